@@ -1,0 +1,70 @@
+# The two commands of the README: `make serve` and `make test`. Each works alone on a fresh clone
+# with Python 3.11 or newer, make and a package registry; they build .venv from the hash-pinned lock.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+OPENAI2 := .venv-openai2
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format lint types imports bench model lock clean
+
+help:  ## this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+serve: $(VENV)/.runtime  ## start Hansard on http://127.0.0.1:8000/v1; ARGS="--port 8123 --data DIR" goes to `hansard serve`
+	@$(BIN)/hansard serve $(ARGS)
+
+test: $(VENV)/.dev $(OPENAI2)/.ready  ## the whole test suite, from unit to acceptance
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev format lint types imports test  ## what CI runs: format, lint, types, import contracts, tests
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file pyproject.toml model bench
+
+imports: $(VENV)/.dev
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev  ## throughput, latency and memory against the engine's own server
+	@$(BIN)/python -m bench $(ARGS)
+
+model: ## train the built-in model anew (25 to 40 minutes on two cores)
+	@$(MAKE) --no-print-directory -C model PYTHON=$(PYTHON)
+
+lock:  ## refresh requirements/*.txt (needs uv)
+	cd requirements && ./compile
+
+clean:  ## remove what these targets made
+	rm -rf $(VENV) $(OPENAI2) .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..." >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Hansard needs Python 3.11 or newer: try 'make serve PYTHON=python3.12'." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Hansard from the lock (once) ..." >&2
+	@$(PIP) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@echo "Installing the development tools from the lock (once) ..." >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(OPENAI2)/.ready: requirements/openai2.txt | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(OPENAI2)
+	@$(OPENAI2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/openai2.txt
+	@touch $@

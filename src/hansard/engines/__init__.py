@@ -1,0 +1,1 @@
+"""Who answers: everything that turns a request into a completion."""

@@ -1,0 +1,67 @@
+"""The seam between Hansard and whatever answers: what an engine is given and what it gives back.
+
+An engine never sees the store, the key or the project. It knows neither ids nor time: the
+caller stamps ``id``, ``object``, ``created`` and ``model`` on whatever comes out of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from hansard.contract import Document
+from hansard.contract.request import ChatRequest
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request on its way to one engine.
+
+    ``request`` is what was checked; ``document`` is the request as received, top-level values
+    still in the client's own spelling. ``model`` is the name the engine itself goes by, and
+    ``seed`` (0 .. 2**31 - 1) is always set: the client's own, or one drawn for this call.
+    """
+
+    request: ChatRequest
+    document: dict[str, msgspec.Raw]
+    model: str
+    seed: int
+
+
+class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as ``GET /models`` shows it. ``created`` is unix seconds."""
+
+    id: str
+    created: int
+    owned_by: str
+    description: str | None = None
+
+
+class Engine(Protocol):
+    """Something that answers chat requests.
+
+    Both ways give documents with their keys in wire order and without the four stamped keys.
+    ``stream`` yields chunk documents (``{"service_tier", "system_fingerprint", "choices"}``)
+    as they are born, and last, whether asked for or not, one with ``choices: []`` and ``usage``
+    where the engine can count. Closing the generator cancels the work. Failures are ``HansardError``.
+    For greedy requests ``accumulate(stream(call)) == complete(call)``.
+    """
+
+    def models(self) -> Sequence[ServedModel]:
+        """What it serves now. Never waits."""
+
+    async def start(self) -> None:
+        """Return once it can answer; raise ``StartupError`` if it never will."""
+
+    async def stop(self) -> None:
+        """Cancel what runs, then let go of every resource."""
+
+    def ready(self) -> bool:
+        """Whether it would take a call now."""
+
+    async def complete(self, call: Call) -> Document:
+        """The whole completion, keys from ``choices`` on."""
+
+    def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+        """The completion chunk by chunk."""

@@ -1,0 +1,181 @@
+"""Every error Hansard raises, drawn once.
+
+HansardError                         what a client sees: status, type, param, code, message
+├── InvalidRequest              400
+├── AuthenticationFailed        401
+├── NotFound                    404
+│   ├── CompletionNotFound
+│   └── ModelNotFound
+├── MethodNotAllowed            405
+├── Conflict                    409
+├── BodyTooLarge                413
+├── RateLimited                 429
+├── InternalError               500
+├── UpstreamFailed              502  what an engine elsewhere did wrong
+├── Unavailable                 503  Retry-After is always sent
+│   ├── EngineUnavailable
+│   ├── EngineBusy
+│   └── StoreUnavailable
+└── UpstreamTimeout             504
+StartupError                         what an operator sees before the server listens
+
+Texts and codes follow the API's own error replies where it has one.
+Statuses are HTTP's; nothing here knows how a reply is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class HansardError(Exception):
+    """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``."""
+
+    status: int = 500
+    type: str = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(HansardError):
+    """The request breaks the contract; sending it again cannot help."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class AuthenticationFailed(HansardError):
+    """No key, or a key that is not known here."""
+
+    status = 401
+    type = "invalid_request_error"
+
+
+class NotFound(HansardError):
+    """Nothing at that address."""
+
+    status = 404
+    type = "invalid_request_error"
+
+
+class CompletionNotFound(NotFound):
+    """The id is unknown, deleted, or belongs to another project: all three look the same."""
+
+    code = "not_found"
+
+    def __init__(self, completion_id: str) -> None:
+        super().__init__(f"Completion {completion_id} not found", param="completion_id")
+
+
+class ModelNotFound(NotFound):
+    """No engine answers for that model name."""
+
+    code = "model_not_found"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"The model `{model}` does not exist or you do not have access to it.")
+
+
+class MethodNotAllowed(HansardError):
+    """The address exists, but not for this method."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_supported"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"Only {' and '.join(allowed)} requests are accepted.")
+        self.allowed = tuple(allowed)
+
+
+class Conflict(HansardError):
+    """The request contradicts an earlier one."""
+
+    status = 409
+    type = "invalid_request_error"
+
+
+class BodyTooLarge(HansardError):
+    """The body is over the configured limit, in bytes."""
+
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request body is larger than this server accepts ({limit_bytes} bytes).")
+
+
+class RateLimited(HansardError):
+    """Too many requests, here or at the upstream."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class InternalError(HansardError):
+    """A bug in Hansard. The text is the API's own; the cause goes to the log."""
+
+    def __init__(self) -> None:
+        super().__init__("The server had an error while processing your request. Sorry about that!")
+
+
+class UpstreamFailed(HansardError):
+    """The upstream could not be reached, or answered what nobody can use."""
+
+    status = 502
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(HansardError):
+    """The upstream did not answer in time."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class Unavailable(HansardError):
+    """Cannot be served now; the same request may succeed after ``retry_after_s`` seconds."""
+
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class EngineUnavailable(Unavailable):
+    """The engine is starting, restarting or gone."""
+
+    code = "engine_unavailable"
+
+
+class EngineBusy(Unavailable):
+    """The engine's waiting line is full."""
+
+    code = "engine_overloaded"
+
+
+class StoreUnavailable(Unavailable):
+    """What was to be stored could not be committed, so it is not acknowledged."""
+
+    code = "store_unavailable"
+
+
+class StartupError(Exception):
+    """Hansard cannot start. One line an operator can act on per problem."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

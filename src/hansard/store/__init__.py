@@ -1,0 +1,1 @@
+"""Who remembers: stored completions in a SQL database, one committed row per acknowledged reply."""

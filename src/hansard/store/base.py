@@ -1,0 +1,79 @@
+"""The seam between Hansard and its memory: what is kept of a completion, and how it is asked for.
+
+The store knows SQL and nothing of HTTP, engines or keys. ``project`` is the first argument of
+every method: a row of another project does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from hansard.core.paging import ListQuery
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored completion, verbatim: the API's stored objects are views of it.
+
+    ``request`` and ``reply`` are the JSON bytes as received and as sent (a stream's reply is its
+    accumulated completion); ``created`` is unix seconds; ``model`` is the name in the reply,
+    ``requested_model`` the client's own; times are milliseconds, ``None`` where not known.
+    """
+
+    project: str
+    id: str
+    created: int
+    model: str
+    requested_model: str
+    request_id: str
+    metadata: Mapping[str, str]
+    seed: int
+    request: bytes
+    reply: bytes
+    engine: str
+    upstream_id: str | None = None
+    first_token_ms: int | None = None
+    total_ms: int | None = None
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """A place in the order of a project's completions: created, then insertion number."""
+
+    created: int
+    number: int
+
+
+class Store(Protocol):
+    """A place that keeps records. Every write is committed when it returns.
+
+    Database trouble of any kind is ``StoreUnavailable``, never an empty answer.
+    """
+
+    async def start(self) -> None:
+        """Open, migrate and check; raise ``StartupError`` with what to do about it."""
+
+    async def stop(self) -> None:
+        """Commit what waits, then close."""
+
+    async def ready(self) -> bool:
+        """Whether a write would be taken now."""
+
+    async def insert(self, record: Record) -> None:
+        """Keep the record; returns once it is committed."""
+
+    async def get(self, project: str, completion_id: str) -> Record | None:
+        """The record, or None if unknown or deleted."""
+
+    async def locate(self, project: str, completion_id: str) -> Cursor | None:
+        """Where the completion stands in the order, deleted ones included; None if never seen."""
+
+    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
+        """At most ``limit`` records past ``after`` that match the query, in its order."""
+
+    async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
+        """Replace the metadata; the record as it then is, or None if unknown or deleted."""
+
+    async def delete(self, project: str, completion_id: str) -> bool:
+        """Forget the content but keep its place in the order; False if unknown or already deleted."""
