@@ -20,7 +20,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     ``request`` is what was checked; ``document`` is the request as received, top-level values
     still in the client's own spelling. ``model`` is the name the engine itself goes by, and
-    ``seed`` (0 .. 2**31 - 1) is always set: the client's own, or one drawn for this call.
+    ``seed`` (an int64) is always set: the client's own, or one drawn for this call.
     """
 
     request: ChatRequest
@@ -45,8 +45,15 @@ class Engine(Protocol):
     ``stream`` yields chunk documents (``{"service_tier", "system_fingerprint", "choices"}``)
     as they are born, and last, whether asked for or not, one with ``choices: []`` and ``usage``
     where the engine can count. Closing the generator cancels the work. Failures are ``HansardError``.
-    For greedy requests ``accumulate(stream(call)) == complete(call)``.
+    For greedy requests ``accumulate(stream(call)) == complete(call)``. An engine that knows the
+    resolved name of the model, or the id that somebody else gave the completion, adds ``model`` or ``id``.
     """
+
+    name: str
+    takes_any_model: bool
+    """Whether it answers for names it does not list."""
+    takes_unknown_parameters: bool
+    """Whether fields outside the contract mean something to it; elsewhere they are refused by name."""
 
     def models(self) -> Sequence[ServedModel]:
         """What it serves now. Never waits."""

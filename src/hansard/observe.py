@@ -1,0 +1,94 @@
+"""What happens, as events; a sink decides what becomes of them.
+
+One union, one call. Events carry names, numbers and ids, never message contents and never keys.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+
+class RequestServed(msgspec.Struct, frozen=True, kw_only=True):
+    """A request was answered, or its client left (``status`` 499). ``duration_ms`` is to the last byte."""
+
+    method: str
+    path: str
+    status: int
+    duration_ms: float
+    request_id: str
+    model: str | None = None
+    completion_id: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    stored: bool = False
+    error: str | None = None
+
+
+class Crashed(msgspec.Struct, frozen=True, kw_only=True):
+    """A bug: an exception nobody translated, seen at the outermost edge."""
+
+    request_id: str
+    exception: BaseException
+
+
+class EngineChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine came or went. ``state`` is one word, ``reason`` one line."""
+
+    engine: str
+    state: str
+    reason: str = ""
+
+
+class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A completion could not be committed, so its client was told that it is not stored."""
+
+    completion_id: str
+    reason: str
+
+
+Event: TypeAlias = RequestServed | Crashed | EngineChanged | RecordLost
+Observer: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The sink of those who do not look."""
+
+
+def console(event: Event) -> None:
+    """One line per event on standard error, for a person at a terminal."""
+    print(time.strftime("%H:%M:%S"), _line(event), file=sys.stderr, flush=True)  # noqa: T201 (this is the console sink)
+
+
+def _line(event: Event) -> str:
+    match event:
+        case RequestServed():
+            return _request_line(event)
+        case Crashed(request_id=request_id, exception=exception):
+            return f"bug in {request_id}: " + "".join(traceback.format_exception(exception)).rstrip()
+        case EngineChanged(engine=engine, state=state, reason=reason):
+            return f"engine {engine}: {state}" + (f" ({reason})" if reason else "")
+        case RecordLost(completion_id=completion_id, reason=reason):
+            return f"not stored: {completion_id} ({reason})"
+
+
+def _request_line(event: RequestServed) -> str:
+    parts = [event.method, event.path, str(event.status), _duration(event.duration_ms)]
+    if event.model is not None:
+        parts.append(event.model)
+    if event.completion_tokens is not None:
+        parts.append(f"{event.prompt_tokens or 0}+{event.completion_tokens} tokens")
+    if event.completion_id is not None:
+        parts.append(f"{'stored ' if event.stored else ''}{event.completion_id}")
+    if event.error is not None:
+        parts.append(f"{event.error} {event.request_id}")
+    return "  ".join(parts)
+
+
+def _duration(milliseconds: float) -> str:
+    return f"{milliseconds:.0f}ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f}s"
