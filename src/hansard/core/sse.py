@@ -1,0 +1,113 @@
+"""Server-sent events: bytes to payloads, and chunks to bytes.
+
+The decoder is as tolerant as the standard (comments, any line end, several ``data:`` lines); the
+encoder writes the one form the API writes. What a payload means is not known here.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from hansard.contract import Document
+
+DONE = b"data: [DONE]\n\n"
+"""How a stream says that it is complete."""
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_to_json = msgspec.json.Encoder().encode
+
+
+class Decoder:
+    """Payloads of ``data:`` events out of bytes cut anywhere. Other fields and empty payloads are passed over."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []  # pieces of a line without its end
+        self._data: list[bytes] = []  # the data lines of an event without its end
+        self._at_start = True
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads that these bytes complete."""
+        if not (self._rest or self._data or self._after_cr):
+            payloads = _whole_events(data)
+            if payloads is not None:
+                self._at_start = False
+                return payloads
+        return self._feed_lines(data)
+
+    def flush(self) -> list[bytes]:
+        """The payload that the end of the stream completes, if any."""
+        payloads: list[bytes] = []
+        line = b"".join(self._rest)
+        self._rest.clear()
+        if line:
+            self._take_line(line, payloads)
+        self._take_line(b"", payloads)
+        return payloads
+
+    def _feed_lines(self, data: bytes) -> list[bytes]:
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        *lines, rest = _LINE_END.split(data)
+        payloads: list[bytes] = []
+        for line in lines:
+            if self._rest:
+                line = b"".join((*self._rest, line))
+                self._rest.clear()
+            self._take_line(line, payloads)
+        if rest:
+            self._rest.append(rest)
+        if data.endswith(b"\r"):
+            self._after_cr = True
+        return payloads
+
+    def _take_line(self, line: bytes, payloads: list[bytes]) -> None:
+        if self._at_start:
+            line = line.removeprefix(_BOM)
+            self._at_start = False
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif not line and self._data:
+            payload = b"\n".join(self._data)
+            self._data.clear()
+            if payload:
+                payloads.append(payload)
+
+
+def _whole_events(data: bytes) -> list[bytes] | None:
+    """The payloads of what is nothing but whole ``data: ...`` events in the API's own form; else None."""
+    if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
+        return None
+    payloads = []
+    for event in data[:-2].split(b"\n\n"):
+        if not event.startswith(b"data: ") or b"\n" in event:
+            return None
+        if len(event) > 6:
+            payloads.append(event[6:])
+    return payloads
+
+
+def encode(chunk: Document, *, noise: str | None) -> bytes:
+    """One event. With ``noise`` (15 or more of ``[A-Za-z0-9]``) it hides how long the chunk's text is.
+
+    The rule is measured on the API's own streams: as much noise as makes the length of the JSON
+    text, in characters, one more than a multiple of 16.
+    """
+    if "obfuscation" in chunk:
+        chunk = {key: value for key, value in chunk.items() if key != "obfuscation"}
+    text = _to_json(chunk)
+    if noise is None:
+        return b"data: " + text + b"\n\n"
+    length = len(text) if text.isascii() else len(text.decode())
+    # The key and its quotes add 17 characters, one more than 16: what is missing is the rest of the length to 16.
+    filling = noise[: -length % 16].encode()
+    return b"data: " + text[:-1] + b',"obfuscation":"' + filling + b'"}\n\n'
+
+
+def encode_error(envelope: Document) -> bytes:
+    """The event that tells a client its stream has failed."""
+    return b"data: " + _to_json(envelope) + b"\n\n"
