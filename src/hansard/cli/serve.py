@@ -1,0 +1,117 @@
+"""``hansard serve``: from flags to settings, and from settings to a running server.
+
+What runs is composed in ``hansard.app``; here is only what the operator types and reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hansard.cli.exits import CommandError
+from hansard.cli.options import examples
+
+if TYPE_CHECKING:
+    from hansard.config import Settings
+    from hansard.engines.base import ServedModel
+
+EXAMPLES = examples(
+    "hansard serve",
+    "hansard serve --model qwen3-4b.gguf --ctx 8192 --parallel 4 --alias 'gpt-4o=qwen3-4b'",
+    "hansard serve --upstream http://localhost:11434/v1 --model builtin",
+    "hansard serve --host 0.0.0.0 --api-key-file key.txt --data /var/lib/hansard",
+)
+
+CANNOT_LISTEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
+
+# Values arrive as they were typed: hansard.config checks them all and reports every mistake at once.
+Text = str | None
+Texts = list[str] | None
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("serve", epilog=EXAMPLES)(serve)
+
+
+def serve(
+    context: typer.Context,
+    models: Annotated[
+        Texts, typer.Option("--model", metavar="[NAME=]FILE", help="Model file to serve, or 'builtin'. Repeatable.")
+    ] = None,
+    mmproj: Annotated[Text, typer.Option(metavar="FILE", help="Projector that lets the model see images.")] = None,
+    ctx: Annotated[Text, typer.Option(metavar="N", help="Context of one request, in tokens.")] = None,
+    parallel: Annotated[Text, typer.Option(metavar="N", help="Requests a model works on at once.")] = None,
+    threads: Annotated[Text, typer.Option(metavar="N", help="Processor threads for a model.")] = None,
+    gpu_layers: Annotated[Text, typer.Option(metavar="N", help="Layers to put on the GPU; -1 for all.")] = None,
+    upstreams: Annotated[
+        Texts, typer.Option("--upstream", metavar="[NAME=]URL", help="Chat server to pass requests to. Repeatable.")
+    ] = None,
+    upstream_key_file: Annotated[
+        Text, typer.Option(metavar="FILE", help="File with the upstream's key; or HANSARD_UPSTREAM_KEY.")
+    ] = None,
+    aliases: Annotated[
+        Texts, typer.Option("--alias", metavar="NAME=MODEL", help="Answer for NAME ('*': any) with MODEL. Repeatable.")
+    ] = None,
+    host: Annotated[Text, typer.Option(metavar="HOST", help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[Text, typer.Option(metavar="N", help="Port; 0 takes a free one.  [default: 8000]")] = None,
+    data: Annotated[Text, typer.Option(metavar="DIR", help="Where completions are kept.")] = None,
+    db: Annotated[Text, typer.Option(metavar="URL", help="Database, if not in there: sqlite:///FILE.")] = None,
+    api_key_file: Annotated[
+        Text, typer.Option(metavar="FILE", help="File with the key clients must send; or HANSARD_API_KEY.")
+    ] = None,
+    list_order: Annotated[Text, typer.Option(metavar="asc|desc", help="Order of lists.  [default: asc]")] = None,
+    metadata_without_store: Annotated[
+        Text, typer.Option(metavar="refuse|accept", help="Metadata on what is not stored.  [default: refuse]")
+    ] = None,
+    on_disconnect: Annotated[
+        Text, typer.Option(metavar="cancel|finish", help="When the client leaves a stream.  [default: cancel]")
+    ] = None,
+    max_body_bytes: Annotated[Text, typer.Option(metavar="N", help="Largest request.  [default: 67108864]")] = None,
+    queue: Annotated[Text, typer.Option(metavar="N", help="Requests a model lets wait.  [default: 128]")] = None,
+    drain_s: Annotated[Text, typer.Option(metavar="S", help="Seconds to finish in at the end.  [default: 30]")] = None,
+    log: Annotated[Text, typer.Option(metavar="text|off", help="A line per request, or none.  [default: text]")] = None,
+    config: Annotated[Text, typer.Option(metavar="FILE", help="TOML file with any of these settings.")] = None,
+) -> None:
+    """Serve the Chat Completions API, and keep what is to be stored.
+
+    Without --model and --upstream a small built-in demonstration model answers. Each option is
+    also a variable (--drain-s: HANSARD_DRAIN_S) and a key of the TOML file (drain_s); a flag
+    wins over a variable, a variable over the file. `hansard config show` tells what holds.
+    """
+    from hansard.config import resolve
+    from hansard.errors import StartupError
+
+    try:
+        run(resolve(context.params, os.environ))
+    except StartupError as error:
+        raise CommandError(str(error)) from error
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop."""
+    from hansard.app import serve as serve_app
+    from hansard.cli.banner import banner, invocation
+
+    def greet(address: str, models: Sequence[ServedModel]) -> None:
+        colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        text = banner(settings, models, address, command=invocation(sys.argv[0]), colour=colour)
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    try:
+        serve_app(settings, on_ready=greet)
+    except OSError as error:
+        if error.errno not in CANNOT_LISTEN:
+            raise
+        raise CommandError(_cannot_listen(settings, error)) from error
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is taken by another program; stop it, or choose another port: --port {settings.port + 1}"
+    return f"Cannot serve on {where}: {error.strerror or error}"

@@ -1,0 +1,236 @@
+"""Every knob of the server: one frozen ``Settings``, and how it comes about.
+
+A value is taken from the first that has it: flag, environment (``HANSARD_*``), TOML file,
+default. All mistakes are reported together, in one ``StartupError``. Reading stops at the TOML
+file, key files and whether a model file exists: nothing is created, opened for use or imported.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hansard.config import specs, values
+from hansard.config.reader import DEFAULT, Layer, Reader, Secret, absolute
+from hansard.config.specs import BUILTIN_NAME, ModelSpec, UpstreamSpec
+from hansard.errors import StartupError
+
+__all__ = ["BUILTIN_NAME", "DEFAULT", "ModelSpec", "Secret", "Settings", "UpstreamSpec", "is_loopback", "resolve"]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the server was told, complete and checked.
+
+    ``db`` is ``sqlite:///`` and an absolute path. ``mmproj`` to ``gpu_layers`` and
+    ``upstream_key`` are already part of the models and upstreams they are for. ``origins`` says
+    for each field where its value was found: a flag, a variable, a key of a file, or ``default``.
+    """
+
+    config: Path | None
+    host: str
+    port: int
+    data: Path
+    db: str
+    models: tuple[ModelSpec, ...]
+    mmproj: Path | None
+    ctx: int | None
+    parallel: int | None
+    threads: int | None
+    gpu_layers: int | None
+    upstreams: tuple[UpstreamSpec, ...]
+    upstream_key: Secret | None
+    aliases: Mapping[str, str]
+    api_key: Secret | None
+    list_order: Literal["asc", "desc"]
+    metadata_without_store: Literal["refuse", "accept"]
+    on_disconnect: Literal["cancel", "finish"]
+    max_body_bytes: int
+    queue: int
+    drain_s: float
+    log: Literal["text", "off"]
+    origins: Mapping[str, str]
+
+    @property
+    def db_file(self) -> Path:
+        """The SQLite file that ``db`` names."""
+        return Path(self.db.removeprefix("sqlite:///"))
+
+
+def resolve(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    config_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> Settings:
+    """The settings that these flags and variables ask for.
+
+    ``flags`` go by field name, and ``config``, ``api_key_file`` and ``upstream_key_file``; None
+    and empty lists count as not given. The two directories are the platform's own unless named.
+    Raises ``StartupError`` with one line per mistake.
+    """
+    reader = Reader(_flag_layer(flags), _environment_layer(environ))
+    file = reader.take("config", values.existing_file, None)
+    if reader.origins["config"] == DEFAULT:
+        file = _default_file(config_dir)
+    if file is not None:
+        reader.layers.append(_file_layer(file, reader.problems))
+    settings = _read(reader, environ, config=file, data_dir=data_dir or _platform_dir("data"))
+    reader.reject_unknown()
+    problems = [*reader.problems, *_contradictions(settings, failed=reader.failed)]
+    if problems:
+        raise StartupError(*problems)
+    return _filled(settings)
+
+
+def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, data_dir: Path) -> Settings:
+    data = reader.take("data", absolute, data_dir)
+    return Settings(
+        config=config,
+        host=reader.take("host", values.text, "127.0.0.1"),
+        port=reader.take("port", values.whole(0, 65535), 8000),
+        data=data,
+        db=reader.take("db", values.sqlite_url, f"sqlite:///{data / 'hansard.sqlite3'}"),
+        models=reader.take_each("models", specs.model),
+        mmproj=reader.take("mmproj", values.existing_file, None),
+        ctx=reader.take("ctx", values.whole(1), None),
+        parallel=reader.take("parallel", values.whole(1), None),
+        threads=reader.take("threads", values.whole(1), None),
+        gpu_layers=reader.take("gpu_layers", values.whole(-1), None),
+        upstreams=reader.take_each("upstreams", specs.upstream(environ)),
+        upstream_key=reader.take_secret("upstream_key"),
+        aliases=dict(chain.from_iterable(reader.take_each("aliases", specs.alias))),
+        api_key=reader.take_secret("api_key"),
+        list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),
+        metadata_without_store=reader.take("metadata_without_store", values.one_of("refuse", "accept"), "refuse"),
+        on_disconnect=reader.take("on_disconnect", values.one_of("cancel", "finish"), "cancel"),
+        max_body_bytes=reader.take("max_body_bytes", values.whole(1024), 64 * 1024 * 1024),
+        queue=reader.take("queue", values.whole(0), 128),
+        drain_s=reader.take("drain_s", values.seconds, 30.0),
+        log=reader.take("log", values.one_of("text", "off"), "text"),
+        origins=reader.origins,
+    )
+
+
+def _filled(settings: Settings) -> Settings:
+    """The built-in model where nothing else was asked for, and what every model shares."""
+    models = settings.models or (() if settings.upstreams else (ModelSpec(name=BUILTIN_NAME),))
+    return replace(
+        settings,
+        models=tuple(_with_shared(model, settings) for model in models),
+        upstreams=tuple(replace(u, key=u.key or settings.upstream_key) for u in settings.upstreams),
+    )
+
+
+def _with_shared(model: ModelSpec, settings: Settings) -> ModelSpec:
+    shared = ("ctx", "parallel", "threads", "gpu_layers") + (() if model.path is None else ("mmproj",))
+    return replace(model, **{name: getattr(settings, name) for name in shared if getattr(model, name) is None})
+
+
+# What contradicts what
+
+
+def _contradictions(settings: Settings, *, failed: set[str]) -> Iterator[str]:
+    """What is wrong between settings that are each fine; silent about those already refused."""
+    if not failed & {"host", "api_key"} and not settings.api_key and not is_loopback(settings.host):
+        yield (
+            f"{settings.origins['host']}: {settings.host} can be reached by other machines, and no key is set; "
+            "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1."
+        )
+    for field, flag in (("models", "--model NAME=FILE"), ("upstreams", "--upstream NAME=URL")):
+        names = [spec.name for spec in getattr(settings, field)]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"{settings.origins[field]}: two {field} are called {name}; name them apart with {flag}."
+    yield from _shared_by_several(settings)
+    if not failed & {"models", "upstreams"}:
+        yield from _alias_contradictions(settings)
+
+
+def _shared_by_several(settings: Settings) -> Iterator[str]:
+    files = [model.name for model in settings.models if model.path is not None]
+    if settings.mmproj is not None and len(files) != 1:
+        yield (
+            f"{settings.origins['mmproj']}: belongs to one model file, and there are {len(files)}; "
+            "give each model its own mmproj under [[models]] in the TOML file."
+        )
+    keyless = [upstream.name for upstream in settings.upstreams if upstream.key is None]
+    if settings.upstream_key is not None and len(keyless) != 1:
+        yield (
+            f"{settings.origins['upstream_key']}: goes to one upstream, and {len(keyless)} have no key of their own; "
+            "give each its key_env or key_file under [[upstreams]] in the TOML file."
+        )
+
+
+def _alias_contradictions(settings: Settings) -> Iterator[str]:
+    served = [model.name for model in settings.models] or ([] if settings.upstreams else [BUILTIN_NAME])
+    for name, model in settings.aliases.items():
+        if name in served:
+            yield f"{settings.origins['aliases']}: {name} is a model already; an alias needs a name of its own."
+        if not settings.upstreams and model not in served:
+            yield f"{settings.origins['aliases']}: no model is called {model}; these are served: {', '.join(served)}."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# Where values come from
+
+
+def _flag_layer(flags: Mapping[str, object]) -> Layer:
+    def spell(name: str) -> str:
+        return "--" + {"models": "model", "upstreams": "upstream", "aliases": "alias"}.get(name, name).replace("_", "-")
+
+    given = {name: value for name, value in flags.items() if value is not None and value not in ((), [])}
+    return Layer(given, spell, Path.cwd())
+
+
+# Kubernetes sets these in every pod beside a service called "hansard"; nobody means us by them.
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE_LINK = re.compile(r"HANSARD_(SERVICE_(HOST|PORT).*|PORT_\d+_(TCP|UDP).*|PORT=(tcp|udp)://.*)")
+
+
+def _environment_layer(environ: Mapping[str, str]) -> Layer:
+    ours = {
+        name.removeprefix("HANSARD_").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HANSARD_") and value and not _SERVICE_LINK.fullmatch(f"{name}={value}")
+    }
+    return Layer(ours, lambda name: f"HANSARD_{name.upper()}", Path.cwd(), plain_secrets=True)
+
+
+def _default_file(config_dir: Path | None) -> Path | None:
+    file = (config_dir or _platform_dir("config")) / "hansard.toml"
+    return file if file.is_file() else None
+
+
+def _file_layer(file: Path, problems: list[str]) -> Layer:
+    content: Mapping[str, object] = {}
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        problems.append(f"{file}: cannot be read: {error.strerror}.")
+    except ValueError as error:  # tomllib.TOMLDecodeError and UnicodeDecodeError alike
+        problems.append(f"{file}: is not TOML: {error}.")
+    return Layer(content, lambda name: f"{name} in {file}", file.parent)
+
+
+def _platform_dir(kind: Literal["config", "data"]) -> Path:
+    import platformdirs
+
+    if kind == "config":
+        return platformdirs.user_config_path("hansard", appauthor=False)
+    return platformdirs.user_data_path("hansard", appauthor=False)

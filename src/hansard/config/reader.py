@@ -1,0 +1,188 @@
+"""Where values come from: flags, variables and a TOML file, as layers asked in turn.
+
+The reader knows no setting by name. It takes each from the first layer that has it, remembers
+where that was, and gathers what is wrong instead of stopping at it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from hansard.errors import StartupError
+
+DEFAULT = "default"
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class Secret(str):
+    """A key, as a plain string that does not show itself when looked at."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+
+class Given(NamedTuple):
+    """A value somebody gave: where, as they spell it, and what its relative paths start from."""
+
+    value: object
+    where: str
+    base: Path
+
+
+class Layer(NamedTuple):
+    """One source of values by setting. ``plain_secrets``: whether a key itself may stand here."""
+
+    values: Mapping[str, object]
+    spell: Callable[[str], str]
+    base: Path
+    plain_secrets: bool = False
+
+    def given(self, name: str) -> Given:
+        return Given(self.values[name], self.spell(name), self.base)
+
+
+class SettingError(ValueError):
+    """What is wrong with a value and what to do; the reader says where."""
+
+
+class Reader:
+    """Takes settings one by one. ``failed`` names those with a problem, ``origins`` says where each was found."""
+
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = list(layers)
+        self.problems: list[str] = []
+        self.failed: set[str] = set()
+        self.origins: dict[str, str] = {}
+        self._known: set[str] = set()
+
+    def take(self, name: str, parse: Callable[[Given], T], default: D) -> T | D:
+        """The value, or the default where nobody gave one or what they gave is refused."""
+        self._known.add(name)
+        self.origins[name] = DEFAULT
+        given = next((layer.given(name) for layer in self.layers if name in layer.values), None)
+        if given is None:
+            return default
+        self.origins[name] = given.where
+        try:
+            return parse(given)
+        except StartupError as wrong:
+            self._refuse(name, *wrong.problems)
+        except SettingError as wrong:
+            self._refuse(name, f"{given.where}: {wrong}")
+        return default
+
+    def require(self, name: str, parse: Callable[[Given], T], otherwise: T) -> T:
+        """As ``take``, and its absence is a problem."""
+        if name not in self._known and all(name not in layer.values for layer in self.layers):
+            self._refuse(name, f"{self.layers[-1].spell(name)}: missing.")
+        return self.take(name, parse, otherwise)
+
+    def take_each(self, name: str, parse: Callable[[Given], T]) -> tuple[T, ...]:
+        """A list: of flags, of comma-separated words in a variable, or of TOML values."""
+        return self.take(name, lambda given: _each(given, parse), ())
+
+    def take_secret(self, name: str) -> Secret | None:
+        """A key from ``name`` where a layer may hold it plainly, or from the file that ``name_file`` names."""
+        file = f"{name}_file"
+        self._known |= {name, file}
+        self.origins[name] = DEFAULT
+        for layer in self.layers:
+            plain = name in layer.values and layer.plain_secrets
+            if plain and file in layer.values:
+                self._refuse(name, f"{layer.spell(name)} and {layer.spell(file)}: both are set; keep one.")
+                return None
+            if plain or file in layer.values:
+                return self._secret(name, layer.given(name if plain else file), from_file=not plain)
+        return None
+
+    def reject_unknown(self) -> None:
+        """Complain about what no setting was taken for, and guess what was meant."""
+        for layer in self.layers:
+            for name in layer.values:
+                if name not in self._known:
+                    self.problems.append(f"{layer.spell(name)}: unknown{_guess(name, self._known, spell=layer.spell)}")
+
+    def finish(self) -> None:
+        """Raise what was gathered, unknown names included."""
+        self.reject_unknown()
+        if self.problems:
+            raise StartupError(*self.problems)
+
+    def _secret(self, name: str, given: Given, *, from_file: bool) -> Secret | None:
+        self.origins[name] = given.where
+        try:
+            return read_secret(given) if from_file else check_secret(str(given.value))
+        except SettingError as wrong:
+            self._refuse(name, f"{given.where}: {wrong}")
+            return None
+
+    def _refuse(self, name: str, *lines: str) -> None:
+        self.failed.add(name)
+        self.problems.extend(lines)
+
+
+def read_secret(given: Given) -> Secret:
+    """The key in the file that a setting names; white space around it does not count."""
+    path = absolute(given)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is not a text file; put the key in it, alone.") from error
+    return check_secret(text.strip())
+
+
+def check_secret(text: str) -> Secret:
+    """The key itself: it travels in a header, so only visible ASCII can be part of it."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise SettingError("a key is one word of visible ASCII characters; this is empty or has others.")
+    return Secret(text)
+
+
+def absolute(given: Given) -> Path:
+    """The path it names, seen from where it was written."""
+    if not isinstance(given.value, str | Path) or not str(given.value).strip():
+        raise SettingError(f"{given.value!r} is not a path.")
+    return given.base / Path(given.value).expanduser()
+
+
+def _each(given: Given, parse: Callable[[Given], T]) -> tuple[T, ...]:
+    parsed: list[T] = []
+    lines: list[str] = []
+    for item in _items(given):
+        try:
+            parsed.append(parse(item))
+        except StartupError as wrong:
+            lines.extend(wrong.problems)
+        except SettingError as wrong:
+            lines.append(f"{item.where}: {wrong}")
+    if lines:
+        raise StartupError(*lines)
+    return tuple(parsed)
+
+
+def _items(given: Given) -> Iterator[Given]:
+    if isinstance(given.value, str):
+        words = [word.strip() for word in given.value.split(",")]
+        yield from (given._replace(value=word) for word in words if word)
+    elif isinstance(given.value, list | tuple):
+        for number, value in enumerate(given.value, 1):
+            where = given.where if isinstance(value, str) else f"{given.where}, number {number}"
+            yield given._replace(value=value, where=where)
+    else:
+        yield given
+
+
+def _guess(name: str, known: set[str], *, spell: Callable[[str], str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {spell(close[0])}?" if close else "."

@@ -1,0 +1,102 @@
+"""What a value has to look like: one parser per kind, from what was given to what is meant.
+
+Each takes a ``Given`` and raises ``SettingError`` with what is wrong and what to do instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from hansard.config.reader import Given, SettingError, absolute
+
+Word = TypeVar("Word", bound=str)
+
+
+def text(given: Given) -> str:
+    """Any text that is not empty."""
+    if not isinstance(given.value, str) or not given.value.strip():
+        raise SettingError(f"{given.value!r} is not a text.")
+    return given.value.strip()
+
+
+def whole(low: int, high: int | None = None) -> Callable[[Given], int]:
+    """Whole numbers from ``low`` to ``high``, both included."""
+    wanted = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
+
+    def parse(given: Given) -> int:
+        value = given.value
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
+            raise SettingError(f"{given.value!r} is not {wanted}.")
+        return value
+
+    return parse
+
+
+def seconds(given: Given) -> float:
+    """A length of time, as a number of seconds."""
+    value = given.value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value.strip()):
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
+        raise SettingError(f"{given.value!r} is not a number of seconds, 0 or more.")
+    return float(value)
+
+
+def one_of(*allowed: Word) -> Callable[[Given], Word]:
+    """One of these words."""
+
+    def parse(given: Given) -> Word:
+        for word in allowed:
+            if given.value == word:
+                return word
+        raise SettingError(f"{given.value!r} is not one of {', '.join(allowed)}.")
+
+    return parse
+
+
+def existing_file(given: Given) -> Path:
+    """A file that is there; whether it is any good is for its reader to say."""
+    path = absolute(given)
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise SettingError(f"cannot reach {path}: {error.strerror}.") from error
+    if not found:
+        raise SettingError(f"there is no file {path}.")
+    return path
+
+
+def sqlite_url(given: Given) -> str:
+    """``sqlite:///FILE``, given back with the absolute path."""
+    url = text(given)
+    if url.startswith("postgres"):
+        raise SettingError("PostgreSQL comes in a later version; use sqlite:///FILE.")
+    file = url.removeprefix("sqlite:///")
+    if file == url or not file or file == ":memory:" or "?" in file:
+        raise SettingError(f"{url!r} is not a database that can be used; write sqlite:///FILE.")
+    return f"sqlite:///{absolute(given._replace(value=file))}"
+
+
+def http_url(given: Given) -> str:
+    """``http://`` or ``https://``, a host and perhaps a path; a slash at the end is dropped."""
+    url = text(given)
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingError(f"{url!r} is not an address; write one like http://localhost:11434/v1.")
+    if parts.username or parts.password:
+        raise SettingError(
+            "an address must not carry a key or password; name its key_env or key_file in the TOML file."
+        )
+    if parts.query or parts.fragment:
+        raise SettingError(f"{url!r} goes on after the path; leave out what follows '?' or '#'.")
+    return url.rstrip("/")
