@@ -81,6 +81,14 @@ class ModelNotFound(NotFound):
     def __init__(self, model: str) -> None:
         super().__init__(f"The model `{model}` does not exist or you do not have access to it.")
 
+    @classmethod
+    def in_listing(cls, model: str) -> ModelNotFound:
+        """The same, in the words of ``GET /models/{id}``."""
+        error = cls(model)
+        error.message = f"The model '{model}' does not exist"
+        error.param = "model"
+        return error
+
 
 class MethodNotAllowed(HansardError):
     """The address exists, but not for this method."""

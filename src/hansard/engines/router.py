@@ -45,14 +45,15 @@ class Router:
         raise ModelNotFound(model)
 
     def models(self) -> list[ServedModel]:
-        """Every name a client may send now: aliases first, each name once. Never waits."""
-        served = {model.id: model for engine in reversed(self._engines) for model in reversed(engine.models())}
-        named = {
-            alias: msgspec.structs.replace(served[target], id=alias)
-            for alias, target in self._aliases.items()
-            if target in served and alias != ANY
-        }
-        return list((named | dict(reversed(served.items()))).values())
+        """Every name a client may send now, each once, aliases last. Never waits."""
+        listed: dict[str, ServedModel] = {}
+        for engine in self._engines:
+            for model in engine.models():
+                listed.setdefault(model.id, model)
+        for alias, target in self._aliases.items():
+            if alias != ANY and target in listed:
+                listed.setdefault(alias, msgspec.structs.replace(listed[target], id=alias))
+        return list(listed.values())
 
     def _serving(self, name: str) -> Engine | None:
         return next((engine for engine in self._engines if any(model.id == name for model in engine.models())), None)

@@ -1,0 +1,95 @@
+"""The six operations: parse, call, render."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from hansard.api.exchange import Exchange
+from hansard.api.front import Handler, envelope
+from hansard.completions import Asked, Completions
+from hansard.contract import Document
+from hansard.core import normalize, paging, sse, validate
+from hansard.errors import HansardError
+
+
+def create(completions: Completions) -> Handler:
+    """POST /chat/completions."""
+
+    async def handle(exchange: Exchange) -> None:
+        received = validate.parse_create(await exchange.body())
+        asked = Asked(principal=exchange.principal, received=received, request_id=exchange.request_id)
+        async with exchange.while_connected():
+            if received.request.stream is True:
+                noise = secrets.token_hex(8) if normalize.wants_obfuscation(received.request) else None
+                await _send_stream(exchange, completions.stream(asked, exchange.progress), noise)
+            else:
+                await exchange.reply(200, await completions.create(asked, exchange.progress))
+
+    return handle
+
+
+def page(completions: Completions, *, default_order: paging.Order) -> Handler:
+    """GET /chat/completions."""
+
+    async def handle(exchange: Exchange) -> None:
+        query = paging.list_query(exchange.query, default_order=default_order)
+        await exchange.reply(200, await completions.page(exchange.principal, query))
+
+    return handle
+
+
+def get(completions: Completions) -> Handler:
+    """GET /chat/completions/{id}."""
+
+    async def handle(exchange: Exchange) -> None:
+        await exchange.reply(200, await completions.get(exchange.principal, exchange.param("id")))
+
+    return handle
+
+
+def messages(completions: Completions) -> Handler:
+    """GET /chat/completions/{id}/messages."""
+
+    async def handle(exchange: Exchange) -> None:
+        query = paging.messages_query(exchange.query)
+        await exchange.reply(200, await completions.messages(exchange.principal, exchange.param("id"), query))
+
+    return handle
+
+
+def update(completions: Completions) -> Handler:
+    """POST /chat/completions/{id}."""
+
+    async def handle(exchange: Exchange) -> None:
+        metadata = validate.parse_update(await exchange.body())
+        await exchange.reply(200, await completions.update(exchange.principal, exchange.param("id"), metadata))
+
+    return handle
+
+
+def delete(completions: Completions) -> Handler:
+    """DELETE /chat/completions/{id}. A body, if there is one, is not read (decision 32)."""
+
+    async def handle(exchange: Exchange) -> None:
+        completion_id = exchange.param("id")
+        await completions.delete(exchange.principal, completion_id)
+        await exchange.reply(200, {"object": "chat.completion.deleted", "id": completion_id, "deleted": True})
+
+    return handle
+
+
+async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Document, None], noise: str | None) -> None:
+    """Until the first chunk a failure is an HTTP status; after it, an error frame in place of the rest."""
+    async with aclosing(chunks):
+        first = await anext(chunks)
+        await exchange.start_stream()
+        try:
+            await exchange.write(sse.encode(first, noise=noise))
+            async for chunk in chunks:
+                await exchange.write(sse.encode(chunk, noise=noise))
+        except HansardError as error:
+            await exchange.end(sse.encode_error(envelope(error)) + sse.DONE)
+            raise
+        await exchange.end(sse.DONE)

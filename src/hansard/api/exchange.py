@@ -1,0 +1,150 @@
+"""One HTTP request and its reply, over raw ASGI messages.
+
+Starlette's own Request and StreamingResponse cost more per stream than everything else here together
+(ARCHITECTURE.md has the measurement), and neither reads a body under a limit nor notices a client that leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from hansard.completions import Progress
+from hansard.contract import Document
+from hansard.errors import BodyTooLarge
+from hansard.tenancy import Principal
+
+JSON = b"application/json"
+EVENTS = b"text/event-stream; charset=utf-8"
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its reply was whole."""
+
+
+class Exchange:
+    """What a handler is given: the request's parts, the principal, and the ways to answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, request_id: str, max_body_bytes: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._max_body_bytes = max_body_bytes
+        self._headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode())]
+        self.request_id = request_id
+        self.principal = Principal("")
+        self.progress = Progress()
+        self._complete = False
+        self.status: int | None = None
+        """The status sent, or None before the reply has begun."""
+
+    @property
+    def method(self) -> str:
+        return str(self._scope["method"])
+
+    @property
+    def path(self) -> str:
+        return str(self._scope["path"])
+
+    @property
+    def query(self) -> bytes:
+        """The query string as it came."""
+        return bytes(self._scope["query_string"])
+
+    def param(self, name: str) -> str:
+        """A part of the path, percent-decoded."""
+        return str(self._scope["path_params"][name])
+
+    def header(self, name: bytes) -> str | None:
+        """A request header, by its lower-case name."""
+        for key, value in self._scope["headers"]:
+            if key == name:
+                return bytes(value).decode("latin-1")
+        return None
+
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """A header for the reply."""
+        self._headers.append((name, value))
+
+    async def body(self) -> bytes:
+        """The whole body, or BodyTooLarge before more of it is read than the limit allows."""
+        length = self.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
+            raise BodyTooLarge(self._max_body_bytes)
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._next_message()
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > self._max_body_bytes:
+                raise BodyTooLarge(self._max_body_bytes)
+            pieces.append(piece)
+            if not message.get("more_body"):
+                return b"".join(pieces)
+
+    async def reply(
+        self, status: int, document: Document | bytes, headers: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        """Send a whole JSON reply."""
+        body = document if isinstance(document, bytes) else msgspec.json.encode(document)
+        await self._start(status, [(b"content-length", b"%d" % len(body)), *(headers or {}).items()], JSON)
+        await self._finish(body)
+
+    async def start_stream(self) -> None:
+        """Begin a stream of server-sent events; ``write`` and ``end`` follow."""
+        # A proxy in front must pass events on as they come.
+        await self._start(200, [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")], EVENTS)
+
+    async def write(self, events: bytes) -> None:
+        """Send some events; waits while the client reads slower than we write."""
+        await self._send({"type": "http.response.body", "body": events, "more_body": True})
+
+    async def end(self, events: bytes) -> None:
+        """Send the last events and end the stream."""
+        await self._finish(events)
+
+    @asynccontextmanager
+    async def while_connected(self) -> AsyncIterator[None]:
+        """Cancel what runs inside as soon as the client leaves, and raise ClientLeft in its place.
+
+        To be entered once the body has been read.
+        """
+        # A task of its own and no task group: a group would wrap every error from inside in an ExceptionGroup.
+        # It cannot outlive the block.
+        working = asyncio.current_task()
+        assert working is not None
+        watching = asyncio.get_running_loop().create_task(self._until_left())
+        watching.add_done_callback(lambda watch: None if watch.cancelled() or self._complete else working.cancel())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if watching.done() and working.uncancel() == 0:
+                raise ClientLeft from None
+            raise
+        finally:
+            watching.cancel()
+
+    async def _finish(self, body: bytes) -> None:
+        # Set first: once the reply is whole, the server reports a disconnect that is none.
+        self._complete = True
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _until_left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _next_message(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        return message
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]], content_type: bytes) -> None:
+        self.status = status
+        head = [(b"content-type", content_type), *headers, *self._headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": head})

@@ -1,0 +1,107 @@
+"""The outermost edge: every request gets an id, a clock, a principal, an envelope for its errors and a line in the log."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.types import Receive, Scope, Send
+
+from hansard.api.exchange import ClientLeft, Exchange
+from hansard.contract import Document
+from hansard.core import ids
+from hansard.errors import HansardError, InternalError, MethodNotAllowed, RateLimited, Unavailable
+from hansard.observe import Crashed, Observer, RequestServed
+from hansard.tenancy import Gate
+
+Handler = Callable[[Exchange], Awaitable[None]]
+
+# nginx's number for a request whose client went away; it is logged, never sent.
+CLIENT_LEFT = 499
+
+
+class Front:
+    """Makes ASGI applications out of handlers."""
+
+    def __init__(self, *, gate: Gate, observer: Observer, max_body_bytes: int) -> None:
+        self._gate = gate
+        self._observer = observer
+        self._max_body_bytes = max_body_bytes
+
+    def resource(self, handlers: Mapping[str, Handler], *, guarded: bool = True) -> Resource:
+        """One address: a handler per method. ``guarded`` ones ask for a key where one is set."""
+        return Resource(self, handlers, guarded=guarded)
+
+    async def answer(self, handler: Handler, exchange: Exchange, *, guarded: bool) -> None:
+        """Run the handler; whatever happens becomes a reply and an event."""
+        started = time.perf_counter()
+        error: HansardError | None = None
+        status: int | None = None
+        try:
+            if guarded:
+                exchange.principal = self._gate.admit(exchange.header(b"authorization"))
+            exchange.add_header(b"openai-version", b"2020-10-01")
+            await handler(exchange)
+        except ClientLeft:
+            status = CLIENT_LEFT
+        except HansardError as raised:
+            error = raised
+        except Exception as raised:  # noqa: BLE001 (the outermost edge: a bug becomes the API's own 500, and an event)
+            error = InternalError()
+            self._observer(Crashed(request_id=exchange.request_id, exception=raised))
+        if error is not None and exchange.status is None:
+            await exchange.reply(error.status, envelope(error), headers(error))
+        self._observer(_served(exchange, status, error, started))
+
+    def exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
+        """The exchange for one ASGI call, under a fresh request id."""
+        request_id = ids.request_id(secrets.token_bytes(16))
+        return Exchange(scope, receive, send, request_id=request_id, max_body_bytes=self._max_body_bytes)
+
+
+class Resource:
+    """An ASGI application for one address."""
+
+    def __init__(self, front: Front, handlers: Mapping[str, Handler], *, guarded: bool) -> None:
+        self._front = front
+        self._handlers = dict(handlers)
+        self._guarded = guarded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handler = self._handlers.get(scope["method"]) or self._refuse
+        await self._front.answer(handler, self._front.exchange(scope, receive, send), guarded=self._guarded)
+
+    async def _refuse(self, exchange: Exchange) -> None:
+        exchange.add_header(b"allow", ", ".join(self._handlers).encode())
+        raise MethodNotAllowed(tuple(self._handlers))
+
+
+def envelope(error: HansardError) -> Document:
+    """The error as clients expect it: four keys, always."""
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def headers(error: HansardError) -> Mapping[bytes, bytes]:
+    """What a client's retry logic reads, beside the envelope."""
+    if isinstance(error, RateLimited | Unavailable):
+        return {b"retry-after": b"%d" % error.retry_after_s}
+    return {}
+
+
+def _served(exchange: Exchange, status: int | None, error: HansardError | None, started: float) -> RequestServed:
+    progress = exchange.progress
+    usage = progress.usage or {}
+    return RequestServed(
+        method=exchange.method,
+        path=exchange.path,
+        status=status or exchange.status or 0,
+        duration_ms=(time.perf_counter() - started) * 1000,
+        request_id=exchange.request_id,
+        model=progress.model,
+        completion_id=progress.completion_id,
+        prompt_tokens=usage.get("prompt_tokens"),
+        completion_tokens=usage.get("completion_tokens"),
+        stored=progress.stored,
+        error=None if error is None else error.code or error.type,
+    )

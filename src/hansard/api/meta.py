@@ -1,0 +1,67 @@
+"""What stands beside the six operations: models, health, readiness, and the answer to every other address."""
+
+from __future__ import annotations
+
+from hansard.api.exchange import Exchange
+from hansard.api.front import Handler
+from hansard.completions import Completions
+from hansard.contract import Document
+from hansard.engines.base import ServedModel
+from hansard.errors import NotFound
+
+# Clients whose default is another API show this text to their users word for word.
+_OTHER_APIS = ("/responses", "/completions", "/assistants", "/threads")
+_ADVICE = (
+    " This server implements Chat Completions: use client.chat.completions, openai.chat('MODEL') in the AI SDK, "
+    "openai-chat:MODEL in Pydantic AI, openai-api/NAME/MODEL in Inspect."
+)
+
+
+def models(completions: Completions) -> Handler:
+    """GET /models: every name a client may send. Never waits for an upstream."""
+
+    async def handle(exchange: Exchange) -> None:
+        await exchange.reply(200, {"object": "list", "data": [_model(model) for model in completions.models()]})
+
+    return handle
+
+
+def model(completions: Completions) -> Handler:
+    """GET /models/{id}; ids may contain slashes (decision 39)."""
+
+    async def handle(exchange: Exchange) -> None:
+        await exchange.reply(200, _model(completions.model(exchange.param("id"))))
+
+    return handle
+
+
+async def health(exchange: Exchange) -> None:
+    """GET /health: the process answers."""
+    await exchange.reply(200, {"status": "ok"})
+
+
+def ready(completions: Completions) -> Handler:
+    """GET /readyz: 200 only while the store takes writes and every engine takes calls."""
+
+    async def handle(exchange: Exchange) -> None:
+        parts = await completions.ready()
+        checks = {name: "ok" if works else "unavailable" for name, works in parts.items()}
+        if all(parts.values()):
+            await exchange.reply(200, {"status": "ready", "checks": checks})
+        else:
+            await exchange.reply(503, {"status": "unavailable", "checks": checks}, {b"retry-after": b"1"})
+
+    return handle
+
+
+async def unknown(exchange: Exchange) -> None:
+    """Every other address."""
+    advice = _ADVICE if exchange.path.endswith(_OTHER_APIS) else ""
+    raise NotFound(f"Invalid URL ({exchange.method} {exchange.path}).{advice}")
+
+
+def _model(model: ServedModel) -> Document:
+    document: Document = {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+    if model.description is not None:
+        document["description"] = model.description
+    return document

@@ -1,0 +1,65 @@
+"""The table of addresses, each served under /v1 and bare (decision 35)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hansard.api import chat, meta
+from hansard.api.front import Front
+from hansard.completions import Completions
+from hansard.core.paging import Order
+
+PREFIXES = ("/v1", "")
+
+
+def application(
+    completions: Completions,
+    front: Front,
+    *,
+    default_order: Order,
+    lifespan: Callable[[ASGIApp], AbstractAsyncContextManager[None]] | None = None,
+) -> ASGIApp:
+    """The whole HTTP surface as one ASGI application."""
+    resource = front.resource
+    table = {
+        "/chat/completions": resource(
+            {"GET": chat.page(completions, default_order=default_order), "POST": chat.create(completions)}
+        ),
+        "/chat/completions/{id:path}/messages": resource({"GET": chat.messages(completions)}),
+        "/chat/completions/{id:path}": resource(
+            {"GET": chat.get(completions), "POST": chat.update(completions), "DELETE": chat.delete(completions)}
+        ),
+        "/models": resource({"GET": meta.models(completions)}),
+        "/models/{id:path}": resource({"GET": meta.model(completions)}),
+    }
+    routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
+    routes.append(Route("/health", resource({"GET": meta.health}, guarded=False)))
+    routes.append(Route("/readyz", resource({"GET": meta.ready(completions)}, guarded=False)))
+    anywhere = _Anywhere(front)
+    return _without_trailing_slash(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan))
+
+
+class _Anywhere:
+    """The application for addresses that are not in the table."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), guarded=False)
+
+
+def _without_trailing_slash(app: ASGIApp) -> ASGIApp:
+    """Serve ``/x/`` as ``/x``: a redirect would lose the body of a POST."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
+        await app(scope, receive, send)
+
+    return serve

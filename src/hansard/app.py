@@ -1,0 +1,211 @@
+"""The composition root: settings in, a running server out; what is opened is closed in the opposite order.
+
+Optional parts are imported in the branch that selects them, so that nobody pays for what they do not run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from hansard import observe
+from hansard.api.front import Front
+from hansard.api.routes import application
+from hansard.completions import Completions
+from hansard.config import Settings, UpstreamSpec
+from hansard.config.specs import ModelSpec
+from hansard.engines.base import Engine, ServedModel
+from hansard.engines.router import Router
+from hansard.errors import StartupError
+from hansard.observe import Observer
+from hansard.recorder import Recorder
+from hansard.store.sql import SqlStore
+from hansard.tenancy import Gate
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+ECHO = "echo"
+
+# Longer than the pools of the usual clients and balancers keep an idle connection, so that they close first.
+KEEP_ALIVE_S = 75
+
+
+class House:
+    """Every part of one server, wired and not yet running."""
+
+    def __init__(self, settings: Settings, *, observer: Observer) -> None:
+        self.engines = [_embedded(spec, settings, observer) for spec in settings.models]
+        self.engines += _upstreams(settings.upstreams, observer)
+        self.store = SqlStore(path=settings.db_file)
+        self.router = Router(engines=self.engines, aliases=settings.aliases)
+        self.recorder = Recorder(store=self.store, observer=observer)
+        self.completions = Completions(
+            router=self.router, store=self.store, recorder=self.recorder, on_disconnect=settings.on_disconnect
+        )
+        self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
+        self._list_order = settings.list_order
+
+    def application(self, *, own_lifespan: bool) -> ASGIApp:
+        """The ASGI application; with ``own_lifespan`` the server that runs it opens and closes the house."""
+        lifespan = (lambda _app: self.opened()) if own_lifespan else None
+        return application(self.completions, self.front, default_order=self._list_order, lifespan=lifespan)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Store first, then the engines side by side; closed in the opposite order, the store last."""
+        async with AsyncExitStack() as stack:
+            await self.store.start()
+            stack.push_async_callback(self.store.stop)
+            stack.push_async_callback(self.recorder.drain)
+            for engine in self.engines:
+                stack.push_async_callback(engine.stop)
+            await _start_all(self.engines)
+            yield
+
+
+def create_app(settings: Settings, *, observer: Observer = observe.ignore) -> ASGIApp:
+    """Hansard as an ASGI application for a server of your choice; its lifespan opens and closes everything."""
+    return House(settings, observer=observer).application(own_lifespan=True)
+
+
+def serve(settings: Settings, *, on_ready: Callable[[str, Sequence[ServedModel]], None]) -> None:
+    """Run until a signal says stop. ``on_ready`` is told the base URL and the models once all of them answer.
+
+    Raises StartupError before anything is opened if the address cannot be had.
+    """
+    with _listening(settings.host, settings.port) as listener:
+        try:
+            import uvloop
+
+            run = uvloop.run
+        except ImportError:  # no wheel for this platform; asyncio's own loop serves as well, only slower
+            run = asyncio.run
+        run(_serve(settings, listener, on_ready))
+
+
+async def _serve(
+    settings: Settings, listener: socket.socket, on_ready: Callable[[str, Sequence[ServedModel]], None]
+) -> None:
+    import uvicorn
+
+    house = House(settings, observer=observe.console if settings.log == "text" else observe.ignore)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_ready(_base_url(listener), house.router.models())
+
+    config = uvicorn.Config(
+        house.application(own_lifespan=False),
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(settings.drain_s),
+    )
+    async with house.opened():
+        with _signals_stop_only_the_server():
+            await Server(config).serve(sockets=[listener])
+
+
+async def _start_all(engines: Sequence[Engine]) -> None:
+    """Start them side by side; if some cannot, say so of all of them at once."""
+    outcomes = await asyncio.gather(*(engine.start() for engine in engines), return_exceptions=True)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    problems = [problem for failure in failures if isinstance(failure, StartupError) for problem in failure.problems]
+    for failure in failures:
+        if not isinstance(failure, StartupError):
+            raise failure
+    if problems:
+        raise StartupError(*problems)
+
+
+def _embedded(spec: ModelSpec, settings: Settings, observer: Observer) -> Engine:
+    if spec.name == ECHO and spec.path is None:
+        from hansard.engines.echo import EchoEngine
+
+        return EchoEngine()
+    from hansard.engines.llamacpp import LlamaCppEngine
+
+    return LlamaCppEngine(
+        name=spec.name,
+        model_path=spec.path,
+        mmproj=spec.mmproj,
+        ctx=spec.ctx,
+        parallel=spec.parallel,
+        threads=spec.threads,
+        gpu_layers=spec.gpu_layers,
+        queue_limit=settings.queue,
+        observer=observer,
+    )
+
+
+def _upstreams(specs: Sequence[UpstreamSpec], observer: Observer) -> list[Engine]:
+    if not specs:
+        return []
+    from hansard.engines.upstream import UpstreamEngine
+
+    return [
+        UpstreamEngine(
+            name=spec.name,
+            base_url=spec.base_url,
+            key=spec.key,
+            takes_any_model=len(specs) == 1,
+            observer=observer,
+        )
+        for spec in specs
+    ]
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """The listening socket, had before anything slow begins, so that a port in use is known at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host.strip("[]"), port))
+        except OSError as error:
+            raise StartupError(_no_address(host, port, error)) from error
+        yield listener
+    finally:
+        listener.close()
+
+
+def _no_address(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use. Choose another: --port {port + 1}"
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs more rights than this user has. Choose one above 1023: --port 8000"
+    return f"Cannot listen on {host}, port {port}: {error.strerror}."
+
+
+def _base_url(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+
+@contextmanager
+def _signals_stop_only_the_server() -> Iterator[None]:
+    """Keep the house standing when the server has stopped on a signal.
+
+    The server handles SIGINT and SIGTERM itself while it runs, and raises them again when it is done; at that
+    moment the default handlers would end the process before the store is closed.
+    """
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,101 @@
+"""The engine that says back what it was told: shipped for tests, benches and first steps, with no model behind it.
+
+Its answer is the last user message, a word a chunk; its tokens are words. ``max_tokens`` and ``n`` hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from hansard.contract import Document
+from hansard.core import normalize
+from hansard.core.accumulate import Accumulator
+from hansard.engines.base import Call, ServedModel
+from hansard.errors import InvalidRequest
+
+_WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
+
+# What would change the reply and an echo cannot do is refused by name (decision 36).
+_UNSUPPORTED = ("tools", "functions", "logprobs", "response_format", "modalities", "audio", "web_search_options")
+
+
+class EchoEngine:
+    """Answers every call at once, the same call always the same way."""
+
+    takes_any_model = False
+    takes_unknown_parameters = False
+
+    def __init__(self, *, name: str = "echo", created: int = 0) -> None:
+        self.name = name
+        self._served = (
+            ServedModel(id=name, created=created, owned_by="hansard", description="Says back what it hears"),
+        )
+
+    def models(self) -> Sequence[ServedModel]:
+        return self._served
+
+    async def start(self) -> None:
+        """Nothing to wait for."""
+
+    async def stop(self) -> None:
+        """Nothing to let go of."""
+
+    def ready(self) -> bool:
+        return True
+
+    async def complete(self, call: Call) -> Document:
+        accumulator = Accumulator()
+        async for chunk in self.stream(call):
+            accumulator.feed(chunk)
+        return accumulator.finish()
+
+    async def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+        _refuse_unsupported(call)
+        heard = _last_user_text(call.document)
+        words = _WORD.findall(heard)
+        limit = normalize.max_tokens(call.request)
+        said = words if limit is None else words[:limit]
+        choices = range(normalize.n(call.request))
+        for index in choices:
+            yield _chunk(index, {"role": "assistant", "content": "", "refusal": None})
+        for word in said:
+            for index in choices:
+                yield _chunk(index, {"content": word})
+        for index in choices:
+            yield _chunk(index, {}, finish_reason="stop" if len(said) == len(words) else "length")
+        yield {"service_tier": "default", "choices": [], "usage": _usage(len(words), len(said) * len(choices))}
+
+
+def _refuse_unsupported(call: Call) -> None:
+    for field in _UNSUPPORTED:
+        if getattr(call.request, field):
+            raise InvalidRequest(
+                f"Unsupported parameter: '{field}' is not supported with this model.",
+                param=field,
+                code="unsupported_parameter",
+            )
+
+
+def _last_user_text(document: dict[str, msgspec.Raw]) -> str:
+    messages = msgspec.json.decode(document["messages"])
+    for message in reversed(messages):
+        if message["role"] == "user":
+            content = message["content"]
+            return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+    return ""
+
+
+def _chunk(index: int, delta: Document, *, finish_reason: str | None = None) -> Document:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    return {"service_tier": "default", "choices": [choice]}
+
+
+def _usage(prompt_tokens: int, completion_tokens: int) -> Document:
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }

@@ -1,0 +1,79 @@
+"""The policy of storing: what is checked before, what happens when a commit fails, what outlives its client.
+
+It owns the tasks of completions that run on after their client left; nothing else here runs by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from hansard.contract import Document
+from hansard.errors import StoreUnavailable
+from hansard.observe import Observer, RecordLost
+from hansard.store.base import Record, Store
+
+T = TypeVar("T")
+
+
+class Recorder:
+    """Keeps what is to be kept, and says so when it cannot (decisions 18 to 21)."""
+
+    def __init__(self, *, store: Store, observer: Observer) -> None:
+        self._store = store
+        self._observer = observer
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def check(self) -> None:
+        """Raise StoreUnavailable while the store is known to be down, so that no token is generated in vain."""
+        if not await self._store.ready():
+            raise StoreUnavailable("The store is not available, so nothing was generated. Please try again.")
+
+    async def record(self, record: Record) -> None:
+        """Return once the record is committed; StoreUnavailable means that it is not acknowledged."""
+        try:
+            await self._store.insert(record)
+        except StoreUnavailable as error:
+            self._observer(RecordLost(completion_id=record.id, reason=error.message))
+            raise
+
+    async def outlive(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await ``work``; if the one who waits is cancelled, the work goes on."""
+        return await asyncio.shield(self._start(work))
+
+    async def outlive_stream(self, chunks: AsyncGenerator[Document, None]) -> AsyncGenerator[Document, None]:
+        """Pass the chunks on; if the one who reads leaves, they are read to their end all the same."""
+        # Unbounded on purpose: it holds one completion at most, and the reader's pace must not stop the record.
+        read: asyncio.Queue[Document | None] = asyncio.Queue()
+
+        async def pump() -> None:
+            try:
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        read.put_nowait(chunk)
+            finally:
+                read.put_nowait(None)
+
+        task = self._start(pump())
+        while (chunk := await read.get()) is not None:
+            yield chunk
+        await task
+
+    async def drain(self) -> None:
+        """Wait for everything that outlived its client."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        # Not in a task group: one failed completion must not cancel the others. drain() waits for all of them.
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever still waits gets it; marking it seen keeps asyncio from reporting it again
