@@ -1,0 +1,211 @@
+"""Chunks to the completion they spell. The way back is ``core.explode``.
+
+It works on documents: a key that nobody here knows survives as the chunks carried it. The order
+of keys is the one recorded from the API (dossier, section c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hansard.contract import Document
+from hansard.errors import UpstreamFailed
+
+# Said whole every time, so the last one counts; all other strings come in pieces.
+_WHOLE: Final = frozenset({"role", "id", "type", "name", "index", "format"})
+_HEAD: Final = ("id", "object", "created", "model")
+_TAIL: Final = ("usage", "service_tier", "system_fingerprint")
+_AUDIO: Final = ("id", "data", "expires_at", "transcript")
+
+
+class IncompleteStream(UpstreamFailed):
+    """The chunks ended before every choice had said why it ends."""
+
+    code = "upstream_incomplete"
+
+
+class _Text(list[str]):
+    """A string that is still growing, piece by piece."""
+
+
+class _Choice:
+    """One choice so far. ``message`` holds its merged deltas, ``rest`` every other key of the choice."""
+
+    __slots__ = ("finish_reason", "logprobs", "message", "rest")
+
+    def __init__(self) -> None:
+        self.message: Document = {}
+        self.logprobs: Document | None = None
+        self.finish_reason: str | None = None
+        self.rest: Document = {}
+
+    @property
+    def finished(self) -> bool:
+        """Audio streams never send a finish_reason: they end when the audio says until when it is kept."""
+        return self.finish_reason is not None or "expires_at" in (self.message.get("audio") or ())
+
+
+class Accumulator:
+    """Fed every chunk of one stream, it gives the completion that the same request gets unstreamed.
+
+    ``choices`` is how many were asked for; a stream with fewer does not count as finished.
+    """
+
+    def __init__(self, *, choices: int = 1) -> None:
+        self._wanted = choices
+        self._choices: dict[int, _Choice] = {}
+        self._top: Document = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has said why it ended."""
+        choices = self._choices.values()
+        return len(choices) >= self._wanted and all(choice.finished for choice in choices)
+
+    def feed(self, chunk: Document) -> None:
+        """Take one chunk in."""
+        for key, value in chunk.items():
+            if key == "choices":
+                for choice in value or ():
+                    self._feed_choice(choice)
+            elif value is not None:
+                self._top[key] = value
+
+    def finish(self) -> Document:
+        """The completion, keys in wire order; raises ``IncompleteStream``."""
+        if not self._choices or not all(choice.finished for choice in self._choices.values()):
+            raise IncompleteStream("The model's stream ended before its reply was complete.")
+        top = self._top
+        top.pop("obfuscation", None)
+        completion: Document = {key: top[key] for key in _HEAD if key in top}
+        if "object" in completion:
+            completion["object"] = "chat.completion"
+        completion["choices"] = [_finished(index, self._choices[index]) for index in sorted(self._choices)]
+        completion.update((key, top[key]) for key in _TAIL if key in top)
+        completion.update((key, value) for key, value in top.items() if key not in completion)
+        return completion
+
+    def _feed_choice(self, choice: Document) -> None:
+        index = choice.get("index", 0)
+        state = self._choices.get(index)
+        if state is None:
+            state = self._choices[index] = _Choice()
+        for key, value in choice.items():
+            if value is None or key == "index":
+                continue
+            if key == "delta":
+                _feed_delta(state.message, value)
+            elif key == "finish_reason":
+                state.finish_reason = value
+            elif key == "logprobs":
+                if state.logprobs is None:
+                    state.logprobs = {}
+                _merge(state.logprobs, value)
+            else:
+                _merge(state.rest, {key: value})
+
+
+def _feed_delta(message: Document, delta: Document) -> None:
+    if len(delta) == 1:  # nearly every chunk of a plain answer
+        piece = delta.get("content")
+        text = message.get("content")
+        if type(text) is _Text and type(piece) is str:
+            text.append(piece)
+            return
+    _merge(message, delta)
+
+
+def _merge(into: Document, delta: Mapping[str, Any]) -> None:
+    """Strings grow, objects merge, lists extend (by ``index`` where their objects have one), the rest is replaced."""
+    for key, value in delta.items():
+        if value is None:
+            continue
+        old = into.get(key)
+        if key in _WHOLE:
+            into[key] = value or old or value  # some upstreams repeat the key, emptied
+        elif isinstance(value, str):
+            if type(old) is _Text:
+                old.append(value)
+            else:
+                into[key] = _Text([value])
+        elif isinstance(value, dict):
+            if not isinstance(old, dict):
+                old = into[key] = {}
+            _merge(old, value)
+        elif isinstance(value, list):
+            if not isinstance(old, list) or type(old) is _Text:
+                old = into[key] = []
+            _extend(old, value)
+        else:
+            into[key] = value
+
+
+def _extend(into: list[Any], items: Sequence[Any]) -> None:
+    for item in items:
+        if not isinstance(item, dict) or "index" not in item:
+            into.append(item)
+            continue
+        index = item["index"]
+        for known in into:
+            if isinstance(known, dict) and known.get("index") == index:
+                break
+        else:
+            known = {}
+            into.append(known)
+        _merge(known, item)
+
+
+def _grown(value: Any) -> Any:
+    """The merged value with every string joined."""
+    if type(value) is _Text:
+        return "".join(value)
+    if isinstance(value, dict):
+        return {key: _grown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_grown(item) for item in value]
+    return value
+
+
+def _finished(index: int, choice: _Choice) -> Document:
+    logprobs = None
+    if choice.logprobs is not None:
+        logprobs = {"content": None, "refusal": None, **_grown(choice.logprobs)}
+    return {
+        "index": index,
+        "message": _message(_grown(choice.message)),
+        "logprobs": logprobs,
+        # An audio stream says none, and its unstreamed form says "stop".
+        "finish_reason": choice.finish_reason or "stop",
+        **_grown(choice.rest),
+    }
+
+
+def _message(merged: Document) -> Document:
+    """The merged deltas as a message: the first four keys always, the others only where they were used."""
+    content, refusal = merged.pop("content", None), merged.pop("refusal", None) or None
+    calls = merged.pop("tool_calls", None)
+    message: Document = {"role": merged.pop("role", "assistant"), "content": content, "refusal": refusal}
+    message["annotations"] = merged.pop("annotations", [])
+    if calls:
+        message["tool_calls"] = [_tool_call(call) for call in sorted(calls, key=_index)]
+    for key in ("function_call", "audio"):
+        if key in merged:
+            message[key] = merged.pop(key)
+    if "audio" in message:
+        audio = message["audio"]
+        message["audio"] = {key: audio.pop(key) for key in _AUDIO if key in audio} | audio
+    if content == "" and (refusal or calls or "function_call" in message or "audio" in message):
+        message["content"] = None  # an opener's empty text that nothing followed
+    return message | merged
+
+
+def _index(call: Document) -> int:
+    index = call.get("index")
+    return index if isinstance(index, int) else 0
+
+
+def _tool_call(call: Document) -> Document:
+    call.pop("index", None)
+    call.setdefault("type", "custom" if "custom" in call else "function")
+    return {key: call.pop(key) for key in ("id", "type") if key in call} | call

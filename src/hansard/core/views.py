@@ -1,0 +1,109 @@
+"""What a stored completion looks like from outside: the stored object and the list of its input messages.
+
+Both are made from the request and the reply as they were, so nothing is stored twice. Shapes and
+key order are the API's own (dossier, sections d1 and d3); what we add to them is marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hansard.contract import Document
+
+_PART_VALUES: Final = ("text", "image_url", "input_audio", "file", "refusal")
+_CALLS: Final = ("tool_call_id", "tool_calls", "function_call")
+
+
+def stored_completion(
+    *, request: Document, reply: Document, metadata: Mapping[str, str], request_id: str, seed: int
+) -> Document:
+    """The 19 keys of a stored completion, in the API's order."""
+    return {
+        "object": reply.get("object", "chat.completion"),
+        "id": reply["id"],
+        "model": reply["model"],
+        "created": reply["created"],
+        "request_id": request_id,
+        "tool_choice": request.get("tool_choice"),
+        "usage": reply.get("usage"),
+        "seed": seed,
+        "top_p": _number(request, "top_p", 1.0),
+        "temperature": _number(request, "temperature", 1.0),
+        "presence_penalty": _number(request, "presence_penalty", 0.0),
+        "frequency_penalty": _number(request, "frequency_penalty", 0.0),
+        "system_fingerprint": reply.get("system_fingerprint"),
+        "input_user": request.get("user"),
+        "service_tier": reply.get("service_tier"),
+        "tools": request.get("tools"),
+        "metadata": dict(metadata),
+        "choices": [_stored_choice(choice) for choice in reply["choices"]],
+        "response_format": request.get("response_format"),
+    }
+
+
+def stored_messages(completion_id: str, request: Document) -> list[Document]:
+    """The input messages in request order, ids by their index; the reply is not among them (decision 24)."""
+    return [_stored_message(f"{completion_id}-{index}", message) for index, message in enumerate(request["messages"])]
+
+
+def _number(request: Document, key: str, default: float) -> Any:
+    value = request.get(key)
+    return default if value is None else value
+
+
+def _stored_choice(choice: Document) -> Document:
+    """``finish_reason`` stands before ``logprobs`` here, after it in the create reply."""
+    known = {
+        "index": choice["index"],
+        "message": _stored_reply(choice["message"]),
+        "finish_reason": choice["finish_reason"],
+        "logprobs": choice.get("logprobs"),
+    }
+    return known | {key: value for key, value in choice.items() if key not in known}
+
+
+def _stored_reply(message: Document) -> Document:
+    """The API's four keys, ours (refusal and annotations, decision 3), then whatever else the reply had."""
+    calls = message.get("tool_calls")
+    known = {
+        "content": message.get("content"),
+        "role": message.get("role", "assistant"),
+        "tool_calls": None if calls is None else [_id_last(call) for call in calls],
+        "function_call": message.get("function_call"),
+        "refusal": message.get("refusal"),
+        "annotations": message.get("annotations") or [],
+    }
+    return known | {key: value for key, value in message.items() if key not in known}
+
+
+def _id_last(call: Document) -> Document:
+    return {key: value for key, value in call.items() if key != "id"} | {"id": call.get("id")}
+
+
+def _stored_message(message_id: str, message: Document) -> Document:
+    """The recorded five keys, the calls where there are some (decision 25), and refusal (decision 4)."""
+    content, parts = _content(message.get("content"))
+    shown: Document = {
+        "id": message_id,
+        "role": message["role"],
+        "content": content,
+        "content_parts": parts,
+        "name": message.get("name"),
+    }
+    calls = {key: message[key] for key in _CALLS if message.get(key) is not None}
+    rest = {key: message[key] for key in ("audio", "annotations") if message.get(key) is not None}
+    return {**shown, **calls, "refusal": message.get("refusal"), **rest}
+
+
+def _content(content: Any) -> tuple[str | None, list[Document] | None]:
+    """Content as text and as parts. Parts that are no text count as empty in the text (recorded)."""
+    if not isinstance(content, list):
+        return content, None
+    text = " ".join(part.get("text") or "" for part in content)
+    return text, [_content_part(part) for part in content]
+
+
+def _content_part(part: Document) -> Document:
+    """The part without its null slots (decision 28)."""
+    return {"type": part["type"]} | {key: part[key] for key in _PART_VALUES if part.get(key) is not None}
