@@ -1,4 +1,4 @@
-"""The outermost edge: every request gets an id, a clock, a principal, an envelope for its errors and a line in the log."""
+"""The outermost edge: a request id, a clock, a principal, an envelope for errors and a line in the log for every request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every reply of one completion carries: our id, our time, the model's name, and usage only where it was asked for."""
+"""What every reply of one completion carries: our id and time, the model's name, and usage where it was asked for."""
 
 from __future__ import annotations
 
