@@ -1,0 +1,104 @@
+"""What is changed in the tables. Every function runs inside the caller's transaction, on the writer.
+
+Labels follow the completion they index in the same transaction, and a delete leaves nothing of
+one but a tombstone: where it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from hansard.store import queries
+from hansard.store.base import Record
+from hansard.store.queries import Label, labels_of
+from hansard.store.schema import bodies, completions, labels, tombstones
+
+_COLUMNS: Final = tuple(column.name for column in completions.c if column is not completions.c.number)
+
+_FOR_CHANGE: Final = select(completions).where(
+    completions.c.project == bindparam("project"), completions.c.id == bindparam("id")
+)
+
+_SET_METADATA: Final = (
+    update(completions)
+    .where(completions.c.project == bindparam("of_project"), completions.c.number == bindparam("of_number"))
+    .values(metadata=bindparam("metadata"))
+)
+
+_UNLABEL: Final = delete(labels).where(*(column == bindparam(f"of_{column.name}") for column in labels.c))
+
+
+def insert_record(connection: Connection, record: Record) -> None:
+    row = {name: getattr(record, name) for name in _COLUMNS}
+    number: int = connection.execute(insert(completions), row).inserted_primary_key.number  # type: ignore[union-attr]
+    connection.execute(insert(bodies), {"number": number, "request": record.request, "reply": record.reply})
+    place = {"project": record.project, "created": record.created, "number": number}
+    _label(connection, place, labels_of({record.model, record.requested_model}, record.metadata))
+
+
+def set_metadata(
+    connection: Connection, project: str, completion_id: str, metadata: Mapping[str, str]
+) -> Record | None:
+    row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
+    if row is None:
+        return None
+    place = {"project": project, "created": row.created, "number": row.number}
+    before, now = labels_of((), row.metadata), labels_of((), metadata)
+    _unlabel(connection, place, before - now)
+    _label(connection, place, now - before)
+    connection.execute(_SET_METADATA, {"of_project": project, "of_number": row.number, "metadata": metadata})
+    return queries.get(connection, project, completion_id)
+
+
+def delete_record(connection: Connection, project: str, completion_id: str) -> bool:
+    row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
+    if row is None:
+        return False
+    place = {"project": project, "created": row.created, "number": row.number}
+    _unlabel(connection, place, labels_of({row.model, row.requested_model}, row.metadata))
+    connection.execute(delete(bodies).where(bodies.c.number == row.number))
+    connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
+    connection.execute(insert(tombstones), {**place, "id": completion_id})
+    return True
+
+
+def _label(connection: Connection, place: Mapping[str, object], carried: Collection[Label]) -> None:
+    if carried:
+        connection.execute(insert(labels), [{**place, "key": key, "value": value} for key, value in carried])
+
+
+def _unlabel(connection: Connection, place: Mapping[str, object], carried: Collection[Label]) -> None:
+    if carried:
+        rows = [{**place, "key": key, "value": value} for key, value in carried]
+        connection.execute(_UNLABEL, [{f"of_{name}": value for name, value in row.items()} for row in rows])
+
+
+# No key can name it: a project of the API is never empty, and this one has a space.
+_PROBE: Final = Record(
+    project=" self-check",
+    id="self-check",
+    created=0,
+    model="self-check",
+    requested_model="self-check",
+    request_id="",
+    metadata={"self": "check"},
+    seed=0,
+    request=b"{}",
+    reply=b"{}",
+    engine="",
+)
+
+
+def works(connection: Connection) -> bool:
+    """Whether a record written, relabelled, read and deleted does what it should. Leaves no trace."""
+    project, name = _PROBE.project, _PROBE.id
+    insert_record(connection, _PROBE)
+    changed = set_metadata(connection, project, name, {"self": "checked"})
+    deleted = delete_record(connection, project, name)
+    gone = queries.get(connection, project, name) is None
+    connection.execute(delete(tombstones).where(tombstones.c.project == project))
+    return changed == msgspec.structs.replace(_PROBE, metadata={"self": "checked"}) and deleted and gone

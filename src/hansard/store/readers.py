@@ -1,0 +1,51 @@
+"""The few threads that read: never the event loop, never the writer.
+
+A read sees one moment of the database, and everything whose write was acknowledged before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from hansard.errors import StoreUnavailable
+from hansard.store.failures import is_outage, refusal
+
+T = TypeVar("T")
+
+
+class Readers:
+    """``threads`` reads at a time; ``limit`` bounds those that wait or run."""
+
+    def __init__(self, engine: Engine, *, threads: int, limit: int) -> None:
+        self._engine = engine
+        self._limit = limit
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hansard-store-reader")
+        self._reading = 0  # touched on the event loop only
+
+    async def stop(self) -> None:
+        """Return once the running reads are done."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in a transaction that ends with it."""
+        if self._reading >= self._limit:
+            raise StoreUnavailable("The store is unavailable: too many reads are waiting.")
+        self._reading += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._perform, work)
+        finally:
+            self._reading -= 1
+
+    def _perform(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self._engine.begin() as connection:
+                return work(connection)
+        except Exception as error:
+            if is_outage(error):
+                self._engine.dispose()  # the next read opens the database anew
+            raise refusal(error) from error

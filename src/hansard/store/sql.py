@@ -1,0 +1,105 @@
+"""The store over SQL: which statements run where. Today on SQLite; see ``sqlite`` for what is its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import exc, literal, select
+
+from hansard.core.paging import ListQuery
+from hansard.errors import StartupError, StoreUnavailable
+from hansard.store import changes, migrate, queries, sqlite
+from hansard.store.base import Cursor, Record
+from hansard.store.failures import is_locked, startup_error
+from hansard.store.readers import Readers
+from hansard.store.writer import Writer
+
+_PAUSE_S: Final = 0.02
+
+
+class SqlStore:
+    """A ``Store`` in one SQLite file.
+
+    ``patience_s`` is how long another process may hold the database before a request is refused;
+    at most ``queue_limit`` writes, of ``queue_limit_bytes`` together, wait for the disk.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        readers: int = 4,
+        queue_limit: int = 1024,
+        queue_limit_bytes: int = 256 * 1024 * 1024,
+        patience_s: float = 5.0,
+    ) -> None:
+        self._path = path.absolute()
+        self._patience_s = patience_s
+        self._writing = sqlite.engine_for_writing(self._path, patience_s=patience_s)
+        self._reading = sqlite.engine_for_reading(self._path, patience_s=patience_s, connections=readers)
+        self._writer = Writer(self._writing, limit=queue_limit, limit_bytes=queue_limit_bytes)
+        self._readers = Readers(self._reading, threads=readers, limit=queue_limit)
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._open)
+        self._writer.start()
+
+    async def stop(self) -> None:
+        await self._writer.stop()
+        await self._readers.stop()
+        self._reading.dispose()
+        self._writing.dispose()  # last, so that SQLite folds its log into the file as it closes
+
+    async def ready(self) -> bool:
+        if not self._writer.has_room():
+            return False
+        try:
+            if self._writer.healthy:
+                return await self._readers.read(lambda connection: connection.scalar(select(literal(1))) == 1)
+            return await self._writer.write(changes.works)
+        except StoreUnavailable:
+            return False
+
+    async def insert(self, record: Record) -> None:
+        size_bytes = len(record.request) + len(record.reply)
+        await self._writer.write(partial(changes.insert_record, record=record), size_bytes=size_bytes)
+
+    async def get(self, project: str, completion_id: str) -> Record | None:
+        return await self._readers.read(partial(queries.get, project=project, completion_id=completion_id))
+
+    async def locate(self, project: str, completion_id: str) -> Cursor | None:
+        return await self._readers.read(partial(queries.locate, project=project, completion_id=completion_id))
+
+    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
+        return await self._readers.read(partial(queries.page, project=project, query=query, after=after, limit=limit))
+
+    async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
+        change = partial(changes.set_metadata, project=project, completion_id=completion_id, metadata=metadata)
+        return await self._writer.write(change)
+
+    async def delete(self, project: str, completion_id: str) -> bool:
+        return await self._writer.write(partial(changes.delete_record, project=project, completion_id=completion_id))
+
+    def _open(self) -> None:
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                return self._prepare()
+            except (OSError, exc.DBAPIError) as error:
+                self._writing.dispose()
+                if not is_locked(error) or time.monotonic() > deadline:
+                    raise startup_error(error, self._path) from error
+            # SQLite does not always wait by itself: not while another process turns the log on.
+            time.sleep(_PAUSE_S)
+
+    def _prepare(self) -> None:
+        sqlite.make_file(self._path)
+        with self._writing.begin() as connection:
+            migrate.upgrade(connection, place=str(self._path))
+            if not changes.works(connection):
+                raise StartupError(f"{self._path}: a record written there did not come back. Restore a backup.")

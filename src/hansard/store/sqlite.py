@@ -1,0 +1,103 @@
+"""One SQLite file: made private to its owner, and opened once for writing and once for reading.
+
+Everything that only SQLite needs is here: the file, the PRAGMAs, and the statement that begins
+a transaction. Facts: https://sqlite.org/pragma.html and https://sqlite.org/wal.html.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from hansard.errors import StartupError
+
+_PRIVATE_DIRECTORY: Final = 0o700
+_PRIVATE_FILE: Final = 0o600
+
+_FOR_WRITING: Final = (
+    "auto_vacuum = INCREMENTAL",  # must come before the first table; lets a later clean-up give space back
+    "foreign_keys = ON",
+    "synchronous = FULL",  # in WAL mode every COMMIT then waits for the disk
+    "fullfsync = ON",  # on macOS fsync alone does not reach the disk; elsewhere this does nothing
+    "checkpoint_fullfsync = ON",
+    "secure_delete = ON",  # what is deleted is overwritten, not only unlinked
+    "journal_size_limit = 67108864",
+)
+_FOR_READING: Final = ("query_only = ON",)
+
+
+def make_file(path: Path) -> None:
+    """The directory (0700) and an empty file (0600), unless they are there. Raises OSError."""
+    path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    if path.exists():
+        return
+    # SQLite gives its -wal and -shm files the mode of this one.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE_FILE))
+    if os.name == "posix":
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # or a power cut may take the file's name away, with all that is in it
+        finally:
+            os.close(directory)
+
+
+def engine_for_writing(path: Path, *, patience_s: float) -> Engine:
+    """One connection. A transaction takes the write lock as it begins, so it cannot fail half-way for want of it."""
+    engine = _engine(path, patience_s=patience_s, connections=1)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        _set(connection, *_FOR_WRITING)
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StartupError(
+                f"{path}: this file system cannot share memory. Choose a local disk with --data or --db."
+            )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def engine_for_reading(path: Path, *, patience_s: float, connections: int) -> Engine:
+    """At most ``connections``, none of which can write. A transaction sees the database of one moment."""
+    engine = _engine(path, patience_s=patience_s, connections=connections)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        _set(connection, *_FOR_READING)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _engine(path: Path, *, patience_s: float, connections: int) -> Engine:
+    return create_engine(
+        URL.create("sqlite", database=str(path)),
+        pool_size=connections,
+        max_overflow=0,
+        # The standard driver would begin transactions when it sees fit; with None it leaves that to us.
+        connect_args={"isolation_level": None, "timeout": patience_s},
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
+    )
+
+
+def _set(connection: sqlite3.Connection, *pragmas: str) -> None:
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_json(metadata: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(dict(metadata)).decode()

@@ -1,0 +1,165 @@
+"""The one thread that writes, and how requests share its commits.
+
+Whoever arrives while a commit is under way waits in a bounded line; the next transaction takes
+them all, so the disk is waited for once for many. An awaiter goes on only after its COMMIT.
+If one request fails for a reason of its own, the others commit without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from hansard.errors import StoreUnavailable
+from hansard.store.failures import is_outage, refusal
+
+T = TypeVar("T")
+
+# One transaction takes no more than this: whoever came first should not wait for ever more others.
+_MOST_AT_ONCE: Final = 256
+
+
+class _Failed:
+    """What to raise in the awaiter of a job."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.error = refusal(cause)
+        self.error.__cause__ = cause
+
+
+_Outcome: TypeAlias = object | _Failed
+
+
+class _Job:
+    """Something to do in a transaction, and who waits for it. Its result may be anything."""
+
+    __slots__ = ("future", "size_bytes", "work")
+
+    def __init__(self, work: Callable[[Connection], object], future: asyncio.Future[Any], size_bytes: int) -> None:
+        self.work = work
+        self.future = future
+        self.size_bytes = size_bytes
+
+
+class Writer:
+    """Belongs to the event loop that starts it. ``limit`` and ``limit_bytes`` bound the line."""
+
+    def __init__(self, engine: Engine, *, limit: int, limit_bytes: int) -> None:
+        self._engine = engine
+        self._limit = limit
+        self._limit_bytes = limit_bytes
+        self._line: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="hansard-store-writer", daemon=True)
+        # Touched on the event loop only, hence without a lock.
+        self._accepting = False
+        self._waiting = 0
+        self._waiting_bytes = 0
+        self.healthy = True
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._accepting = True
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Return once everything in the line is committed or refused."""
+        self._accepting = False
+        self._line.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def has_room(self, size_bytes: int = 0) -> bool:
+        """Whether a job of that size would be taken. An empty line takes any."""
+        few = self._waiting < self._limit and self._waiting_bytes + size_bytes <= self._limit_bytes
+        return self._accepting and (few or not self._waiting)
+
+    async def write(self, work: Callable[[Connection], T], *, size_bytes: int = 0) -> T:
+        """Do ``work`` in a transaction; return once it is committed.
+
+        Cancelling the caller does not undo it: what was taken into the line is written.
+        ``work`` runs on the writer's thread, again if a neighbour failed.
+        """
+        if not self.has_room(size_bytes):
+            raise StoreUnavailable("The store is unavailable: too many writes are waiting.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._waiting += 1
+        self._waiting_bytes += size_bytes
+        self._line.put(_Job(work, future, size_bytes))
+        return await future
+
+    def _serve(self) -> None:
+        while (first := self._line.get()) is not None:
+            jobs = [first]
+            outcomes, healthy = self._commit(jobs)
+            try:
+                self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy)
+            except RuntimeError:
+                return  # the loop was closed without stop(): nobody is waiting any more
+
+    def _commit(self, jobs: list[_Job]) -> tuple[Sequence[_Outcome], bool]:
+        """Perform these and whoever waits behind them: their outcomes, and whether the database works."""
+        try:
+            try:
+                return self._transaction(jobs, _together), True
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                return self._transaction(jobs, _apart), True
+        except Exception as error:  # noqa: BLE001 - the edge of the thread: it must live on, and the awaiters be told
+            self._engine.dispose()  # the next transaction opens the database anew
+            self._join(jobs)  # rather than let each of them wait out the same failure
+            return [_Failed(error) for _ in jobs], not is_outage(error)
+
+    def _transaction(
+        self, jobs: list[_Job], perform: Callable[[Connection, Sequence[_Job]], Sequence[_Outcome]]
+    ) -> Sequence[_Outcome]:
+        with self._engine.begin() as connection:
+            self._join(jobs, most=_MOST_AT_ONCE)  # those who came while the lock was awaited share it
+            return perform(connection, jobs)
+
+    def _join(self, jobs: list[_Job], *, most: int | None = None) -> None:
+        """Move the line, or its head, behind ``jobs``."""
+        while most is None or len(jobs) < most:
+            try:
+                job = self._line.get_nowait()
+            except Empty:
+                return
+            if job is None:
+                self._line.put(None)  # stop() waits its turn: nothing comes after it
+                return
+            jobs.append(job)
+
+    def _settle(self, jobs: Sequence[_Job], outcomes: Sequence[_Outcome], healthy: bool) -> None:  # noqa: FBT001
+        self.healthy = healthy
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            self._waiting -= 1
+            self._waiting_bytes -= job.size_bytes
+            if job.future.done():
+                continue  # its awaiter was cancelled
+            if isinstance(outcome, _Failed):
+                job.future.set_exception(outcome.error)
+            else:
+                job.future.set_result(outcome)
+
+
+def _together(connection: Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
+    return [job.work(connection) for job in jobs]
+
+
+def _apart(connection: Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
+    """Each job in a savepoint, so that one that fails leaves nothing behind."""
+    return [_alone(connection, job) for job in jobs]
+
+
+def _alone(connection: Connection, job: _Job) -> _Outcome:
+    try:
+        with connection.begin_nested():
+            return job.work(connection)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        return _Failed(error)
