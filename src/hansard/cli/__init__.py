@@ -16,6 +16,7 @@ from hansard import __version__
 from hansard.cli import chat, completions, config, models, serve
 from hansard.cli.exits import CommandError
 from hansard.cli.options import examples
+from hansard.cli.output import hint, say
 
 __all__ = ["main"]
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         build()(args=list(arguments) if arguments is not None else None, prog_name="hansard")
     except CommandError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        hint(str(error))
         sys.exit(error.exit_code)
 
 
@@ -49,7 +50,7 @@ def build() -> typer.Typer:
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 (Typer's callback takes the option's value)
     if wanted:
-        print(f"hansard {__version__}")  # noqa: T201
+        say(f"hansard {__version__}")
         raise typer.Exit
 
 

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 (shown, not listened on)
 
 
-def banner(settings: Settings, models: Sequence[ServedModel], address: str, *, command: str, colour: bool) -> str:
-    """The text; ``address`` is ``http://host:port``, ``command`` how to start this program."""
+def banner(settings: Settings, models: Sequence[ServedModel], base_url: str, *, command: str, colour: bool) -> str:
+    """The text; ``base_url`` is where it listens, up to ``/v1``; ``command`` starts this program."""
     heading = _bold if colour else str
-    base_url = f"{_reachable(address)}/v1"
+    here = _reachable(base_url)
     model = models[0].id if models else "MODEL"
     lines = [
-        heading(f"Hansard {__version__} listens on {address}/v1"),
+        heading(f"Hansard {__version__} listens on {base_url}"),
         f"Data: {settings.data}" if settings.db_file.parent == settings.data else f"Data: {settings.db}",
         *_models(settings, models),
         "",
         heading("Python (pip install openai)"),
         "",
-        *_python(base_url, model, keyed=bool(settings.api_key)),
+        *_python(here, model, keyed=bool(settings.api_key)),
         "",
         heading("curl"),
         "",
-        *_curl(base_url, model, keyed=bool(settings.api_key)),
+        *_curl(here, model, keyed=bool(settings.api_key)),
         "",
         heading("Use a real model"),
         "",
@@ -87,10 +87,10 @@ def _curl(base_url: str, model: str, *, keyed: bool) -> Iterator[str]:
     yield (f'  -d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}], "store": true}}\'')
 
 
-def _reachable(address: str) -> str:
+def _reachable(base_url: str) -> str:
     for everywhere, here in EVERYWHERE.items():
-        address = address.replace(f"//{everywhere}:", f"//{here}:")
-    return address
+        base_url = base_url.replace(f"//{everywhere}:", f"//{here}:")
+    return base_url
 
 
 def _bold(text: str) -> str:

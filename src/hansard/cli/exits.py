@@ -1,11 +1,12 @@
 """How a command ends other than well: its exit codes, and the one exception that carries them.
 
-Usage errors (2) and the interrupt key (130) are Typer's own.
+What Typer ends itself (usage errors, the interrupt key) uses the same numbers.
 """
 
 from __future__ import annotations
 
 FAILED = 1
+USAGE = 2
 PARTLY = 3
 NOT_AUTHORISED = 4
 NOT_FOUND = 5

@@ -5,7 +5,6 @@ What runs is composed in ``hansard.app``; here is only what the operator types a
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import typer
 
 from hansard.cli.exits import CommandError
 from hansard.cli.options import examples
+from hansard.cli.output import hint
 
 if TYPE_CHECKING:
     from hansard.config import Settings
@@ -26,8 +26,6 @@ EXAMPLES = examples(
     "hansard serve --upstream http://localhost:11434/v1 --model builtin",
     "hansard serve --host 0.0.0.0 --api-key-file key.txt --data /var/lib/hansard",
 )
-
-CANNOT_LISTEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 # Values arrive as they were typed: hansard.config checks them all and reports every mistake at once.
 Text = str | None
@@ -97,21 +95,9 @@ def run(settings: Settings) -> None:
     from hansard.app import serve as serve_app
     from hansard.cli.banner import banner, invocation
 
-    def greet(address: str, models: Sequence[ServedModel]) -> None:
+    def greet(base_url: str, models: Sequence[ServedModel]) -> None:
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        text = banner(settings, models, address, command=invocation(sys.argv[0]), colour=colour)
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        text = banner(settings, models, base_url, command=invocation(sys.argv[0]), colour=colour)
+        hint(text)
 
-    try:
-        serve_app(settings, on_ready=greet)
-    except OSError as error:
-        if error.errno not in CANNOT_LISTEN:
-            raise
-        raise CommandError(_cannot_listen(settings, error)) from error
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> str:
-    where = f"{settings.host}:{settings.port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{where} is taken by another program; stop it, or choose another port: --port {settings.port + 1}"
-    return f"Cannot serve on {where}: {error.strerror or error}"
+    serve_app(settings, on_ready=greet)

@@ -16,12 +16,14 @@ from msgspec import Struct
 from hansard.config.reader import Given, Layer, Reader, Secret, SettingError, absolute, check_secret, read_secret
 from hansard.config.values import existing_file, http_url, text, whole
 
-BUILTIN = "builtin"
 BUILTIN_NAME = "hansard-tiny"
+
+# What may stand in place of a model file, and the name that it then goes by.
+WITHOUT_FILE = {"builtin": BUILTIN_NAME, "echo": "echo"}
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
-    """A model the embedded engine serves; ``path`` is None for the built-in one.
+    """A model served from here; ``path`` is None for the built-in one and for the echo of tests.
 
     ``ctx`` is tokens for one request; ``gpu_layers`` -1 means all. None leaves it to the engine.
     """
@@ -48,7 +50,7 @@ def model(given: Given) -> ModelSpec:
     if not isinstance(given.value, Mapping):
         name, file = _named(text(given), name=r"[^=/\\]+")
         given = given._replace(value=file)
-        return ModelSpec(name=name or _model_name(given), path=_model_file(given))
+        return _with_its_own_name(ModelSpec(name=name or _model_name(given), path=_model_file(given)))
     table = _table(given)
     spec = ModelSpec(
         name=table.take("name", text, None) or table.require("path", _model_name, ""),
@@ -60,7 +62,7 @@ def model(given: Given) -> ModelSpec:
         gpu_layers=table.take("gpu_layers", whole(-1), None),
     )
     table.finish()
-    return spec
+    return _with_its_own_name(spec)
 
 
 def upstream(environ: Mapping[str, str]) -> Callable[[Given], UpstreamSpec]:
@@ -104,15 +106,21 @@ def _named(word: str, *, name: str) -> tuple[str, str]:
     return (match[1].strip(), match[2].strip()) if match else ("", word)
 
 
+def _with_its_own_name(spec: ModelSpec) -> ModelSpec:
+    if spec.path is None and spec.name not in WITHOUT_FILE.values():
+        raise SettingError(f"only a model file can be given a name; use --alias {spec.name}={BUILTIN_NAME}.")
+    return spec
+
+
 def _model_name(given: Given) -> str:
     """The file's stem; of a file in parts, without the part's number."""
-    if given.value == BUILTIN:
-        return BUILTIN_NAME
+    if given.value in WITHOUT_FILE:
+        return WITHOUT_FILE[str(given.value)]
     return re.sub(r"-\d{5}-of-\d{5}$", "", absolute(given).stem)
 
 
 def _model_file(given: Given) -> Path | None:
-    return None if given.value == BUILTIN else existing_file(given)
+    return None if given.value in WITHOUT_FILE else existing_file(given)
 
 
 def _host(given: Given) -> str:
