@@ -146,7 +146,7 @@ class Completions:
         return await self._conclude(run, await run.route.engine.complete(run.call))
 
     async def _chunks(self, run: _Run) -> AsyncGenerator[Document, None]:
-        accumulator = Accumulator()
+        accumulator = Accumulator(choices=normalize.n(run.call.request))
         try:
             async with aclosing(run.route.engine.stream(run.call)) as chunks:
                 async for chunk in chunks:
@@ -184,7 +184,7 @@ class _Run:
         request = asked.received.request
         self.asked = asked
         self.route = route
-        self.stored = request.store is True
+        self.stored = normalize.is_stored(request)
         self.id = ids.completion_id(now_ns // 1_000_000, secrets.token_bytes(ids.ENTROPY_BYTES))
         self.created = now_ns // 1_000_000_000
         seed = normalize.seed(request)

@@ -7,11 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from hansard.api.exchange import Exchange
-from hansard.api.front import Handler, envelope
+from hansard.api.front import Handler
 from hansard.completions import Asked, Completions
 from hansard.contract import Document
 from hansard.core import normalize, paging, sse, validate
-from hansard.errors import HansardError
 
 
 def create(completions: Completions) -> Handler:
@@ -81,15 +80,11 @@ def delete(completions: Completions) -> Handler:
 
 
 async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Document, None], noise: str | None) -> None:
-    """Until the first chunk a failure is an HTTP status; after it, an error frame in place of the rest."""
+    """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
     async with aclosing(chunks):
         first = await anext(chunks)
         await exchange.start_stream()
-        try:
-            await exchange.write(sse.encode(first, noise=noise))
-            async for chunk in chunks:
-                await exchange.write(sse.encode(chunk, noise=noise))
-        except HansardError as error:
-            await exchange.end(sse.encode_error(envelope(error)) + sse.DONE)
-            raise
+        await exchange.write(sse.encode(first, noise=noise))
+        async for chunk in chunks:
+            await exchange.write(sse.encode(chunk, noise=noise))
         await exchange.end(sse.DONE)

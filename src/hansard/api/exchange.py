@@ -38,7 +38,8 @@ class Exchange:
         self.request_id = request_id
         self.principal = Principal("")
         self.progress = Progress()
-        self._complete = False
+        self.complete = False
+        """Whether the last byte of the reply has been sent."""
         self.status: int | None = None
         """The status sent, or None before the reply has begun."""
 
@@ -119,7 +120,7 @@ class Exchange:
         working = asyncio.current_task()
         assert working is not None
         watching = asyncio.get_running_loop().create_task(self._until_left())
-        watching.add_done_callback(lambda watch: None if watch.cancelled() or self._complete else working.cancel())
+        watching.add_done_callback(lambda watch: None if watch.cancelled() or self.complete else working.cancel())
         try:
             yield
         except asyncio.CancelledError:
@@ -131,7 +132,7 @@ class Exchange:
 
     async def _finish(self, body: bytes) -> None:
         # Set first: once the reply is whole, the server reports a disconnect that is none.
-        self._complete = True
+        self.complete = True
         await self._send({"type": "http.response.body", "body": body})
 
     async def _until_left(self) -> None:

@@ -1,4 +1,4 @@
-"""The outermost edge: a request id, a clock, a principal, an envelope for errors and a line in the log for every request."""
+"""The outermost edge: every request gets a request id, a principal, an envelope for its errors and a line in the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from hansard.api.exchange import ClientLeft, Exchange
 from hansard.contract import Document
-from hansard.core import ids
+from hansard.core import ids, sse
 from hansard.errors import HansardError, InternalError, MethodNotAllowed, RateLimited, Unavailable
 from hansard.observe import Crashed, Observer, RequestServed
 from hansard.tenancy import Gate
@@ -50,8 +50,8 @@ class Front:
         except Exception as raised:  # noqa: BLE001 (the outermost edge: a bug becomes the API's own 500, and an event)
             error = InternalError()
             self._observer(Crashed(request_id=exchange.request_id, exception=raised))
-        if error is not None and exchange.status is None:
-            await exchange.reply(error.status, envelope(error), headers(error))
+        if error is not None:
+            await _tell(exchange, error)
         self._observer(_served(exchange, status, error, started))
 
     def exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
@@ -75,6 +75,14 @@ class Resource:
     async def _refuse(self, exchange: Exchange) -> None:
         exchange.add_header(b"allow", ", ".join(self._handlers).encode())
         raise MethodNotAllowed(tuple(self._handlers))
+
+
+async def _tell(exchange: Exchange, error: HansardError) -> None:
+    """As an HTTP status while there is none yet; in a stream that has begun as its last event but one."""
+    if exchange.status is None:
+        await exchange.reply(error.status, envelope(error), headers(error))
+    elif not exchange.complete:
+        await exchange.end(sse.encode_error(envelope(error)) + sse.DONE)
 
 
 def envelope(error: HansardError) -> Document:

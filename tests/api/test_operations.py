@@ -1,0 +1,353 @@
+"""api/: the six operations and their neighbours, as HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+from tests.api.asgi import Client, Reply
+from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
+from tests.memory_store import MemoryStore
+
+from hansard.api.front import Front
+from hansard.api.routes import application
+from hansard.completions import Completions
+from hansard.engines.router import Router
+from hansard.errors import EngineBusy, RateLimited, UpstreamFailed
+from hansard.observe import Crashed, Event, RequestServed
+from hansard.recorder import Recorder
+from hansard.tenancy import Gate
+
+pytestmark = pytest.mark.anyio
+
+HELLO: tuple[Step, ...] = (opener(), said("Hel"), said("lo"), finish(), usage(3, 2))
+ASKED = {"model": "org/m", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+class Site:
+    """The whole HTTP surface over a scripted engine and a store in memory."""
+
+    def __init__(self, *steps: Step, key: str | None = None, max_body_bytes: int = 10_000) -> None:
+        self.engine = ScriptedEngine(*(steps or HELLO), models=["org/m"])
+        self.store = MemoryStore()
+        self.events: list[Event] = []
+        completions = Completions(
+            router=Router(engines=[self.engine], aliases={}),
+            store=self.store,
+            recorder=Recorder(store=self.store, observer=self.events.append),
+        )
+        front = Front(gate=Gate(key=key), observer=self.events.append, max_body_bytes=max_body_bytes)
+        self.client = Client(application(completions, front, default_order="asc"))
+
+    @property
+    def served(self) -> RequestServed:
+        [event] = [event for event in self.events if isinstance(event, RequestServed)]
+        return event
+
+    async def create(self, **fields: Any) -> Reply:
+        return await self.client.post("/v1/chat/completions", {**ASKED, **fields})
+
+
+def error(reply: Reply) -> tuple[int, str, str | None, str | None]:
+    """Status, type, param and code; the envelope always has all four keys."""
+    envelope = reply.json["error"]
+    assert list(envelope) == ["message", "type", "param", "code"]
+    assert reply.headers["content-type"] == "application/json"
+    return reply.status, envelope["type"], envelope["param"], envelope["code"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"])
+async def test_create_answers_with_and_without_prefix_and_slash(path: str) -> None:
+    reply = await Site().client.post(path, ASKED)
+
+    assert reply.status == 200
+    assert reply.json["choices"][0]["message"]["content"] == "Hello"
+
+
+async def test_every_reply_carries_a_request_id_and_the_api_version() -> None:
+    reply = await Site().create()
+
+    assert re.fullmatch(r"req_[0-9a-f]{32}", reply.headers["x-request-id"])
+    assert reply.headers["openai-version"] == "2020-10-01"
+    assert reply.headers["content-length"] == str(len(reply.body))
+
+
+async def test_a_stream_has_its_headers_its_chunks_and_its_end() -> None:
+    reply = await Site().create(stream=True, stream_options={"include_obfuscation": False})
+
+    assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert "content-length" not in reply.headers
+    *chunks, done = reply.events
+    assert done == "[DONE]"
+    assert [json.loads(chunk)["choices"][0]["delta"] for chunk in chunks] == [
+        {"role": "assistant", "content": "", "refusal": None},
+        {"content": "Hel"},
+        {"content": "lo"},
+        {},
+    ]
+    assert list(json.loads(chunks[0])) == ["id", "object", "created", "model", "service_tier", "choices"]
+
+
+async def test_chunks_are_padded_unless_the_client_declines() -> None:
+    padded = await Site().create(stream=True)
+
+    for event in padded.events[:-1]:
+        assert len(event) % 16 == 1  # measured on the live API's streams
+        assert list(json.loads(event))[-1] == "obfuscation"
+
+
+async def test_every_chunk_leaves_as_it_is_born() -> None:
+    gate = asyncio.Event()
+    site = Site(opener(), gate, said("Hello"), finish())
+
+    request = asyncio.create_task(site.create(stream=True))
+    await site.client.got_piece.wait()  # the opener is here, and the engine still waits
+    gate.set()
+
+    assert (await request).events[-1] == "[DONE]"
+
+
+async def test_a_failure_before_the_first_chunk_is_an_http_status() -> None:
+    reply = await Site(EngineBusy("The queue is full.", retry_after_s=3)).create(stream=True)
+
+    assert error(reply) == (503, "server_error", None, "engine_overloaded")
+    assert reply.headers["retry-after"] == "3"
+
+
+async def test_a_failure_midway_is_an_error_frame_and_then_the_end() -> None:
+    site = Site(opener(), said("Hel"), UpstreamFailed("The upstream is gone."))
+
+    reply = await site.create(stream=True)
+
+    assert reply.status == 200
+    assert json.loads(reply.events[-2]) == {
+        "error": {
+            "message": "The upstream is gone.",
+            "type": "server_error",
+            "param": None,
+            "code": "upstream_unreachable",
+        }
+    }
+    assert reply.events[-1] == "[DONE]"
+    assert site.served.error == "upstream_unreachable"
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_bug_is_a_500_without_a_traceback_and_an_event(streamed: bool) -> None:
+    site = Site(ZeroDivisionError("secret"))
+
+    reply = await site.create(stream=streamed)
+
+    assert error(reply) == (500, "server_error", None, None)
+    assert "secret" not in reply.body.decode()
+    assert [type(event) for event in site.events] == [Crashed, RequestServed]
+
+
+async def test_a_bug_midway_is_an_error_frame_and_an_event() -> None:
+    site = Site(opener(), ZeroDivisionError("secret"))
+
+    reply = await site.create(stream=True)
+
+    assert json.loads(reply.events[-2])["error"]["message"].startswith("The server had an error")
+    assert reply.events[-1] == "[DONE]"
+    assert [type(event) for event in site.events] == [Crashed, RequestServed]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_client_that_leaves_stops_the_engine(streamed: bool) -> None:
+    site = Site(opener(), asyncio.Event())
+
+    request = asyncio.create_task(site.create(stream=streamed))
+    while not site.engine.calls:
+        await asyncio.sleep(0)
+    site.client.leave.set()
+    await request
+
+    assert site.engine.closed == 1
+    assert site.served.status == 499
+
+
+async def test_a_cancelled_server_is_not_taken_for_a_client_that_left() -> None:
+    site = Site(opener(), asyncio.Event())
+
+    request = asyncio.create_task(site.create())
+    while not site.engine.calls:
+        await asyncio.sleep(0)
+    request.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+
+async def test_retry_after_of_a_rate_limit_is_passed_on() -> None:
+    reply = await Site(RateLimited("Slow down.", retry_after_s=7)).create()
+
+    assert error(reply) == (429, "requests", None, "rate_limit_exceeded")
+    assert reply.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_over_the_limit_is_refused(announced: bool) -> None:
+    site = Site(max_body_bytes=100)
+
+    pieces = [b"x" * 60, b"x" * 60]
+    headers = {"content-length": "120"} if announced else {}
+    reply = await site.client.request("POST", "/v1/chat/completions", pieces=pieces, headers=headers)
+
+    assert error(reply) == (413, "invalid_request_error", None, "request_too_large")
+
+
+async def test_a_body_in_pieces_is_one_body() -> None:
+    text = json.dumps(ASKED).encode()
+
+    reply = await Site().client.request("POST", "/v1/chat/completions", pieces=[text[:10], text[10:20], text[20:]])
+
+    assert reply.status == 200
+
+
+async def test_a_content_type_is_not_asked_for() -> None:
+    reply = await Site().client.post("/v1/chat/completions", ASKED, headers={"content-type": "text/plain"})
+
+    assert reply.status == 200
+
+
+async def test_the_stored_life_of_a_completion() -> None:
+    site = Site()
+    made = (await site.create(store=True, metadata={"a": "b"})).json["id"]
+    address = f"/v1/chat/completions/{made}"
+
+    listed = await site.client.get("/v1/chat/completions", b"metadata%5Ba%5D=b")
+    got = await site.client.get(address)
+    messages = await site.client.get(address + "/messages")
+    updated = await site.client.post(address, {"metadata": {"c": "d"}})
+    deleted = await site.client.request("DELETE", address, headers={"content-type": "application/json"})
+    gone = await site.client.get(address)
+
+    assert [stored["id"] for stored in listed.json["data"]] == [made]
+    assert (listed.json["first_id"], listed.json["last_id"], listed.json["has_more"]) == (made, made, False)
+    assert got.json == listed.json["data"][0]
+    assert [message["id"] for message in messages.json["data"]] == [f"{made}-0"]
+    assert updated.json["metadata"] == {"c": "d"}
+    assert deleted.json == {"object": "chat.completion.deleted", "id": made, "deleted": True}
+    assert error(gone) == (404, "invalid_request_error", "completion_id", "not_found")
+    assert gone.json["error"]["message"] == f"Completion {made} not found"
+
+
+@pytest.mark.parametrize("completion_id", ["comp_nonexistent_12345", "a/b", "../models", "é"])
+async def test_odd_ids_are_unknown_ids(completion_id: str) -> None:
+    reply = await Site().client.get(f"/v1/chat/completions/{completion_id}")
+
+    assert error(reply) == (404, "invalid_request_error", "completion_id", "not_found")
+
+
+@pytest.mark.parametrize("prefix", ["/v1", ""])
+async def test_models_are_listed_and_shown_even_with_a_slash(prefix: str) -> None:
+    site = Site()
+
+    listed = await site.client.get(f"{prefix}/models")
+    shown = await site.client.get(f"{prefix}/models/org/m")
+
+    expected = {"id": "org/m", "object": "model", "created": 1, "owned_by": "scripted"}
+    assert listed.json == {"object": "list", "data": [expected]}
+    assert shown.json == expected
+
+
+async def test_an_unknown_model_has_the_text_of_its_operation() -> None:
+    site = Site()
+
+    created = await site.create(model="gpt-x")
+    shown = await site.client.get("/v1/models/fake_id")
+
+    assert error(created) == (404, "invalid_request_error", None, "model_not_found")
+    assert error(shown) == (404, "invalid_request_error", "model", "model_not_found")
+    assert shown.json["error"]["message"] == "The model 'fake_id' does not exist"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("POST", "/v1/chat/completions/chat", None),
+        ("POST", "/v1/nothing", "Invalid URL (POST /v1/nothing)."),
+        ("GET", "/", "Invalid URL (GET /)."),
+    ],
+)
+async def test_unknown_addresses(method: str, path: str, message: str | None) -> None:
+    reply = await Site().client.request(method, path, {"metadata": {}})
+
+    assert reply.status == 404
+    assert message is None or reply.json["error"]["message"] == message
+
+
+async def test_clients_of_another_api_are_told_what_to_change() -> None:
+    reply = await Site().client.post("/v1/responses", {})
+
+    assert error(reply) == (404, "invalid_request_error", None, None)
+    assert "openai.chat('MODEL')" in reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/chat/completions", "GET and POST"),
+        ("PATCH", "/v1/chat/completions/chatcmpl-1", "GET and POST and DELETE"),
+        ("POST", "/v1/chat/completions/chatcmpl-1/messages", "GET"),
+        ("DELETE", "/v1/models/m", "GET"),
+    ],
+)
+async def test_a_wrong_method_says_which_are_right(method: str, path: str, allowed: str) -> None:
+    reply = await Site().client.request(method, path)
+
+    assert error(reply) == (405, "invalid_request_error", None, "method_not_supported")
+    assert reply.json["error"]["message"] == f"Only {allowed} requests are accepted."
+    assert reply.headers["allow"] == allowed.replace(" and ", ", ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/chat/completions"),
+        ("GET", "/v1/chat/completions"),
+        ("GET", "/v1/chat/completions/chatcmpl-1"),
+        ("POST", "/v1/chat/completions/chatcmpl-1"),
+        ("DELETE", "/v1/chat/completions/chatcmpl-1"),
+        ("GET", "/v1/chat/completions/chatcmpl-1/messages"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/m"),
+    ],
+)
+async def test_every_operation_asks_for_the_key(method: str, path: str) -> None:
+    site = Site(key="sk-right")
+
+    none = await site.client.request(method, path, ASKED)
+    wrong = await site.client.request(method, path, ASKED, headers={"authorization": "Bearer sk-wrong"})
+    right = await site.client.request(method, path, ASKED, headers={"authorization": "Bearer sk-right"})
+
+    assert error(none) == (401, "invalid_request_error", None, None)
+    assert error(wrong) == (401, "invalid_request_error", None, "invalid_api_key")
+    assert right.status != 401
+
+
+async def test_health_needs_no_key_and_readiness_tells_what_is_missing() -> None:
+    site = Site(key="sk-right")
+
+    health = await site.client.get("/health")
+    ready = await site.client.get("/readyz")
+    site.store.down = True
+    broken = await site.client.get("/readyz")
+
+    assert health.json == {"status": "ok"}
+    assert (ready.status, ready.json["status"]) == (200, "ready")
+    assert (broken.status, broken.json["checks"]) == (503, {"store": "unavailable", "engine scripted": "ok"})
+
+
+async def test_the_log_line_knows_the_completion() -> None:
+    site = Site()
+
+    made = (await site.create(store=True)).json["id"]
+
+    served = site.served
+    assert (served.status, served.model, served.completion_id, served.stored) == (200, "org/m", made, True)
+    assert (served.prompt_tokens, served.completion_tokens) == (3, 2)

@@ -1,0 +1,87 @@
+"""An engine that plays a script: documents it yields, errors it raises, and moments at which it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import TypeAlias
+
+from hansard.contract import Document
+from hansard.core.accumulate import Accumulator
+from hansard.engines.base import Call, ServedModel
+
+Step: TypeAlias = Document | Exception | asyncio.Event
+
+
+class ScriptedEngine:
+    """Plays the same steps for every call; an Event is waited for. ``closed`` counts streams that ended, however."""
+
+    def __init__(
+        self,
+        *steps: Step,
+        name: str = "scripted",
+        models: Sequence[str] = ("m",),
+        takes_any_model: bool = False,
+        takes_unknown_parameters: bool = True,
+    ) -> None:
+        self.name = name
+        self.takes_any_model = takes_any_model
+        self.takes_unknown_parameters = takes_unknown_parameters
+        self.steps = steps
+        self.calls: list[Call] = []
+        self.closed = 0
+        self._models = tuple(ServedModel(id=model, created=1, owned_by=name) for model in models)
+
+    def models(self) -> Sequence[ServedModel]:
+        return self._models
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    def ready(self) -> bool:
+        return True
+
+    async def complete(self, call: Call) -> Document:
+        accumulator = Accumulator()
+        async for chunk in self.stream(call):
+            accumulator.feed(chunk)
+        return accumulator.finish()
+
+    async def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+        self.calls.append(call)
+        try:
+            for step in self.steps:
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif isinstance(step, Exception):
+                    raise step
+                else:
+                    yield step
+        finally:
+            self.closed += 1
+
+
+def opener(index: int = 0) -> Document:
+    return _chunk(index, {"role": "assistant", "content": "", "refusal": None})
+
+
+def said(text: str, index: int = 0) -> Document:
+    return _chunk(index, {"content": text})
+
+
+def finish(reason: str = "stop", index: int = 0) -> Document:
+    return _chunk(index, {}, reason)
+
+
+def usage(prompt_tokens: int, completion_tokens: int) -> Document:
+    total = prompt_tokens + completion_tokens
+    counts = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": total}
+    return {"service_tier": "default", "choices": [], "usage": counts}
+
+
+def _chunk(index: int, delta: Document, reason: str | None = None) -> Document:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
+    return {"service_tier": "default", "choices": [choice]}

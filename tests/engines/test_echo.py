@@ -1,0 +1,74 @@
+"""engines/echo.py: it says back what it hears."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hansard.core.validate import parse_create
+
+from hansard.core.accumulate import Accumulator
+from hansard.engines.base import Call
+from hansard.engines.echo import EchoEngine
+from hansard.errors import InvalidRequest
+
+pytestmark = pytest.mark.anyio
+
+
+def call(**fields: object) -> Call:
+    body = {"model": "echo", "messages": [{"role": "user", "content": "one  two three"}], **fields}
+    received = parse_create(json.dumps(body).encode())
+    return Call(request=received.request, document=received.document, model="echo", seed=1)
+
+
+async def test_it_says_the_last_user_message_word_by_word() -> None:
+    chunks = [chunk async for chunk in EchoEngine().stream(call())]
+
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert deltas == [
+        {"role": "assistant", "content": "", "refusal": None},
+        {"content": "one"},
+        {"content": "  two"},
+        {"content": " three"},
+        {},
+    ]
+    assert chunks[-1]["usage"] == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
+
+
+async def test_text_parts_are_heard_and_other_roles_are_not() -> None:
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        {"role": "assistant", "content": "c"},
+    ]
+
+    completion = await EchoEngine().complete(call(messages=messages))
+
+    assert completion["choices"][0]["message"]["content"] == "a b"
+
+
+async def test_a_token_limit_ends_it_with_length() -> None:
+    completion = await EchoEngine().complete(call(max_completion_tokens=2))
+
+    [choice] = completion["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("one  two", "length")
+
+
+async def test_n_choices_say_the_same() -> None:
+    completion = await EchoEngine().complete(call(n=2))
+
+    assert [choice["message"]["content"] for choice in completion["choices"]] == ["one  two three"] * 2
+    assert completion["usage"]["completion_tokens"] == 6
+
+
+async def test_what_it_cannot_do_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await EchoEngine().complete(call(logprobs=True))
+    assert (refused.value.param, refused.value.code) == ("logprobs", "unsupported_parameter")
+
+
+async def test_both_ways_give_the_same() -> None:
+    accumulator = Accumulator()
+    async for chunk in EchoEngine().stream(call()):
+        accumulator.feed(chunk)
+
+    assert accumulator.finish() == await EchoEngine().complete(call())

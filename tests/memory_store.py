@@ -1,0 +1,84 @@
+"""A store that forgets when it goes: the Store seam in plain dicts, for the tests of the rooms above it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from hansard.core.paging import ListQuery
+from hansard.errors import StoreUnavailable
+from hansard.store.base import Cursor, Record
+
+
+class MemoryStore:
+    """Keeps records in order of insertion. ``down`` makes it fail, as a database does that is away."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record | None] = {}
+        self._cursors: dict[str, tuple[str, Cursor]] = {}
+        self.down = False
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def ready(self) -> bool:
+        return not self.down
+
+    async def insert(self, record: Record) -> None:
+        self._check()
+        self._cursors[record.id] = (record.project, Cursor(record.created, len(self._cursors)))
+        self.records[record.id] = record
+
+    async def get(self, project: str, completion_id: str) -> Record | None:
+        self._check()
+        record = self.records.get(completion_id)
+        return record if record is not None and record.project == project else None
+
+    async def locate(self, project: str, completion_id: str) -> Cursor | None:
+        owner, cursor = self._cursors.get(completion_id, (None, None))
+        return cursor if owner == project else None
+
+    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
+        self._check()
+        records = [
+            record for record in self.records.values() if record is not None and _matches(record, project, query)
+        ]
+        records.sort(key=self._place, reverse=query.order == "desc")
+        if after is not None:
+            place = (after.created, after.number)
+            records = [
+                r for r in records if (self._place(r) < place if query.order == "desc" else self._place(r) > place)
+            ]
+        return records[:limit]
+
+    async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
+        record = await self.get(project, completion_id)
+        if record is not None:
+            record = self.records[completion_id] = msgspec.structs.replace(record, metadata=metadata)
+        return record
+
+    async def delete(self, project: str, completion_id: str) -> bool:
+        if await self.get(project, completion_id) is None:
+            return False
+        self.records[completion_id] = None
+        return True
+
+    def _place(self, record: Record) -> tuple[int, int]:
+        cursor = self._cursors[record.id][1]
+        return cursor.created, cursor.number
+
+    def _check(self) -> None:
+        if self.down:
+            raise StoreUnavailable("The store is down.")
+
+
+def _matches(record: Record, project: str, query: ListQuery) -> bool:
+    return (
+        record.project == project
+        and query.model in (None, record.model, record.requested_model)
+        and all(record.metadata.get(key) == value for key, value in query.metadata)
+    )

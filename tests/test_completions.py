@@ -1,0 +1,315 @@
+"""completions.py: what is stamped, what is stored and when, and what happens when somebody leaves or fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from hansard.core.validate import parse_create
+from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
+from tests.memory_store import MemoryStore
+
+from hansard.completions import Asked, Completions, Progress
+from hansard.contract import Document
+from hansard.core.accumulate import IncompleteStream
+from hansard.core.paging import ListQuery, MessagesQuery
+from hansard.engines.router import Router
+from hansard.errors import CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
+from hansard.observe import Event, RecordLost
+from hansard.recorder import Recorder
+from hansard.tenancy import Principal
+
+pytestmark = pytest.mark.anyio
+
+ME = Principal("mine")
+HELLO: tuple[Step, ...] = (opener(), said("Hel"), said("lo"), finish(), usage(3, 2))
+
+
+class House:
+    """The use cases over a scripted engine and a store in memory."""
+
+    def __init__(self, *steps: Step, on_disconnect: str = "cancel", **engine: object) -> None:
+        self.engine = ScriptedEngine(*(steps or HELLO), **engine)  # type: ignore[arg-type]
+        self.store = MemoryStore()
+        self.events: list[Event] = []
+        self.recorder = Recorder(store=self.store, observer=self.events.append)
+        self.completions = Completions(
+            router=Router(engines=[self.engine], aliases={"gpt": "m"}),
+            store=self.store,
+            recorder=self.recorder,
+            on_disconnect=on_disconnect,  # type: ignore[arg-type]
+        )
+
+    async def create(self, **fields: object) -> Document:
+        reply: Document = json.loads(await self.completions.create(asked(**fields), Progress()))
+        return reply
+
+    async def stream(self, **fields: object) -> list[Document]:
+        return [chunk async for chunk in self.completions.stream(asked(stream=True, **fields), Progress())]
+
+    async def stored(self) -> list[Document]:
+        return list((await self.completions.page(ME, ListQuery()))["data"])
+
+
+def asked(**fields: object) -> Asked:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+    return Asked(principal=ME, received=parse_create(json.dumps(body).encode()), request_id="req_1")
+
+
+async def test_a_reply_carries_our_id_time_and_model_first() -> None:
+    reply = await House().create()
+
+    assert list(reply)[:4] == ["id", "object", "created", "model"]
+    assert reply["id"].startswith("chatcmpl-")
+    assert (reply["object"], reply["model"]) == ("chat.completion", "m")
+    assert reply["choices"][0]["message"]["content"] == "Hello"
+
+
+async def test_an_alias_answers_under_the_name_of_its_model() -> None:
+    assert (await House().create(model="gpt"))["model"] == "m"
+
+
+async def test_every_chunk_of_a_stream_carries_the_same_stamp() -> None:
+    chunks = await House().stream()
+
+    assert len({(chunk["id"], chunk["created"], chunk["model"], chunk["object"]) for chunk in chunks}) == 1
+    assert chunks[0]["object"] == "chat.completion.chunk"
+
+
+async def test_usage_is_shown_to_those_who_asked_and_to_nobody_else() -> None:
+    unasked = await House().stream()
+    wanted = await House().stream(stream_options={"include_usage": True})
+
+    assert all("usage" not in chunk for chunk in unasked)
+    assert [chunk["usage"] for chunk in wanted[:-1]] == [None] * 4
+    assert wanted[-1]["choices"] == []
+    assert wanted[-1]["usage"]["total_tokens"] == 5
+
+
+async def test_only_what_asks_to_be_stored_is_stored() -> None:
+    house = House()
+
+    await house.create()
+    reply = await house.create(store=True, metadata={"a": "b"})
+
+    [stored] = await house.stored()
+    assert (stored["id"], stored["metadata"], stored["request_id"]) == (reply["id"], {"a": "b"}, "req_1")
+
+
+async def test_the_record_holds_the_request_and_the_reply_verbatim() -> None:
+    house = House()
+    body = b'{"store": true, "temperature": 1.0e0, "model":"m", "messages": [{"content":"\\u0048i","role":"user"}]}'
+
+    reply = await house.completions.create(
+        Asked(principal=ME, received=parse_create(body), request_id="req_1"), Progress()
+    )
+
+    [record] = house.store.records.values()
+    assert record is not None
+    assert (record.request, record.reply) == (body, reply)
+
+
+async def test_a_stream_is_stored_before_it_ends_and_with_usage_nobody_asked_for() -> None:
+    house = House()
+
+    async for _ in house.completions.stream(asked(stream=True, store=True), Progress()):
+        pass
+
+    [stored] = await house.stored()
+    assert stored["choices"][0]["message"]["content"] == "Hello"
+    assert stored["usage"]["total_tokens"] == 5
+
+
+async def test_a_seed_of_ones_own_is_kept_and_otherwise_one_is_drawn() -> None:
+    house = House()
+
+    await house.create(store=True, seed=7)
+    await house.create(store=True)
+
+    sent, drawn = [stored["seed"] for stored in await house.stored()]
+    assert sent == 7
+    assert 0 <= drawn < 2**31
+    assert [call.seed for call in house.engine.calls] == [sent, drawn]
+
+
+async def test_a_stream_that_ends_early_is_an_error_and_not_stored() -> None:
+    house = House(opener(), said("Hel"))
+
+    with pytest.raises(IncompleteStream):
+        await house.stream(store=True)
+    assert await house.stored() == []
+
+
+async def test_an_engine_that_fails_midway_leaves_nothing_behind() -> None:
+    house = House(opener(), said("Hel"), UpstreamFailed("gone"))
+
+    with pytest.raises(UpstreamFailed):
+        await house.stream(store=True)
+    assert await house.stored() == []
+
+
+async def test_nothing_is_generated_for_a_store_known_to_be_down() -> None:
+    house = House()
+    house.store.down = True
+
+    with pytest.raises(StoreUnavailable):
+        await house.create(store=True)
+    assert house.engine.calls == []
+
+
+async def test_a_commit_that_fails_is_never_acknowledged() -> None:
+    gate = asyncio.Event()
+    house = House(opener(), gate, said("Hello"), finish())
+    stream = house.completions.stream(asked(stream=True, store=True), Progress())
+
+    await anext(stream)
+    house.store.down = True
+    gate.set()
+
+    with pytest.raises(StoreUnavailable):
+        async for _ in stream:
+            pass
+    assert [type(event) for event in house.events] == [RecordLost]
+
+
+async def test_a_client_that_leaves_midway_stops_the_engine_and_stores_nothing() -> None:
+    house = House()
+    stream = house.completions.stream(asked(stream=True, store=True), Progress())
+
+    await anext(stream)
+    await stream.aclose()
+
+    assert house.engine.closed == 1
+    assert await house.stored() == []
+
+
+async def test_a_client_that_leaves_after_the_finish_still_has_its_completion_stored() -> None:
+    house = House()
+    stream = house.completions.stream(asked(stream=True, store=True), Progress())
+
+    for _ in range(4):
+        await anext(stream)
+    await stream.aclose()
+
+    assert len(await house.stored()) == 1
+
+
+async def test_a_cancelled_reader_stops_an_engine_that_waits() -> None:
+    house = House(opener(), asyncio.Event())
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in house.completions.stream(asked(stream=True, store=True), Progress()):
+            begun.set()
+
+    reader = asyncio.create_task(read())
+    await begun.wait()
+    reader.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert house.engine.closed == 1
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_on_disconnect_finish_runs_a_stored_completion_to_its_end(streamed: bool) -> None:
+    gate = asyncio.Event()
+    house = House(opener(), gate, said("Hello"), finish(), on_disconnect="finish")
+
+    reader = asyncio.create_task(house.stream(store=True) if streamed else house.create(store=True))
+    while not house.engine.calls:
+        await asyncio.sleep(0)
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    gate.set()
+    await house.recorder.drain()
+
+    assert [stored["choices"][0]["message"]["content"] for stored in await house.stored()] == ["Hello"]
+
+
+async def test_an_upstreams_own_id_and_model_name_are_kept() -> None:
+    named = {**said("Hello"), "id": "chatcmpl-7", "model": "m-2026-01-01"}
+    house = House(opener(), named, finish())
+
+    reply = await house.create(store=True)
+
+    [record] = house.store.records.values()
+    assert record is not None
+    assert (record.upstream_id, record.model, record.requested_model) == ("chatcmpl-7", "m-2026-01-01", "m")
+    assert (reply["id"], reply["model"]) == (record.id, "m-2026-01-01")
+
+
+async def test_a_field_outside_the_contract_reaches_only_those_who_may_know_it() -> None:
+    await House().create(top_k=5)
+
+    with pytest.raises(InvalidRequest) as refused:
+        await House(takes_unknown_parameters=False).create(top_k=5)
+    assert (refused.value.param, refused.value.code) == ("top_k", "unknown_parameter")
+
+
+async def test_messages_are_the_input_messages_page_by_page() -> None:
+    house = House()
+    said_before = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    made = (await house.create(store=True, messages=said_before))["id"]
+
+    first = await house.completions.messages(ME, made, MessagesQuery(limit=1))
+    second = await house.completions.messages(ME, made, MessagesQuery(limit=1, after=f"{made}-0"))
+
+    assert [message["id"] for message in first["data"]] == [f"{made}-0"]
+    assert first["has_more"] is True
+    assert [message["content"] for message in second["data"]] == ["Hi"]
+    assert second["has_more"] is False
+
+
+async def test_an_unknown_cursor_is_refused() -> None:
+    house = House()
+    made = (await house.create(store=True))["id"]
+
+    for page in (
+        house.completions.page(ME, ListQuery(after="chatcmpl-none")),
+        house.completions.messages(ME, made, MessagesQuery(after="none")),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            await page
+        assert (refused.value.param, refused.value.code) == ("after", "invalid_value")
+
+
+async def test_a_deleted_completion_is_unknown_but_still_a_cursor() -> None:
+    house = House()
+    first, second = [(await house.create(store=True))["id"] for _ in range(2)]
+
+    await house.completions.delete(ME, first)
+
+    with pytest.raises(CompletionNotFound):
+        await house.completions.get(ME, first)
+    with pytest.raises(CompletionNotFound):
+        await house.completions.delete(ME, first)
+    page = await house.completions.page(ME, ListQuery(after=first))
+    assert [stored["id"] for stored in page["data"]] == [second]
+
+
+async def test_another_projects_completion_is_unknown() -> None:
+    house = House()
+    made = (await house.create(store=True))["id"]
+    other = Principal("other")
+
+    for attempt in (
+        house.completions.get(other, made),
+        house.completions.update(other, made, {}),
+        house.completions.delete(other, made),
+    ):
+        with pytest.raises(CompletionNotFound):
+            await attempt
+    assert len(await house.stored()) == 1
+
+
+async def test_update_replaces_the_metadata() -> None:
+    house = House()
+    made = (await house.create(store=True, metadata={"a": "1", "b": "2"}))["id"]
+
+    updated = await house.completions.update(ME, made, {"b": "3"})
+
+    assert updated["metadata"] == {"b": "3"}
+    assert (await house.completions.get(ME, made))["metadata"] == {"b": "3"}

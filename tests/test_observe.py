@@ -1,0 +1,55 @@
+"""observe.py: what a person at a terminal reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansard.observe import Crashed, EngineChanged, Event, RecordLost, RequestServed, console
+
+
+def served(**fields: object) -> RequestServed:
+    known = {
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "status": 200,
+        "duration_ms": 12.4,
+        "request_id": "req_1",
+    }
+    return RequestServed(**{**known, **fields})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (served(), "POST  /v1/chat/completions  200  12ms"),
+        (
+            served(model="m", completion_id="chatcmpl-1", prompt_tokens=3, completion_tokens=2, stored=True),
+            "POST  /v1/chat/completions  200  12ms  m  3+2 tokens  stored chatcmpl-1",
+        ),
+        (
+            served(status=404, duration_ms=1234, error="model_not_found"),
+            "POST  /v1/chat/completions  404  1.2s  model_not_found req_1",
+        ),
+        (EngineChanged(engine="m", state="restarting", reason="it died"), "engine m: restarting (it died)"),
+        (EngineChanged(engine="m", state="ready"), "engine m: ready"),
+        (RecordLost(completion_id="chatcmpl-1", reason="disk full"), "not stored: chatcmpl-1 (disk full)"),
+    ],
+)
+def test_an_event_is_one_line(event: Event, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console(event)
+
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.split(" ", 1)[1] == line + "\n"
+
+
+def test_a_bug_shows_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise KeyError("oops")
+    except KeyError as error:
+        console(Crashed(request_id="req_1", exception=error))
+
+    written = capsys.readouterr().err
+    assert "bug in req_1" in written
+    assert "test_observe.py" in written
+    assert "KeyError: 'oops'" in written

@@ -1,0 +1,49 @@
+"""tenancy.py: who is let in."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansard.errors import AuthenticationFailed
+from hansard.tenancy import DEFAULT_PROJECT, Gate
+
+KEY = "sk-hansard-0123456789abcdef"
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer anything", "Basic eA=="])
+def test_without_a_key_everyone_is_let_in(authorization: str | None) -> None:
+    assert Gate(key=None).admit(authorization).project == DEFAULT_PROJECT
+
+
+@pytest.mark.parametrize("authorization", [f"Bearer {KEY}", f"bearer {KEY}", f"Bearer  {KEY} "])
+def test_the_right_key_is_let_in(authorization: str) -> None:
+    assert Gate(key=KEY).admit(authorization).project == DEFAULT_PROJECT
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", f"Basic {KEY}", KEY])
+def test_no_key_has_the_apis_own_text(authorization: str | None) -> None:
+    with pytest.raises(AuthenticationFailed, match=r"^You didn't provide an API key") as refused:
+        Gate(key=KEY).admit(authorization)
+    assert (refused.value.status, refused.value.code, refused.value.param) == (401, None, None)
+
+
+def test_a_short_wrong_key_is_shown() -> None:
+    with pytest.raises(AuthenticationFailed) as refused:
+        Gate(key=KEY).admit("Bearer fake_key")
+    # Recorded from the live API for this key.
+    assert refused.value.message == (
+        "Incorrect API key provided: fake_key. "
+        "You can find your API key at https://platform.openai.com/account/api-keys."
+    )
+    assert refused.value.code == "invalid_api_key"
+
+
+def test_a_long_wrong_key_shows_its_first_8_and_last_4_characters() -> None:
+    with pytest.raises(AuthenticationFailed, match=r"provided: sk-abcde\*{6}wxyz\. "):
+        Gate(key=KEY).admit("Bearer sk-abcde123456wxyz")
+
+
+@pytest.mark.parametrize("token", ["\udcff", "é", "'; DROP TABLE keys; --", "x" * 10_000])
+def test_hostile_keys_are_only_wrong(token: str) -> None:
+    with pytest.raises(AuthenticationFailed):
+        Gate(key=KEY).admit(f"Bearer {token}")
