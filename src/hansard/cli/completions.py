@@ -105,7 +105,7 @@ def list_completions(
     A table where a person looks; tab-separated lines in a pipe.
     """
     form = chosen_form(as_json=as_json, as_jsonl=as_jsonl, only_ids=only_ids)
-    query = [("order", order)]
+    query: list[tuple[str, str]] = [("order", order)]
     query += [("model", model)] if model else []
     query += [(f"metadata[{key}]", value) for key, value in pairs(meta).items()]
     server = connect(base_url, api_key_file)

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from hansard.errors import StartupError
 
 DEFAULT = "default"
+NO_PLACE_FOR_A_KEY = "a key does not belong in this file; put it in a file of its own and name that"
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -94,12 +95,15 @@ class Reader:
         self._known |= {name, file}
         self.origins[name] = DEFAULT
         for layer in self.layers:
-            plain = name in layer.values and layer.plain_secrets
-            if plain and file in layer.values:
+            plain, named = name in layer.values, file in layer.values
+            if plain and not layer.plain_secrets:
+                self._refuse(name, f"{layer.spell(name)}: {NO_PLACE_FOR_A_KEY}: {file}.")
+            elif plain and named:
                 self._refuse(name, f"{layer.spell(name)} and {layer.spell(file)}: both are set; keep one.")
+            elif plain or named:
+                return self._secret(name, layer.given(name if plain else file), from_file=named)
+            if plain:
                 return None
-            if plain or file in layer.values:
-                return self._secret(name, layer.given(name if plain else file), from_file=not plain)
         return None
 
     def reject_unknown(self) -> None:

@@ -1,0 +1,474 @@
+"""Settings: who wins, what each value may be, and that every mistake is named at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hansard.config import ModelSpec, Secret, Settings, UpstreamSpec, is_loopback, resolve
+from hansard.errors import StartupError
+
+
+class Place:
+    """Directories of one test, and how to resolve in them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.config_dir = directory / "config"
+        self.data_dir = directory / "data"
+        self.files = directory / "files"
+        for made in (self.config_dir, self.files):
+            made.mkdir()
+
+    def resolve(self, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        return resolve(flags or {}, environ or {}, config_dir=self.config_dir, data_dir=self.data_dir)
+
+    def problems(
+        self, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+    ) -> list[str]:
+        with pytest.raises(StartupError) as caught:
+            self.resolve(flags, environ)
+        return list(caught.value.problems)
+
+    def toml(self, text: str) -> Path:
+        file = self.config_dir / "hansard.toml"
+        file.write_text(text)
+        return file
+
+    def file(self, name: str, text: str = "") -> str:
+        (self.files / name).write_text(text)
+        return str(self.files / name)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_without_a_word_the_builtin_model_serves_on_loopback(place: Place) -> None:
+    settings = place.resolve()
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.models == (ModelSpec(name="hansard-tiny"),)
+    assert settings.upstreams == ()
+    assert settings.data == place.data_dir
+    assert settings.db_file == place.data_dir / "hansard.sqlite3"
+    assert settings.api_key is None
+    assert (settings.list_order, settings.metadata_without_store, settings.on_disconnect) == ("asc", "refuse", "cancel")
+    assert set(settings.origins.values()) == {"default"}
+
+
+PRECEDENCE = [
+    # flag, variable, file -> value, origin
+    ("1", "2", "3", 1, "--port"),
+    (None, "2", "3", 2, "HANSARD_PORT"),
+    (None, "", "3", 3, "port in {file}"),  # an empty variable is none: compose files pass them on
+    (None, None, "3", 3, "port in {file}"),
+    (None, None, '"3"', 3, "port in {file}"),
+    ("1", None, None, 1, "--port"),
+    (None, None, None, 8000, "default"),
+]
+
+
+@pytest.mark.parametrize(("flag", "variable", "file", "value", "origin"), PRECEDENCE)
+def test_flag_wins_over_variable_over_file_over_default(
+    place: Place, flag: str | None, variable: str | None, file: str | None, value: int, origin: str
+) -> None:
+    path = place.toml(f"port = {file}") if file else Path()
+
+    settings = place.resolve({"port": flag}, {} if variable is None else {"HANSARD_PORT": variable})
+
+    assert settings.port == value
+    assert settings.origins["port"] == origin.format(file=path)
+
+
+def test_what_is_overridden_may_be_wrong(place: Place) -> None:
+    assert place.resolve({"port": "1"}, {"HANSARD_PORT": "x"}).port == 1
+
+
+@pytest.mark.parametrize("how", ["flag", "variable"])
+def test_the_file_can_be_named(place: Place, how: str) -> None:
+    place.toml("port = 1")
+    file = place.file("other.toml", "port = 2")
+
+    settings = place.resolve({"config": file}) if how == "flag" else place.resolve({}, {"HANSARD_CONFIG": file})
+
+    assert settings.port == 2
+    assert settings.config == Path(file)
+
+
+# Every field, as a flag, with what becomes of it.
+VALUES: list[tuple[str, object, object]] = [
+    ("host", "localhost", "localhost"),
+    ("port", "0", 0),
+    ("ctx", "4096", 4096),
+    ("parallel", "4", 4),
+    ("threads", "2", 2),
+    ("gpu_layers", "-1", -1),
+    ("list_order", "desc", "desc"),
+    ("metadata_without_store", "accept", "accept"),
+    ("on_disconnect", "finish", "finish"),
+    ("max_body_bytes", "1048576", 1048576),
+    ("queue", "0", 0),
+    ("drain_s", "2.5", 2.5),
+    ("log", "off", "off"),
+    ("aliases", ["gpt-4o=hansard-tiny", "*=hansard-tiny"], {"gpt-4o": "hansard-tiny", "*": "hansard-tiny"}),
+    ("data", "/srv/hansard", Path("/srv/hansard")),
+    ("db", "sqlite:////srv/h.sqlite3", "sqlite:////srv/h.sqlite3"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "value"), VALUES)
+def test_each_setting_is_read(place: Place, name: str, given: object, value: object) -> None:
+    assert getattr(place.resolve({name: given}), name) == value
+
+
+def test_relative_paths_start_where_they_were_written(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.files)
+    place.toml('data = "here"\ndb = "sqlite:///h.db"')
+
+    settings = place.resolve()
+
+    assert settings.data == place.config_dir / "here"
+    assert settings.db_file == place.config_dir / "h.db"
+    assert place.resolve({"data": "there"}).data == place.files / "there"
+
+
+def test_a_key_in_a_file_or_variable_is_kept_and_not_shown(place: Place) -> None:
+    file = place.file("key", "sk-file\n")
+    by_flag = place.resolve({"api_key_file": file}, {"HANSARD_API_KEY": "sk-variable"})
+    by_variable = place.resolve({}, {"HANSARD_API_KEY": "sk-variable"})
+    by_file_variable = place.resolve({}, {"HANSARD_API_KEY_FILE": file})
+    place.toml(f'api_key_file = "{file}"')
+    by_toml = place.resolve()
+
+    assert [s.api_key for s in (by_flag, by_variable, by_file_variable, by_toml)] == [
+        "sk-file",
+        "sk-variable",
+        "sk-file",
+        "sk-file",
+    ]
+    assert by_flag.origins["api_key"] == "--api-key-file"
+    assert by_variable.origins["api_key"] == "HANSARD_API_KEY"
+    assert by_file_variable.origins["api_key"] == "HANSARD_API_KEY_FILE"
+    assert "sk-" not in repr(by_flag)
+    assert repr(Secret("sk-x")) == "Secret(...)"
+
+
+# Models
+
+
+def test_model_files_replace_the_builtin_and_go_by_their_stem(place: Place) -> None:
+    plain, parts = place.file("qwen3-4b.gguf"), place.file("big-00001-of-00003.gguf")
+
+    settings = place.resolve({"models": [plain, f"mine={plain}", parts, "builtin", "echo"]})
+
+    assert [(model.name, model.path) for model in settings.models] == [
+        ("qwen3-4b", Path(plain)),
+        ("mine", Path(plain)),
+        ("big", Path(parts)),
+        ("hansard-tiny", None),
+        ("echo", None),
+    ]
+
+
+def test_an_equals_sign_in_a_directory_is_no_name(place: Place) -> None:
+    (place.files / "a=b").mkdir()
+    file = place.file("a=b/m.gguf")
+
+    assert place.resolve({"models": [file]}).models == (ModelSpec(name="m", path=Path(file)),)
+
+
+def test_shared_options_fill_what_a_model_does_not_say(place: Place) -> None:
+    place.file("a.gguf")
+    projector = place.file("p.gguf")
+    file = place.file(
+        "h.toml",
+        '[[models]]\npath = "a.gguf"\nname = "seer"\nmmproj = "p.gguf"\nctx = 100\n[[models]]\npath = "builtin"\n',
+    )
+
+    settings = place.resolve({"config": file, "ctx": "200", "parallel": "3"})
+
+    assert settings.models == (
+        ModelSpec(name="seer", path=place.files / "a.gguf", mmproj=Path(projector), ctx=100, parallel=3),
+        ModelSpec(name="hansard-tiny", ctx=200, parallel=3),
+    )
+
+
+def test_a_projector_goes_to_the_only_model_file(place: Place) -> None:
+    model, projector = place.file("m.gguf"), place.file("p.gguf")
+
+    settings = place.resolve({"models": [model, "builtin"], "mmproj": projector})
+
+    assert [spec.mmproj for spec in settings.models] == [Path(projector), None]
+
+
+def test_a_variable_lists_with_commas(place: Place) -> None:
+    file = place.file("m.gguf")
+
+    settings = place.resolve({}, {"HANSARD_MODELS": f"{file}, builtin", "HANSARD_ALIASES": "a=m,b=m"})
+
+    assert [model.name for model in settings.models] == ["m", "hansard-tiny"]
+    assert settings.aliases == {"a": "m", "b": "m"}
+
+
+# Upstreams
+
+
+def test_an_upstream_replaces_the_builtin_and_goes_by_its_host(place: Place) -> None:
+    settings = place.resolve({"upstreams": ["http://localhost:11434/v1/", "far=https://api.example.com/v1"]})
+
+    assert settings.models == ()
+    assert settings.upstreams == (
+        UpstreamSpec(name="localhost:11434", base_url="http://localhost:11434/v1"),
+        UpstreamSpec(name="far", base_url="https://api.example.com/v1"),
+    )
+
+
+def test_the_builtin_can_be_added_to_an_upstream(place: Place) -> None:
+    settings = place.resolve({"upstreams": ["http://localhost:1"], "models": ["builtin"]})
+
+    assert [model.name for model in settings.models] == ["hansard-tiny"]
+
+
+def test_an_upstreams_key_comes_from_a_file_a_variable_or_the_one_setting(place: Place) -> None:
+    place.file("key", "sk-one")
+    place.toml(
+        f'[[upstreams]]\nname = "a"\nbase_url = "http://a"\nkey_file = "{place.files}/key"\n'
+        '[[upstreams]]\nbase_url = "http://b:1"\nkey_env = "B_KEY"\n'
+        '[[upstreams]]\nname = "c"\nbase_url = "http://c"\n'
+    )
+
+    settings = place.resolve({}, {"B_KEY": "sk-two", "HANSARD_UPSTREAM_KEY": "sk-three"})
+
+    assert [(u.name, u.key) for u in settings.upstreams] == [("a", "sk-one"), ("b:1", "sk-two"), ("c", "sk-three")]
+
+
+def test_with_an_upstream_an_alias_may_name_any_model(place: Place) -> None:
+    settings = place.resolve({"upstreams": ["http://a"], "aliases": ["x=not-known-here"]})
+
+    assert settings.aliases == {"x": "not-known-here"}
+
+
+# Mistakes
+
+NOT_A_KEY = "a key is one word of visible ASCII characters; this is empty or has others."
+MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
+    ({"port": "65536"}, {}, "--port: '65536' is not a whole number from 0 to 65535."),
+    ({"port": "8e3"}, {}, "--port: '8e3' is not a whole number from 0 to 65535."),
+    ({"ctx": "0"}, {}, "--ctx: '0' is not a whole number, 1 or more."),
+    ({"gpu_layers": "-2"}, {}, "--gpu-layers: '-2' is not a whole number, -1 or more."),
+    ({"host": " "}, {}, "--host: ' ' is not a text."),
+    ({"data": ""}, {}, "--data: '' is not a path."),
+    ({"drain_s": "-1"}, {}, "--drain-s: '-1' is not a number of seconds, 0 or more."),
+    ({"drain_s": "nan"}, {}, "--drain-s: 'nan' is not a number of seconds, 0 or more."),
+    ({"list_order": "up"}, {}, "--list-order: 'up' is not one of asc, desc."),
+    ({"log": "json"}, {}, "--log: 'json' is not one of text, off."),
+    ({}, {"HANSARD_QUEUE": "many"}, "HANSARD_QUEUE: 'many' is not a whole number, 0 or more."),
+    ({"models": ["/none.gguf"]}, {}, "--model: there is no file /none.gguf."),
+    ({"mmproj": "/none.gguf"}, {}, "--mmproj: there is no file /none.gguf."),
+    ({"config": "/none.toml"}, {}, "--config: there is no file /none.toml."),
+    ({}, {"HANSARD_CONFIG": "/none.toml"}, "HANSARD_CONFIG: there is no file /none.toml."),
+    ({"db": "postgresql://h/d"}, {}, "--db: PostgreSQL comes in a later version; use sqlite:///FILE."),
+    ({"db": "h.sqlite3"}, {}, "--db: 'h.sqlite3' is not a database that can be used; write sqlite:///FILE."),
+    ({"db": "sqlite://"}, {}, "--db: 'sqlite://' is not a database that can be used; write sqlite:///FILE."),
+    (
+        {"db": "sqlite:///:memory:"},
+        {},
+        "--db: 'sqlite:///:memory:' is not a database that can be used; write sqlite:///FILE.",
+    ),
+    (
+        {"upstreams": ["localhost:11434"]},
+        {},
+        "--upstream: 'localhost:11434' is not an address; write one like http://localhost:11434/v1.",
+    ),
+    (
+        {"upstreams": ["http://h:99999"]},
+        {},
+        "--upstream: 'http://h:99999' is not an address; write one like http://localhost:11434/v1.",
+    ),
+    (
+        {"upstreams": ["http://u:secret@h/v1"]},
+        {},
+        "--upstream: an address must not carry a key or password; name its key_env or key_file in the TOML file.",
+    ),
+    (
+        {"upstreams": ["http://h/v1?a=b"]},
+        {},
+        "--upstream: 'http://h/v1?a=b' goes on after the path; leave out what follows '?' or '#'.",
+    ),
+    (
+        {"upstreams": ["http://h/v1", "http://h/v2"]},
+        {},
+        "--upstream: two upstreams are called h; name them apart with --upstream NAME=URL.",
+    ),
+    (
+        {"models": ["builtin", "builtin"]},
+        {},
+        "--model: two models are called hansard-tiny; name them apart with --model NAME=FILE.",
+    ),
+    (
+        {"models": ["mine=builtin"]},
+        {},
+        "--model: only a model file can be given a name; use --alias mine=hansard-tiny.",
+    ),
+    ({"aliases": ["gpt-4o"]}, {}, "--alias: 'gpt-4o' is not NAME=MODEL."),
+    ({"aliases": ["=m"]}, {}, "--alias: '=m' is not NAME=MODEL."),
+    ({"aliases": ["a=b"]}, {}, "--alias: no model is called b; these are served: hansard-tiny."),
+    (
+        {"aliases": ["hansard-tiny=hansard-tiny"]},
+        {},
+        "--alias: hansard-tiny is a model already; an alias needs a name of its own.",
+    ),
+    ({"api_key_file": "/none"}, {}, "--api-key-file: cannot read /none: No such file or directory."),
+    ({}, {"HANSARD_API_KEY": "two words"}, f"HANSARD_API_KEY: {NOT_A_KEY}"),
+    (
+        {},
+        {"HANSARD_API_KEY": "a", "HANSARD_API_KEY_FILE": "b"},
+        "HANSARD_API_KEY and HANSARD_API_KEY_FILE: both are set; keep one.",
+    ),
+    (
+        {},
+        {"HANSARD_UPSTREAM_KEY": "k"},
+        "HANSARD_UPSTREAM_KEY: goes to one upstream, and 0 have no key of their own; "
+        "give each its key_env or key_file under [[upstreams]] in the TOML file.",
+    ),
+    (
+        {"upstreams": ["http://a", "http://b"]},
+        {"HANSARD_UPSTREAM_KEY": "k"},
+        "HANSARD_UPSTREAM_KEY: goes to one upstream, and 2 have no key of their own; "
+        "give each its key_env or key_file under [[upstreams]] in the TOML file.",
+    ),
+    ({}, {"HANSARD_PROT": "1"}, "HANSARD_PROT: unknown; did you mean HANSARD_PORT?"),
+    ({}, {"HANSARD_MODEL": "builtin"}, "HANSARD_MODEL: unknown; did you mean HANSARD_MODELS?"),
+    ({}, {"HANSARD_XYZZY": "1"}, "HANSARD_XYZZY: unknown."),
+    (
+        {"host": "0.0.0.0"},
+        {},
+        "--host: 0.0.0.0 can be reached by other machines, and no key is set; "
+        "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1.",
+    ),
+    # only the unreadable key is to blame, not the host
+    ({"host": "::", "api_key_file": "/none"}, {}, "--api-key-file: cannot read /none: No such file or directory."),
+]
+
+
+@pytest.mark.parametrize(("flags", "environ", "problem"), MISTAKES)
+def test_each_mistake_is_named_once(
+    place: Place, flags: dict[str, object], environ: dict[str, str], problem: str
+) -> None:
+    assert place.problems(flags, environ) == [problem]
+
+
+FILE_MISTAKES = [
+    ("prot = 1", "prot in {file}: unknown; did you mean port in {file}?"),
+    ("port = true", "port in {file}: True is not a whole number from 0 to 65535."),
+    ("host = 1", "host in {file}: 1 is not a text."),
+    ("data = 1", "data in {file}: 1 is not a path."),
+    ("drain_s = []", "drain_s in {file}: [] is not a number of seconds, 0 or more."),
+    ("models = 1", "models in {file}: 1 is not a text."),
+    ("models = [1]", "models in {file}, number 1: 1 is not a text."),
+    ("[[models]]", "path of models in {file}, number 1: missing."),
+    (
+        '[[models]]\npath = "builtin"\n[[models]]\npath = "echo"\nctx = "x"',
+        "ctx of models in {file}, number 2: 'x' is not a whole number, 1 or more.",
+    ),
+    (
+        '[[models]]\npath = "builtin"\ncontext = 1',
+        "context of models in {file}, number 1: unknown; did you mean ctx of models in {file}, number 1?",
+    ),
+    ('[[upstreams]]\nname = "a"', "base_url of upstreams in {file}, number 1: missing."),
+    (
+        '[[upstreams]]\nbase_url = "http://a"\nkey_env = "NOT_SET"',
+        "key_env of upstreams in {file}, number 1: the variable NOT_SET is not set; put the upstream's key in it.",
+    ),
+    (
+        '[[upstreams]]\nbase_url = "http://a"\nkey = "sk-x"',
+        "key of upstreams in {file}, number 1: unknown; did you mean key_env of upstreams in {file}, number 1?",
+    ),
+    ("[aliases]\na = 1", "aliases in {file}: 1 is not a text."),
+    (
+        'api_key = "sk-x"',
+        "api_key in {file}: a key does not belong in this file; put it in a file of its own and name that: api_key_file.",
+    ),
+    ("port =", "{file}: is not TOML: Invalid value (at end of document)."),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), FILE_MISTAKES)
+def test_each_mistake_in_the_file_is_named_once(place: Place, text: str, problem: str) -> None:
+    file = place.toml(text)
+
+    assert place.problems() == [problem.format(file=file)]
+
+
+def test_all_mistakes_are_reported_together(place: Place) -> None:
+    file = place.toml('queue = "x"\nquue = 1\n[[models]]\nctx = 0\npath = "builtin"\nparallel = 0\n')
+
+    problems = place.problems(
+        {"port": "x", "upstreams": ["ftp://a", "http://b", "nope"], "host": "0.0.0.0"},
+        {"HANSARD_LOG": "loud", "HANSARD_LGO": "off"},
+    )
+
+    address = "is not an address; write one like http://localhost:11434/v1."
+    assert sorted(problems) == sorted(
+        [
+            "--port: 'x' is not a whole number from 0 to 65535.",
+            f"ctx of models in {file}, number 1: 0 is not a whole number, 1 or more.",
+            f"parallel of models in {file}, number 1: 0 is not a whole number, 1 or more.",
+            f"--upstream: 'ftp://a' {address}",
+            f"--upstream: 'nope' {address}",
+            f"queue in {file}: 'x' is not a whole number, 0 or more.",
+            "HANSARD_LOG: 'loud' is not one of text, off.",
+            "HANSARD_LGO: unknown; did you mean HANSARD_LOG?",
+            f"quue in {file}: unknown; did you mean queue in {file}?",
+            "--host: 0.0.0.0 can be reached by other machines, and no key is set; "
+            "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1.",
+        ]
+    )
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_ours(place: Place) -> None:
+    # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    environ = {
+        "HANSARD_SERVICE_HOST": "10.0.0.11",
+        "HANSARD_SERVICE_PORT": "6379",
+        "HANSARD_SERVICE_PORT_HTTP": "6379",
+        "HANSARD_PORT": "tcp://10.0.0.11:6379",
+        "HANSARD_PORT_6379_TCP": "tcp://10.0.0.11:6379",
+        "HANSARD_PORT_6379_TCP_PROTO": "tcp",
+        "HANSARD_PORT_6379_TCP_PORT": "6379",
+        "HANSARD_PORT_6379_TCP_ADDR": "10.0.0.11",
+    }
+
+    assert place.resolve({}, environ).port == 8000
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.0.5", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback(host: str, inside: bool) -> None:
+    assert is_loopback(host) is inside
+
+
+def test_beyond_loopback_with_a_key(place: Place) -> None:
+    assert place.resolve({"host": "0.0.0.0"}, {"HANSARD_API_KEY": "k"}).host == "0.0.0.0"
+
+
+def test_every_field_has_an_origin(place: Place) -> None:
+    settings: Any = place.resolve()
+
+    assert set(settings.origins) == set(Settings.__struct_fields__) - {"origins"}
