@@ -1,0 +1,88 @@
+"""How deep and how large what a client sends may be, before anything native or recursive sees it.
+
+The numbers are the API's own for strict schemas, held here for every schema: engines have been
+seen to die of 20,000 nested levels and to stall for minutes on an enum of 50,000 values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+
+MAX_DEPTH: Final = 100
+MAX_PROPERTIES: Final = 5_000
+MAX_ENUM_VALUES: Final = 1_000
+MAX_NAME_CHARACTERS: Final = 120_000
+# Schemas of one request together: tools share one grammar in an engine.
+MAX_REQUEST_ENUM_VALUES: Final = 5_000
+
+_STRING: Final = re.compile(rb'"[^"]*"')
+_BRACKETS: Final = b'[]{}"'
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in _BRACKETS)
+_STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}
+
+
+def is_deeper(text: bytes, limit: int) -> bool:
+    """Whether JSON text nests more than ``limit`` levels; also answers for text that is not quite JSON."""
+    if text.count(b"{") + text.count(b"[") <= limit:
+        return False
+    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = _STRING.sub(b"", unescaped.translate(None, delete=_NOT_BRACKETS))
+    return max(accumulate(_STEP[byte] for byte in brackets), default=0) > limit
+
+
+class SchemaSize(msgspec.Struct, frozen=True):
+    """What a schema, or several, weigh. ``characters`` are those of names and of enum and const texts."""
+
+    depth: int = 0
+    properties: int = 0
+    enum_values: int = 0
+    characters: int = 0
+
+
+def schema_size(schema: Any) -> SchemaSize:
+    """Measure a schema that may be anything at all."""
+    depth = properties = enum_values = characters = 0
+    for level, node in _nodes(schema):
+        depth = max(depth, level)
+        for key in ("properties", "$defs", "definitions"):
+            named = node.get(key)
+            if isinstance(named, dict):
+                properties += len(named) if key == "properties" else 0
+                characters += sum(map(len, named))
+        values = node.get("enum")
+        if isinstance(values, list):
+            enum_values += len(values)
+            characters += sum(len(value) for value in values if isinstance(value, str))
+        if isinstance(node.get("const"), str):
+            characters += len(node["const"])
+    return SchemaSize(depth, properties, enum_values, characters)
+
+
+def too_large(size: SchemaSize) -> str | None:
+    """Which limit is passed, in a sentence; None if none is."""
+    for what, limit, got in (
+        ("levels of nesting", MAX_DEPTH, size.depth),
+        ("object properties total", MAX_PROPERTIES, size.properties),
+        ("enum values in total within a schema", MAX_ENUM_VALUES, size.enum_values),
+        ("characters of names, enum values and const values", MAX_NAME_CHARACTERS, size.characters),
+    ):
+        if got > limit:
+            return f"Expected at most {limit} {what}, but received {got}."
+    return None
+
+
+def _nodes(schema: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every object in it with the level it lies on, arrays counting as levels too."""
+    waiting: list[tuple[int, Any]] = [(1, schema)]
+    while waiting:
+        level, node = waiting.pop()
+        if isinstance(node, dict):
+            yield level, node
+            waiting.extend((level + 1, item) for item in node.values() if isinstance(item, dict | list))
+        elif isinstance(node, list):
+            waiting.extend((level + 1, item) for item in node if isinstance(item, dict | list))

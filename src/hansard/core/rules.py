@@ -1,0 +1,250 @@
+"""The rules that take more than one field to check: one function each, listed in the order they are tried.
+
+A rule raises ``InvalidRequest`` or says nothing. Texts, params and codes: dossier, section e; a
+text of our own is marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from hansard.contract.messages import AssistantMessage, Message, ToolMessage
+from hansard.contract.request import (
+    ChatRequest,
+    CustomChoice,
+    CustomTool,
+    FunctionChoice,
+    FunctionTool,
+    JsonObjectFormat,
+    ToolChoice,
+)
+from hansard.core import shapes
+from hansard.core.limits import MAX_DEPTH, MAX_REQUEST_ENUM_VALUES, is_deeper, schema_size, too_large
+from hansard.core.normalize import given, json_schema, text_of
+from hansard.core.strict import strict_violation
+from hansard.errors import InvalidRequest
+
+# The specification's bounds, an int64's as a float rounds them: too wide for a struct to hold.
+_SEED: Final = shapes.Number("integer", -9_223_372_036_854_776_000, 9_223_372_036_854_776_000)
+
+
+def check(request: ChatRequest) -> None:
+    """Try every rule on a request whose fields are right one by one."""
+    for rule in _RULES:
+        rule(request)
+
+
+def _stream_options_need_stream(request: ChatRequest) -> None:
+    if given(request.stream_options) is not None and request.stream is not True:
+        raise _only_with("stream_options", "stream")
+
+
+def _metadata_needs_store(request: ChatRequest) -> None:
+    if given(request.metadata) and request.store is not True:
+        raise _only_with("metadata", "store")
+
+
+def _top_logprobs_need_logprobs(request: ChatRequest) -> None:
+    if given(request.top_logprobs) is not None and request.logprobs is not True:
+        raise _only_with("top_logprobs", "logprobs")
+
+
+def _only_with(name: str, switch: str) -> InvalidRequest:
+    return InvalidRequest(f"The '{name}' parameter is only allowed when '{switch}' is enabled.", param=name)
+
+
+def _tool_fields_need_tools(request: ChatRequest) -> None:
+    if not given(request.tools):
+        for name, value in (
+            ("tool_choice", request.tool_choice),
+            ("parallel_tool_calls", request.parallel_tool_calls),
+        ):
+            if given(value) is not None:
+                raise _only_with_specified(name, "tools")
+    if given(request.function_call) is not None and not given(request.functions):
+        raise _only_with_specified("function_call", "functions")
+
+
+def _only_with_specified(name: str, needed: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid value for '{name}': '{name}' is only allowed when '{needed}' are specified.", param=name
+    )
+
+
+def _one_token_cap(request: ChatRequest) -> None:
+    if given(request.max_tokens) is not None and given(request.max_completion_tokens) is not None:
+        raise InvalidRequest(
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+            param="max_tokens",
+            code="invalid_parameter_combination",
+        )
+
+
+def _seed_is_in_bounds(request: ChatRequest) -> None:
+    if (seed := given(request.seed)) is not None:
+        _SEED.check(seed, "seed")
+
+
+def _audio_needs_its_form(request: ChatRequest) -> None:
+    if "audio" in (given(request.modalities) or ()) and given(request.audio) is None:
+        raise shapes.missing("audio")
+
+
+def _messages_have_content(request: ChatRequest) -> None:
+    """An assistant message may be without content only if it holds a call, a refusal or audio instead."""
+    for index, message in enumerate(request.messages):
+        if isinstance(message, AssistantMessage) and given(message.content) is None:
+            instead = (message.tool_calls, message.function_call, message.refusal, message.audio)
+            if all(given(value) is None for value in instead):
+                raise shapes.null_content(index)
+
+
+def _tool_calls_are_answered(request: ChatRequest) -> None:
+    """Every tool message answers the calls just before it; no call is left without an answer."""
+    asked: set[str] = set()
+    waiting: dict[str, None] = {}
+    for index, message in enumerate(request.messages):
+        if isinstance(message, ToolMessage):
+            if message.tool_call_id not in asked:
+                raise InvalidRequest(
+                    "Invalid parameter: messages with role 'tool' must be a response to a preceeding message "
+                    "with 'tool_calls'.",
+                    param=f"messages.[{index}].role",
+                )
+            waiting.pop(message.tool_call_id, None)
+            continue
+        if waiting:
+            break
+        waiting = dict.fromkeys(_call_ids(message))
+        asked = set(waiting)
+    if waiting:
+        raise InvalidRequest(
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+            "'tool_call_id'. The following tool_call_ids did not have response messages: " + ", ".join(waiting),
+            param="messages",
+        )
+
+
+def _call_ids(message: Message) -> Iterator[str]:
+    if isinstance(message, AssistantMessage):
+        yield from (call.id for call in given(message.tool_calls) or ())
+
+
+def _json_mode_says_json(request: ChatRequest) -> None:
+    if isinstance(given(request.response_format), JsonObjectFormat):
+        if any("json" in text_of(message).lower() for message in request.messages):
+            return
+        raise InvalidRequest(
+            "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
+            param="messages",
+        )
+
+
+def _chosen_tools_exist(request: ChatRequest) -> None:
+    """Text ours, in the API's style."""
+    choice: ToolChoice | None = given(request.tool_choice)
+    if choice is None or isinstance(choice, str):
+        return
+    known = {_tool_name(tool) for tool in given(request.tools) or ()}
+    chosen = [choice] if isinstance(choice, FunctionChoice | CustomChoice) else choice.allowed_tools.tools
+    for reference in chosen:
+        name = _reference_name(reference)
+        if name not in known:
+            raise InvalidRequest(
+                f"Invalid value for 'tool_choice': no tool named '{name[1]}' of type '{name[0]}' is in 'tools'.",
+                param="tool_choice",
+                code="invalid_value",
+            )
+
+
+def _tool_name(tool: FunctionTool | CustomTool) -> tuple[str, str]:
+    return ("function", tool.function.name) if isinstance(tool, FunctionTool) else ("custom", tool.custom.name)
+
+
+def _reference_name(choice: FunctionChoice | CustomChoice) -> tuple[str, str]:
+    return ("function", choice.function.name) if isinstance(choice, FunctionChoice) else ("custom", choice.custom.name)
+
+
+def _arguments_are_shallow(request: ChatRequest) -> None:
+    """Engines parse the arguments of earlier calls, and have died of deep ones. Text ours."""
+    for index, message in enumerate(request.messages):
+        if not isinstance(message, AssistantMessage):
+            continue
+        for path, text in _written_texts(message):
+            if is_deeper(text.encode(), MAX_DEPTH):
+                raise InvalidRequest(
+                    f"Invalid 'messages[{index}].{path}': nested too deeply. Expected at most {MAX_DEPTH} levels.",
+                    param=f"messages[{index}].{path}",
+                    code="invalid_value",
+                )
+
+
+def _written_texts(message: AssistantMessage) -> Iterator[tuple[str, str]]:
+    for index, call in enumerate(given(message.tool_calls) or ()):
+        if hasattr(call, "function"):
+            yield f"tool_calls[{index}].function.arguments", call.function.arguments
+        else:
+            yield f"tool_calls[{index}].custom.input", call.custom.input
+    if (legacy := given(message.function_call)) is not None:
+        yield "function_call.arguments", legacy.arguments
+
+
+def _schemas_are_sound(request: ChatRequest) -> None:
+    wanted = json_schema(request)
+    if wanted is not None:
+        schema = given(wanted.schema)
+        if schema is None and wanted.strict is True:
+            raise shapes.missing("response_format.json_schema.schema")
+        if (problem := _problem(schema, is_strict=wanted.strict is True)) is not None:
+            raise InvalidRequest(
+                f"Invalid schema for response_format '{wanted.name}': {problem}", param="response_format"
+            )
+    enum_values = 0
+    for path, name, parameters, is_strict in _functions(request):
+        if (problem := _problem(parameters, is_strict=is_strict)) is not None:
+            raise _bad_function(name, problem, path)
+        enum_values += schema_size(parameters).enum_values
+        if enum_values > MAX_REQUEST_ENUM_VALUES:
+            problem = f"Expected at most {MAX_REQUEST_ENUM_VALUES} enum values in all functions together."
+            raise _bad_function(name, problem, path)
+
+
+def _functions(request: ChatRequest) -> Iterator[tuple[str, str, dict[str, Any] | None, bool]]:
+    for index, tool in enumerate(given(request.tools) or ()):
+        if isinstance(tool, FunctionTool):
+            function = tool.function
+            path = f"tools[{index}].function.parameters"
+            yield path, function.name, given(function.parameters), function.strict is True
+    for index, legacy in enumerate(given(request.functions) or ()):
+        yield f"functions[{index}].parameters", legacy.name, given(legacy.parameters), False
+
+
+def _problem(schema: dict[str, Any] | None, *, is_strict: bool) -> str | None:
+    if schema is None:
+        # Recorded: a strict function without parameters is told about those it should have had.
+        schema = {"type": "object", "properties": {}} if is_strict else {}
+    return too_large(schema_size(schema)) or (strict_violation(schema) if is_strict else None)
+
+
+def _bad_function(name: str, problem: str, path: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid schema for function '{name}': {problem}", param=path, code="invalid_function_parameters"
+    )
+
+
+_RULES: Final[tuple[Callable[[ChatRequest], None], ...]] = (
+    _stream_options_need_stream,
+    _metadata_needs_store,
+    _top_logprobs_need_logprobs,
+    _tool_fields_need_tools,
+    _one_token_cap,
+    _seed_is_in_bounds,
+    _audio_needs_its_form,
+    _messages_have_content,
+    _tool_calls_are_answered,
+    _json_mode_says_json,
+    _chosen_tools_exist,
+    _arguments_are_shallow,
+    _schemas_are_sound,
+)
