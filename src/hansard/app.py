@@ -10,16 +10,15 @@ import errno
 import math
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hansard import observe
 from hansard.api.front import Front
 from hansard.api.routes import application
 from hansard.completions import Completions
-from hansard.config import Settings, UpstreamSpec
-from hansard.config.specs import ModelSpec
+from hansard.config import ModelSpec, Settings, UpstreamSpec
 from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router
 from hansard.errors import StartupError
@@ -81,13 +80,16 @@ def serve(settings: Settings, *, on_ready: Callable[[str, Sequence[ServedModel]]
     Raises StartupError before anything is opened if the address cannot be had.
     """
     with _listening(settings.host, settings.port) as listener:
-        try:
-            import uvloop
+        _run(_serve(settings, listener, on_ready))
 
-            run = uvloop.run
-        except ImportError:  # no wheel for this platform; asyncio's own loop serves as well, only slower
-            run = asyncio.run
-        run(_serve(settings, listener, on_ready))
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # no wheel for this platform; asyncio's own loop serves as well, only slower
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
 
 
 async def _serve(
@@ -135,7 +137,7 @@ def _embedded(spec: ModelSpec, settings: Settings, observer: Observer) -> Engine
         from hansard.engines.echo import EchoEngine
 
         return EchoEngine()
-    from hansard.engines.llamacpp import LlamaCppEngine
+    from hansard.engines.llamacpp.engine import LlamaCppEngine
 
     return LlamaCppEngine(
         name=spec.name,

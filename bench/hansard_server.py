@@ -1,0 +1,44 @@
+"""Hansard with a sampler in its event loop: how late a timer of 5 ms comes is how long the loop was held."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from hansard.app import serve
+from hansard.config import resolve
+from hansard.engines.base import ServedModel
+
+TICK_S = 0.005
+
+
+def main() -> None:
+    """Serve until terminated; every second the latenesses so far, in milliseconds, go to the file ``--lag``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--lag", type=Path, required=True)
+    asked = parser.parse_args()
+    samplers: list[asyncio.Task[None]] = []
+
+    def on_ready(address: str, models: Sequence[ServedModel]) -> None:
+        samplers.append(asyncio.get_running_loop().create_task(_sample(asked.lag)))
+
+    serve(resolve({"port": asked.port, "data": asked.data}, {}), on_ready=on_ready)
+
+
+async def _sample(file: Path) -> None:
+    loop = asyncio.get_running_loop()
+    late_ms: list[float] = []
+    while True:
+        due = loop.time() + TICK_S
+        await asyncio.sleep(TICK_S)
+        late_ms.append((loop.time() - due) * 1000)
+        if len(late_ms) % 200 == 0:
+            file.write_text("\n".join(f"{late:.2f}" for late in late_ms))
+
+
+if __name__ == "__main__":
+    main()
