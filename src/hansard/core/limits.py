@@ -26,6 +26,21 @@ _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in _BRACKET
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}
 
 
+def depth(document: Any) -> int:
+    """How many levels of objects and arrays it has; a plain value has none."""
+    levels = 0
+    level = [document] if isinstance(document, dict | list) else []
+    while level:
+        levels += 1
+        level = [
+            item
+            for node in level
+            for item in (node.values() if type(node) is dict else node)
+            if type(item) is dict or type(item) is list
+        ]
+    return levels
+
+
 def is_deeper(text: bytes, limit: int) -> bool:
     """Whether JSON text nests more than ``limit`` levels; also answers for text that is not quite JSON."""
     if text.count(b"{") + text.count(b"[") <= limit:
@@ -46,9 +61,8 @@ class SchemaSize(msgspec.Struct, frozen=True):
 
 def schema_size(schema: Any) -> SchemaSize:
     """Measure a schema that may be anything at all."""
-    depth = properties = enum_values = characters = 0
-    for level, node in _nodes(schema):
-        depth = max(depth, level)
+    properties = enum_values = characters = 0
+    for node in _objects(schema):
         for key in ("properties", "$defs", "definitions"):
             named = node.get(key)
             if isinstance(named, dict):
@@ -60,7 +74,7 @@ def schema_size(schema: Any) -> SchemaSize:
             characters += sum(len(value) for value in values if isinstance(value, str))
         if isinstance(node.get("const"), str):
             characters += len(node["const"])
-    return SchemaSize(depth, properties, enum_values, characters)
+    return SchemaSize(depth(schema), properties, enum_values, characters)
 
 
 def too_large(size: SchemaSize) -> str | None:
@@ -76,13 +90,12 @@ def too_large(size: SchemaSize) -> str | None:
     return None
 
 
-def _nodes(schema: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every object in it with the level it lies on, arrays counting as levels too."""
-    waiting: list[tuple[int, Any]] = [(1, schema)]
+def _objects(schema: Any) -> Iterator[dict[str, Any]]:
+    waiting = [schema]
     while waiting:
-        level, node = waiting.pop()
+        node = waiting.pop()
         if isinstance(node, dict):
-            yield level, node
-            waiting.extend((level + 1, item) for item in node.values() if isinstance(item, dict | list))
+            yield node
+            waiting.extend(node.values())
         elif isinstance(node, list):
-            waiting.extend((level + 1, item) for item in node if isinstance(item, dict | list))
+            waiting.extend(node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from hansard.contract.messages import AssistantMessage, Message, ToolMessage
+from hansard.contract.messages import AssistantMessage, FunctionToolCall, ToolMessage
 from hansard.contract.request import (
     ChatRequest,
     CustomChoice,
@@ -102,7 +102,7 @@ def _messages_have_content(request: ChatRequest) -> None:
 
 def _tool_calls_are_answered(request: ChatRequest) -> None:
     """Every tool message answers the calls just before it; no call is left without an answer."""
-    asked: set[str] = set()
+    asked: dict[str, None] = {}
     waiting: dict[str, None] = {}
     for index, message in enumerate(request.messages):
         if isinstance(message, ToolMessage):
@@ -116,19 +116,15 @@ def _tool_calls_are_answered(request: ChatRequest) -> None:
             continue
         if waiting:
             break
-        waiting = dict.fromkeys(_call_ids(message))
-        asked = set(waiting)
+        calls = given(message.tool_calls) if isinstance(message, AssistantMessage) else None
+        asked = {call.id: None for call in calls} if calls else {}
+        waiting = dict(asked)
     if waiting:
         raise InvalidRequest(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
             "'tool_call_id'. The following tool_call_ids did not have response messages: " + ", ".join(waiting),
             param="messages",
         )
-
-
-def _call_ids(message: Message) -> Iterator[str]:
-    if isinstance(message, AssistantMessage):
-        yield from (call.id for call in given(message.tool_calls) or ())
 
 
 def _json_mode_says_json(request: ChatRequest) -> None:
@@ -182,7 +178,7 @@ def _arguments_are_shallow(request: ChatRequest) -> None:
 
 def _written_texts(message: AssistantMessage) -> Iterator[tuple[str, str]]:
     for index, call in enumerate(given(message.tool_calls) or ()):
-        if hasattr(call, "function"):
+        if isinstance(call, FunctionToolCall):
             yield f"tool_calls[{index}].function.arguments", call.function.arguments
         else:
             yield f"tool_calls[{index}].custom.input", call.custom.input

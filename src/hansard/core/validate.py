@@ -11,10 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from hansard.contract import Document
-from hansard.contract.messages import DeveloperMessage, SystemMessage, ToolMessage
 from hansard.contract.request import ChatRequest, Metadata
 from hansard.core import rules, shapes
-from hansard.core.limits import is_deeper
+from hansard.core.limits import depth
 from hansard.errors import InvalidRequest
 
 MAX_NESTING: Final = 128
@@ -25,6 +24,7 @@ _NOT_JSON: Final = (
     "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
     "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
 )
+_TEXT_ONLY: Final = frozenset({"developer", "system", "tool"})
 _values = msgspec.json.Decoder()
 _raw_values = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -72,15 +72,21 @@ def parse_update(body: bytes) -> dict[str, str]:
 
 
 def _decode(body: bytes) -> Document:
-    if is_deeper(body, MAX_NESTING):
-        raise InvalidRequest(f"The request body is nested too deeply. Expected at most {MAX_NESTING} levels.")
     try:
         document: Any = _values.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise _too_deep() from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidRequest(_NOT_JSON) from error
     if not isinstance(document, dict):
         raise InvalidRequest(_NOT_JSON)
+    if depth(document) > MAX_NESTING:
+        raise _too_deep()
     return document
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest(f"The request body is nested too deeply. Expected at most {MAX_NESTING} levels.")
 
 
 def _typed(document: Document) -> ChatRequest:
@@ -90,17 +96,17 @@ def _typed(document: Document) -> ChatRequest:
     except msgspec.ValidationError as error:
         shapes.shape(ChatRequest).check(document, "")
         raise _generic(error) from error
-    if _lacks_type(request, document):
+    if _lacks_type(document):
         shapes.shape(ChatRequest).check(document, "")
     return request
 
 
-def _lacks_type(request: ChatRequest, document: Document) -> bool:
+def _lacks_type(document: Document) -> bool:
     """Whether a part that can only be text does not say so: msgspec asks for a tag only where there is a choice."""
     contents = [
-        sent["content"]
-        for message, sent in zip(request.messages, document["messages"], strict=True)
-        if isinstance(message, DeveloperMessage | SystemMessage | ToolMessage) and isinstance(message.content, list)
+        content
+        for message in document["messages"]
+        if type(content := message.get("content")) is list and message["role"] in _TEXT_ONLY
     ]
     if (prediction := document.get("prediction")) and isinstance(prediction["content"], list):
         contents.append(prediction["content"])
