@@ -1,0 +1,123 @@
+"""What the engine is asked: a body built field by field, because every field it knows and we do not is live.
+
+Pure: a checked request in, an order out. What comes back is read by ``reply``.
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from hansard.contract import Document
+from hansard.contract.request import ChatRequest, JsonObjectFormat, JsonSchemaFormat
+from hansard.core import normalize
+from hansard.core.normalize import given
+from hansard.engines.llamacpp import prompt, schema, tools
+from hansard.engines.llamacpp.prompt import Abilities
+from hansard.engines.llamacpp.tools import ToolPlan
+from hansard.errors import InvalidRequest
+
+SCHEMA_SENTENCE = "Respond with JSON that matches this schema:\n"
+OBJECT_SENTENCE = "Respond with a JSON object."
+SEEDS = 2**32 - 1  # one more would mean "draw one" to the engine
+
+# Sent as the client sent them. What it did not send stays with the model file's own sampling
+# keys, which know its model better than the API's defaults do.
+PASSED_ON = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "reasoning_effort")
+
+# Asking for these changes what an answer is, so they are refused by name and never dropped (decision 36).
+UNSUPPORTED = ("audio", "web_search_options", "moderation")
+
+# Always streamed: only streams can be cancelled, and with progress even before the first token.
+ALWAYS: Document = {
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "return_progress": True,
+    "cache_prompt": True,
+}
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What to send, all but the seed, and how to read what comes. ``logprobs`` is the number of alternatives."""
+
+    body: Document
+    n: int
+    logprobs: int | None
+    tools: ToolPlan | None
+
+
+def order(request: ChatRequest, abilities: Abilities) -> Order:
+    """The order for a request; raises ``InvalidRequest`` for what this engine cannot do."""
+    _refuse_unsupported(request)
+    plan = tools.plan(request)
+    logprobs = normalize.top_logprobs(request)
+    if plan is not None and logprobs is not None:
+        text = "Unsupported parameter: 'logprobs' is not supported with this model when 'tools' are specified."
+        raise InvalidRequest(text, param="logprobs", code="unsupported_parameter")
+    body = {
+        "messages": prompt.messages(request.messages, abilities),
+        **{name: value for name in PASSED_ON if (value := given(getattr(request, name))) is not None},
+        **_limits(request),
+        **ALWAYS,
+    }
+    if logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": max(1, logprobs)}  # at 0 it would report none at all
+    body |= _tool_fields(plan)
+    if plan is None or not plan.forced:
+        body |= _format_fields(request, body["messages"])
+    return Order(body=body, n=normalize.n(request), logprobs=logprobs, tools=plan)
+
+
+def seeded(body: Document, seed: int) -> Document:
+    """The body for one choice; choice k of a call has the call's seed plus k."""
+    return {**body, "seed": seed % SEEDS}
+
+
+def _refuse_unsupported(request: ChatRequest) -> None:
+    for name in UNSUPPORTED:
+        if given(getattr(request, name)) is not None:
+            raise _unsupported(name)
+    if "audio" in (given(request.modalities) or ()):
+        raise _unsupported("modalities")
+
+
+def _unsupported(name: str) -> InvalidRequest:
+    text = f"Unsupported parameter: '{name}' is not supported with this model."
+    return InvalidRequest(text, param=name, code="unsupported_parameter")
+
+
+def _limits(request: ChatRequest) -> Document:
+    fields: Document = {}
+    if (cap := normalize.max_tokens(request)) is not None:
+        fields["max_tokens"] = min(cap, 2**31 - 1)  # the engine's numbers have 32 bits
+    if stop := normalize.stop(request):
+        fields["stop"] = stop
+    if bias := given(request.logit_bias):
+        fields["logit_bias"] = [[int(token), amount] for token, amount in bias.items()]
+    return fields
+
+
+def _tool_fields(plan: ToolPlan | None) -> Document:
+    """No plan, no tools: left in the prompt they would be called in plain text."""
+    if plan is None:
+        return {}
+    if plan.forced:
+        return {"tools": plan.offered, "tool_choice": "none", **schema.constraint(tools.forced_schema(plan.offered))}
+    return {"tools": plan.offered, "tool_choice": "auto", "parallel_tool_calls": plan.parallel}
+
+
+def _format_fields(request: ChatRequest, conversation: list[Document]) -> Document:
+    """Output bound to JSON; the engine binds it only, so the prompt has to say what is wanted."""
+    wanted = given(request.response_format)
+    if isinstance(wanted, JsonSchemaFormat) and (described := given(wanted.json_schema.schema)) is not None:
+        wrong = schema.check(described)
+        if wrong is not None:
+            text = f"Invalid schema for response_format '{wanted.json_schema.name}': {wrong}"
+            raise InvalidRequest(text, param="response_format")
+        sentence = SCHEMA_SENTENCE + json.dumps(described, separators=(",", ":"), ensure_ascii=False)
+        return {"messages": prompt.instructed(conversation, sentence), **schema.constraint(described)}
+    if isinstance(wanted, JsonSchemaFormat | JsonObjectFormat):
+        bound = {"response_format": {"type": "json_object"}}
+        return {"messages": prompt.instructed(conversation, OBJECT_SENTENCE), **bound}
+    return {}

@@ -1,0 +1,144 @@
+"""The engine's own process: loads one model and serves it on a private address until its parent is gone.
+
+Run as ``python -m hansard.engines.llamacpp.child``. The first line of standard input is its
+configuration; the end of standard input means that the parent has ended, however it did. One line
+on standard output says "ready" or "failed". Only the standard library and the engine are imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hansard.engines.llamacpp import gguf
+
+DEFAULT_CONTEXT = 8192
+UNKNOWN_CONTEXT = 4096
+BATCH_TOKENS = 512  # also how often a prompt being read can be cancelled
+PROMPT_CACHE_MIB = 256
+HTTP_THREADS = 4  # it starts more by itself when these are taken
+ERRORS_ONLY = 1
+FINGERPRINT_BYTES = 1024 * 1024
+
+MISSING_LIBGOMP = (
+    "The embedded engine needs the system library libgomp. Install it with `apt-get install libgomp1` "
+    "(Debian, Ubuntu) or `dnf install libgomp` (Fedora, RHEL). There is no engine build for Alpine."
+)
+
+
+def main() -> NoReturn:
+    """Load, say so, then wait for the end of standard input."""
+    configuration = json.loads(sys.stdin.buffer.readline())
+    _die_with_parent()
+    try:
+        ready, server = _load(configuration)
+    except gguf.BadModelFile as failure:
+        _say({"failed": str(failure)})
+        os._exit(1)
+    except ImportError as failure:
+        _say({"failed": MISSING_LIBGOMP if "libgomp" in str(failure) else f"The engine cannot be loaded: {failure}."})
+        os._exit(1)
+    except Exception as failure:  # noqa: BLE001 - whatever went wrong, the parent wants to hear it
+        _say({"failed": None, "cause": str(failure)})
+        os._exit(1)
+    _live_until_parent_ends()
+    _say({"ready": {**ready, "address": server.listening_address}})
+    while sys.stdin.buffer.read(4096):
+        pass
+    # Leaving the interpreter with a request in flight crashes inside the engine: skip its end.
+    if configuration["socket"]:
+        shutil.rmtree(Path(configuration["socket"]).parent, ignore_errors=True)
+    os._exit(0)
+
+
+def _load(configuration: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    file = gguf.read(configuration["model_path"])
+    if configuration["mmproj"]:
+        gguf.read(configuration["mmproj"])
+    context = configuration["ctx"] or min(file.context or UNKNOWN_CONTEXT, DEFAULT_CONTEXT)
+    engine_version, server = _serve(configuration, context)
+    ready = {
+        "context": context,
+        "control_tokens": file.control_tokens,
+        "knows_developer": "developer" in file.template,
+        "created": int(os.path.getmtime(configuration["model_path"])),
+        "fingerprint": _fingerprint(engine_version, configuration["model_path"], configuration["mmproj"]),
+    }
+    return ready, server
+
+
+def _serve(configuration: dict[str, Any], context: int) -> tuple[str, Any]:
+    import xllamacpp  # here, because a missing system library must become one clear line
+
+    engine = xllamacpp.CommonParams()
+    engine.model.path = configuration["model_path"]
+    if configuration["mmproj"]:
+        engine.mmproj.path = configuration["mmproj"]
+    engine.n_parallel = configuration["parallel"]
+    engine.n_ctx = context * configuration["parallel"]
+    engine.kv_unified = False  # a seed gives the same text alone and among others
+    engine.n_batch = BATCH_TOKENS
+    engine.prefill_assistant = False  # a last message of the assistant is one more turn, not the start of the next
+    engine.cpuparams.n_threads = engine.cpuparams_batch.n_threads = configuration["threads"]
+    if configuration["gpu_layers"] is not None:
+        engine.n_gpu_layers = configuration["gpu_layers"]
+    engine.cache_ram_mib = PROMPT_CACHE_MIB
+    engine.n_threads_http = HTTP_THREADS
+    engine.ui = False
+    engine.verbosity = ERRORS_ONLY
+    engine.endpoint_slots = True
+    engine.api_keys = [configuration["key"]]
+    if configuration["socket"]:
+        Path(configuration["socket"]).unlink(missing_ok=True)
+        engine.hostnames = [configuration["socket"]]
+    else:
+        engine.port = configuration["port"]
+    return xllamacpp.__version__, xllamacpp.Server(engine)
+
+
+def _fingerprint(engine_version: str, *paths: str | None) -> str:
+    """Names the weights and the engine that runs them, from the ends of the files: whole ones can be 100 GB."""
+    digest = hashlib.sha256(engine_version.encode())
+    for path in filter(None, paths):
+        size = os.path.getsize(path)
+        digest.update(size.to_bytes(8, "big"))
+        with open(path, "rb") as file:
+            digest.update(file.read(FINGERPRINT_BYTES))
+            file.seek(max(0, size - FINGERPRINT_BYTES))
+            digest.update(file.read(FINGERPRINT_BYTES))
+    return "fp_" + digest.hexdigest()[:10]
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end us if the parent ends while we load: loading can hold Python still for seconds."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _live_until_parent_ends() -> None:
+    """From here on we read that end ourselves and clean up after it."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) & ~os.O_ASYNC)
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

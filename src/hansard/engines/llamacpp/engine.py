@@ -1,0 +1,214 @@
+"""The engine that runs GGUF models on this machine: admission, the child, and the way there and back.
+
+Rules about requests live in ``body``, about replies in ``reply``; this file only connects them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from hansard import observe
+from hansard.contract import Document
+from hansard.core import ids
+from hansard.core.accumulate import Accumulator
+from hansard.engines.base import Call, ServedModel
+from hansard.engines.client import ChatClient, NotAStream, Timeouts
+from hansard.engines.llamacpp import body, failures, merge, reply
+from hansard.engines.llamacpp.admission import Admission
+from hansard.engines.llamacpp.body import Order
+from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
+from hansard.engines.llamacpp.reply import Reply
+from hansard.engines.llamacpp.supervisor import ChildSettings, Ready, Supervisor
+from hansard.errors import EngineUnavailable, UpstreamFailed, UpstreamTimeout
+
+BUILTIN = Path(__file__).parent.parent / "builtin" / "hansard-tiny.gguf"
+CHAT = "/v1/chat/completions"
+TOKENIZE = "/tokenize"
+QUEUE_LIMIT = 256
+
+# A small model's slots cost little; a large one's take gigabytes of memory each.
+SMALL_MODEL_BYTES = 1024**3
+SMALL_PARALLEL, LARGE_PARALLEL = 8, 4
+
+OWNER = "hansard"
+DEMONSTRATION = "Demonstration model: a few million parameters, built into Hansard so that it answers out of the box."
+BROKE_OFF = "The engine broke off while answering; it is being started again. Please try again in a moment."
+
+# No chunk for this long means that the engine hangs: even while it reads a prompt it reports progress.
+TIMEOUTS = Timeouts(connect_s=5.0, first_byte_s=600.0, between_chunks_s=600.0)
+
+
+class LlamaCppEngine:
+    """One GGUF model in one child process. Without ``model_path`` it is the built-in model.
+
+    ``ctx`` is tokens per request, ``parallel`` how many requests run at once; at most ``queue_limit``
+    more may wait. What is ``None`` is chosen from the model and the machine.
+    """
+
+    takes_any_model = False
+    takes_unknown_parameters = False
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model_path: Path | None = None,
+        mmproj: Path | None = None,
+        ctx: int | None = None,
+        parallel: int | None = None,
+        threads: int | None = None,
+        gpu_layers: int | None = None,
+        queue_limit: int = QUEUE_LIMIT,
+        observer: observe.Observer = observe.ignore,
+    ) -> None:
+        path = BUILTIN if model_path is None else model_path
+        slots = parallel or _default_parallel(path)
+        self.name = name
+        self._description = DEMONSTRATION if model_path is None else None
+        self._served = ServedModel(id=name, created=0, owned_by=OWNER, description=self._description)
+        self._sees_images = mmproj is not None
+        self._admission = Admission(slots=slots, queue_limit=queue_limit)
+        self._observer = observer
+        settings = ChildSettings(
+            model_path=os.fspath(path),
+            mmproj=None if mmproj is None else os.fspath(mmproj),
+            ctx=ctx,
+            parallel=slots,
+            threads=threads or _cores(),
+            gpu_layers=gpu_layers,
+        )
+        self._supervisor = Supervisor(settings, on_change=self._report)
+        self._running: _Running | None = None
+
+    def models(self) -> Sequence[ServedModel]:
+        return (self._served,)
+
+    def ready(self) -> bool:
+        return self._running is not None and self._supervisor.ready is not None
+
+    async def start(self) -> None:
+        """Load the model and return once it answers; raise ``StartupError`` with the reason if it cannot."""
+        ready = await self._supervisor.start()
+        self._served = ServedModel(id=self.name, created=ready.created, owned_by=OWNER, description=self._description)
+        self._running = _Running(
+            client=_client(ready, self._supervisor),
+            abilities=Abilities(knows_developer=ready.knows_developer, sees_images=self._sees_images),
+            neutralizer=Neutralizer(ready.control_tokens),
+            fingerprint=ready.fingerprint,
+        )
+
+    async def stop(self) -> None:
+        """Send home who waits, cancel what runs, then end the child."""
+        running, self._running = self._running, None
+        self._admission.refuse_waiting(self._unavailable())
+        if running is not None:
+            await running.client.close()
+        await self._supervisor.stop()
+
+    async def complete(self, call: Call) -> Document:
+        """Streamed inside as well, because the engine can cancel nothing else."""
+        accumulator = Accumulator()
+        async with aclosing(self.stream(call)) as chunks:
+            async for chunk in chunks:
+                accumulator.feed(chunk)
+        return accumulator.finish()
+
+    async def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+        running = self._running_now()
+        order = body.order(call.request, running.abilities)
+        self._admission.check()
+        replies = [_reply(index, order, running.fingerprint) for index in range(order.n)]
+        choices = [self._choice(order, each, call.seed + index) for index, each in enumerate(replies)]
+        async with aclosing(choices[0] if order.n == 1 else merge.interleaved(choices)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        reasoning_tokens = await self._reasoning_tokens(running, replies)
+        yield reply.usage_chunk(
+            running.fingerprint, [each.usage for each in replies], reasoning_tokens=reasoning_tokens
+        )
+
+    async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Document, None]:
+        """One choice is one request to the engine, and holds one slot."""
+        async with self._admission.slot():
+            running = self._running_now()
+            sent = running.neutralizer.encode(body.seeded(order.body, seed))
+            try:
+                async with aclosing(running.client.stream(CHAT, sent)) as payloads:
+                    async for payload in payloads:
+                        for document in answer.feed(payload):
+                            yield document
+            except NotAStream as refused:
+                raise failures.of_body(refused.reply.body) from None
+            except (UpstreamFailed, UpstreamTimeout) as failure:
+                raise EngineUnavailable(BROKE_OFF) from failure
+        if not answer.finished:
+            raise EngineUnavailable(BROKE_OFF)
+
+    async def _reasoning_tokens(self, running: _Running, replies: Sequence[Reply]) -> int:
+        """The engine does not count them by themselves, but it can count what it was thinking."""
+        thought = "".join(piece for each in replies for piece in each.reasoning)
+        if not thought:
+            return 0
+        counted = await running.client.post(TOKENIZE, msgspec.json.encode({"content": thought}))
+        return len(msgspec.json.decode(counted.body, type=_Tokens).tokens) if counted.status == 200 else 0
+
+    def _running_now(self) -> _Running:
+        if self._running is None or self._supervisor.ready is None:
+            raise self._unavailable()
+        return self._running
+
+    def _unavailable(self) -> EngineUnavailable:
+        return EngineUnavailable(f"The engine of {self.name} is not running now. Please try again in a moment.")
+
+    def _report(self, state: str, reason: str) -> None:
+        self._observer(observe.EngineChanged(engine=self.name, state=state, reason=reason))
+
+
+class _Running(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a loaded model, and the way to it."""
+
+    client: ChatClient
+    abilities: Abilities
+    neutralizer: Neutralizer
+    fingerprint: str
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    tokens: list[int]
+
+
+def _reply(index: int, order: Order, fingerprint: str) -> Reply:
+    return Reply(index=index, fingerprint=fingerprint, logprobs=order.logprobs, tools=order.tools, mint=_call_id)
+
+
+def _call_id() -> str:
+    return ids.tool_call_id(secrets.token_bytes(ids.ENTROPY_BYTES))
+
+
+def _client(ready: Ready, supervisor: Supervisor) -> ChatClient:
+    """Its HTTP server ends a connection after each stream, so none are kept."""
+    return ChatClient(
+        base_url="http://engine" if supervisor.socket is not None else ready.address,
+        unix_socket=supervisor.socket,
+        headers={"Authorization": f"Bearer {supervisor.key}"},
+        timeouts=TIMEOUTS,
+        keep_alive=False,
+    )
+
+
+def _default_parallel(path: Path) -> int:
+    """A missing file is the child's to report."""
+    return LARGE_PARALLEL if path.is_file() and path.stat().st_size > SMALL_MODEL_BYTES else SMALL_PARALLEL
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

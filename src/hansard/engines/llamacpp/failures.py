@@ -1,0 +1,48 @@
+"""How the engine fails, as errors of ours: by its own error types, never by its texts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hansard.errors import EngineUnavailable, HansardError, InvalidRequest, UpstreamFailed
+
+TOO_LONG = (
+    "This model's maximum context length is {n_ctx} tokens. However, your messages resulted in "
+    "{n_prompt_tokens} tokens. Please reduce the length of the messages."
+)
+
+
+class EngineError(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine's own error object."""
+
+    code: int = 500
+    message: str = "The engine failed without a reason."
+    type: str = "server_error"
+    n_prompt_tokens: int = 0
+    n_ctx: int = 0
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    error: EngineError
+
+
+def translate(error: EngineError) -> HansardError:
+    """Ours for the engine's."""
+    match error.type:  # llama.cpp, tools/server/server-common.cpp, format_error_response
+        case "exceed_context_size_error":
+            text = TOO_LONG.format(n_ctx=error.n_ctx, n_prompt_tokens=error.n_prompt_tokens)
+            return InvalidRequest(text, param="messages", code="context_length_exceeded")
+        case "invalid_request_error":
+            return InvalidRequest(error.message)
+        case "unavailable_error":
+            return EngineUnavailable("The engine is loading its model. Please try again in a moment.")
+        case _:
+            return UpstreamFailed(f"The engine failed: {error.message}", code="engine_error")
+
+
+def of_body(body: bytes) -> HansardError:
+    """Ours for a reply that is no stream."""
+    try:
+        return translate(msgspec.json.decode(body, type=_Envelope).error)
+    except msgspec.MsgspecError:
+        return UpstreamFailed("The engine's reply could not be understood.", code="engine_error")

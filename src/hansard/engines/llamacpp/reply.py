@@ -1,0 +1,217 @@
+"""What the engine answers, read chunk by chunk and said again in the contract's words and order.
+
+Pure: payloads in, chunk documents out, one reader per choice. The path of a text token is short,
+because it is walked thousands of times a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from hansard.contract import Document
+from hansard.engines.llamacpp import failures
+from hansard.engines.llamacpp.calls import CallWriter, ForcedCall
+from hansard.engines.llamacpp.tools import ToolPlan
+
+SERVICE_TIER = "default"
+# The API's floor for what is all but impossible; JSON has no minus infinity.
+LEAST_LOGPROB = -9999.0
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct):
+    index: int = 0
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Alternative(msgspec.Struct):
+    token: str
+    bytes: list[int] | None = None
+    logprob: float | None = None
+
+
+class _Entry(_Alternative):
+    top_logprobs: list[_Alternative] = []
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Entry] | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _PromptDetails(msgspec.Struct, frozen=True):
+    cached_tokens: int = 0
+
+
+class Usage(msgspec.Struct):
+    """What one choice took, in the engine's count."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _PromptDetails = _PromptDetails()
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: Usage | None = None
+    error: failures.EngineError | None = None
+
+
+_read = msgspec.json.Decoder(_Chunk).decode
+
+
+class Reply:
+    """One choice on its way out. ``mint`` gives the next tool call's id."""
+
+    def __init__(
+        self, *, index: int, fingerprint: str, logprobs: int | None, tools: ToolPlan | None, mint: Callable[[], str]
+    ) -> None:
+        self._index = index
+        self._head = {"service_tier": SERVICE_TIER, "system_fingerprint": fingerprint}
+        self._logprobs = logprobs
+        self._tools = tools
+        self._calls = None if tools is None else CallWriter(tools, mint)
+        self._forced = ForcedCall() if tools is not None and tools.forced else None
+        self._opened = False
+        self.finished = False
+        self.reasoning: list[str] = []
+        self.usage = Usage()
+
+    def feed(self, payload: bytes) -> list[Document]:
+        """The chunks one payload makes, often one and sometimes none; raises what the engine reports."""
+        chunk = _read(payload)
+        documents: list[Document] = []
+        for choice in chunk.choices:
+            self._take(choice, documents)
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        if chunk.error is not None:
+            raise failures.translate(chunk.error)
+        return documents
+
+    def _take(self, choice: _Choice, documents: list[Document]) -> None:
+        delta = choice.delta
+        if delta.content:
+            if self._forced is None:
+                self._say(delta.content, choice.logprobs, documents)
+            else:
+                self._force(self._forced, self._forced.feed(delta.content), documents)
+        if delta.reasoning_content:
+            self.reasoning.append(delta.reasoning_content)
+        for call in delta.tool_calls or ():
+            self._call(call, documents)
+        if choice.finish_reason is not None:
+            self._finish(choice.finish_reason, documents)
+
+    def _say(self, text: str, logprobs: _Logprobs | None, documents: list[Document]) -> None:
+        if not self._opened:
+            self._open({"content": "", "refusal": None}, documents)
+        if self._logprobs is None:
+            documents.append(self._chunk({"content": text}))
+        else:
+            documents.append(self._chunk({"content": text}, self._cleaned(logprobs)))
+
+    def _open(self, rest: Document, documents: list[Document]) -> None:
+        """The first chunk of the choice, with the role in it."""
+        self._opened = True
+        logprobs: Document | None = None if self._logprobs is None else {"content": [], "refusal": None}
+        documents.append(self._chunk({"role": "assistant", **rest}, logprobs))
+
+    def _call(self, call: _Call, documents: list[Document]) -> None:
+        if self._calls is None or self._tools is None or call.function is None:
+            return
+        if call.index > 0 and not self._tools.parallel:
+            return
+        if call.function.name is not None and call.index >= self._calls.count:
+            self._write(self._calls.begin(call.function.name), documents)
+        self._write(self._calls.more(call.function.arguments or ""), documents)
+
+    def _force(self, forced: ForcedCall, arguments: str, documents: list[Document]) -> None:
+        if self._calls is None or forced.name is None:
+            return
+        if self._calls.count == 0:
+            self._write(self._calls.begin(forced.name), documents)
+        self._write(self._calls.more(arguments), documents)
+
+    def _write(self, deltas: Iterable[Document], documents: list[Document]) -> None:
+        for delta in deltas:
+            if self._opened:
+                documents.append(self._chunk(delta))
+            else:
+                self._open({"content": None, **delta, "refusal": None}, documents)
+
+    def _finish(self, reason: str, documents: list[Document]) -> None:
+        if self._forced is not None:
+            self._force(self._forced, self._forced.end(closed=reason != "length"), documents)
+        if self._calls is not None:
+            self._write(self._calls.end(), documents)
+        if not self._opened:
+            self._open({"content": "", "refusal": None}, documents)
+        self.finished = True
+        choice = {"index": self._index, "delta": {}, "logprobs": None, "finish_reason": self._reason(reason)}
+        documents.append({**self._head, "choices": [choice]})
+
+    def _reason(self, reason: str) -> str:
+        """A call forced by name ends with "stop", any other with its kind (both seen on the wire)."""
+        if reason == "length":
+            return "length"
+        if self._tools is None or self._calls is None or self._calls.count == 0 or self._tools.named:
+            return "stop"
+        return "function_call" if self._tools.legacy else "tool_calls"
+
+    def _cleaned(self, logprobs: _Logprobs | None) -> Document:
+        """Log probabilities without the engine's extras: token ids, and entries of tokens without text."""
+        entries = () if logprobs is None else logprobs.content or ()
+        return {"content": [self._entry(entry) for entry in entries if entry.token or entry.bytes], "refusal": None}
+
+    def _entry(self, entry: _Entry) -> Document:
+        alternatives = entry.top_logprobs[: self._logprobs]
+        return {**_alternative(entry), "top_logprobs": [_alternative(each) for each in alternatives]}
+
+    def _chunk(self, delta: Document, logprobs: Document | None = None) -> Document:
+        choice = {"index": self._index, "delta": delta, "logprobs": logprobs, "finish_reason": None}
+        return {**self._head, "choices": [choice]}
+
+
+def usage_chunk(fingerprint: str, usages: Sequence[Usage], *, reasoning_tokens: int) -> Document:
+    """The last chunk. The prompt is one however many choices answer it."""
+    prompt_tokens = usages[0].prompt_tokens
+    completion_tokens = sum(usage.completion_tokens for usage in usages)
+    usage = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usages[0].prompt_tokens_details.cached_tokens,
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+    return {"service_tier": SERVICE_TIER, "system_fingerprint": fingerprint, "choices": [], "usage": usage}
+
+
+def _alternative(alternative: _Alternative) -> Document:
+    logprob = LEAST_LOGPROB if alternative.logprob is None else max(alternative.logprob, LEAST_LOGPROB)
+    return {"token": alternative.token, "logprob": logprob, "bytes": alternative.bytes}

@@ -1,0 +1,101 @@
+"""JSON schemas on their way to the engine: are they sound, and which of its two grammars can hold them.
+
+The engine's own grammar builder knows little of regular expressions and passes silently over what
+it does not know. Its second one, LLGuidance, knows them, but takes a prompt that must not think aloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import msgspec
+
+from hansard.contract import Document
+from hansard.errors import InvalidRequest
+
+# LLGuidance writes JSON with any white space unless told how; models are trained on this form.
+_LLGUIDANCE_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# What a grammar of ours must not meet: a template that opens a train of thought first.
+_NO_THINKING = {"reasoning_format": "none", "chat_template_kwargs": {"enable_thinking": False}}
+# Valid regular expressions that LLGuidance cannot follow and drops together with the whole grammar.
+_UNFOLLOWED = ("\\b", "\\B", "\\A", "\\z")
+# JSON Schema 2020-12 keywords it drops the grammar for (seen: "Unimplemented keys").
+_UNIMPLEMENTED = frozenset(
+    ("not", "if", "then", "else", "contains", "minContains", "maxContains", "uniqueItems", "propertyNames")
+).union(("dependentSchemas", "dependentRequired", "unevaluatedItems", "unevaluatedProperties"))
+# Keywords whose value maps names of any kind to schemas: those names are no keywords.
+_NAMED_SCHEMAS = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
+_DATA = frozenset(("enum", "const", "default", "examples", "example"))
+
+
+def check(schema: Mapping[str, Any]) -> str | None:
+    """What is wrong with a schema, in the API's words, or None. Nothing is fetched to find out."""
+    import jsonschema_rs  # here, because most requests have no schema
+
+    try:
+        # The plain regex engine: what it refuses (look-around, back references), no grammar can follow.
+        jsonschema_rs.validator_for(
+            dict(schema), retriever=_fetch_nothing, pattern_options=jsonschema_rs.RegexOptions()
+        )
+    except jsonschema_rs.ValidationError as failure:
+        return f"In context={_context(failure.instance_path)}, {failure.message}."
+    if _has_patterns(schema):
+        for path, keyword, value in _keywords(schema, ()):
+            if keyword in _UNIMPLEMENTED:
+                return f"In context={_context(path)}, '{keyword}' is not supported together with 'pattern'."
+            if keyword == "pattern" and any(unfollowed in value for unfollowed in _UNFOLLOWED):
+                return f"In context={_context(path)}, the pattern {value!r} is not supported."
+    return None
+
+
+def constraint(schema: Mapping[str, Any]) -> Document:
+    """The body fields that make the engine answer with JSON of this schema and nothing else."""
+    if _has_patterns(schema):
+        guided = {**schema, "x-guidance": _LLGUIDANCE_STYLE}
+        return {"grammar": "%llguidance {}\nstart: %json " + msgspec.json.encode(guided).decode(), **_NO_THINKING}
+    return {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+
+
+def moved(schema: Any, pointer: str) -> Any:
+    """The same schema for a place further down: ``pointer`` is where its root then stands, like ``/anyOf/0``."""
+    if isinstance(schema, Mapping):
+        return {
+            key: "#" + pointer + value[1:]
+            if key == "$ref" and isinstance(value, str) and value.startswith("#")
+            else moved(value, pointer)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, list):
+        return [moved(item, pointer) for item in schema]
+    return schema
+
+
+def _has_patterns(schema: Mapping[str, Any]) -> bool:
+    return any(keyword in ("pattern", "patternProperties") for _, keyword, _ in _keywords(schema, ()))
+
+
+def _keywords(schema: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """Each keyword of a schema and of those inside it, with where it stands."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _keywords(item, path)
+    if not isinstance(schema, Mapping):
+        return
+    for keyword, value in schema.items():
+        if keyword in _NAMED_SCHEMAS and isinstance(value, Mapping):
+            yield path, keyword, value
+            for name, inner in value.items():
+                yield from _keywords(inner, (*path, keyword, name))
+        elif keyword not in _DATA:
+            yield path, keyword, value
+            yield from _keywords(value, (*path, keyword))
+
+
+def _fetch_nothing(uri: str) -> NoReturn:
+    raise InvalidRequest(f"the schema refers to {uri}, and this server fetches nothing")
+
+
+def _context(path: Any) -> str:
+    """A place in the way the API spells it, which is Python's: ``('properties', 'x')``."""
+    return repr(tuple(path))
