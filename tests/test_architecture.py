@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hansard.config import Settings
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "hansard"
 MAP = ROOT / "ARCHITECTURE.md"
@@ -58,3 +60,11 @@ def test_files_and_functions_stay_small() -> None:
     }
 
     assert long == {}
+
+
+def test_every_setting_is_documented() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+
+    documented = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+
+    assert documented == [field for field in Settings.__struct_fields__ if field != "origins"]
