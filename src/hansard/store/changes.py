@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from hansard.store import queries
 from hansard.store.base import Record
-from hansard.store.queries import Label, labels_of
+from hansard.store.queries import EVERY, Label, labels_of
 from hansard.store.schema import bodies, completions, labels, tombstones
 
 _COLUMNS: Final = tuple(column.name for column in completions.c if column is not completions.c.number)
@@ -37,7 +37,7 @@ def insert_record(connection: Connection, record: Record) -> None:
     number: int = connection.execute(insert(completions), row).inserted_primary_key.number  # type: ignore[union-attr]
     connection.execute(insert(bodies), {"number": number, "request": record.request, "reply": record.reply})
     place = {"project": record.project, "created": record.created, "number": number}
-    _label(connection, place, labels_of({record.model, record.requested_model}, record.metadata))
+    _label(connection, place, {EVERY} | labels_of({record.model, record.requested_model}, record.metadata.items()))
 
 
 def set_metadata(
@@ -47,7 +47,7 @@ def set_metadata(
     if row is None:
         return None
     place = {"project": project, "created": row.created, "number": row.number}
-    before, now = labels_of((), row.metadata), labels_of((), metadata)
+    before, now = labels_of((), row.metadata.items()), labels_of((), metadata.items())
     _unlabel(connection, place, before - now)
     _label(connection, place, now - before)
     connection.execute(_SET_METADATA, {"of_project": project, "of_number": row.number, "metadata": metadata})
@@ -59,7 +59,7 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     if row is None:
         return False
     place = {"project": project, "created": row.created, "number": row.number}
-    _unlabel(connection, place, labels_of({row.model, row.requested_model}, row.metadata))
+    _unlabel(connection, place, {EVERY} | labels_of({row.model, row.requested_model}, row.metadata.items()))
     connection.execute(delete(bodies).where(bodies.c.number == row.number))
     connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
     connection.execute(insert(tombstones), {**place, "id": completion_id})

@@ -6,15 +6,15 @@ by number. So a body is read only if its record is on the page, whatever the pla
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     Select,
-    Table,
     bindparam,
     exists,
     func,
@@ -24,12 +24,15 @@ from sqlalchemy import (
     union_all,
 )
 
-from hansard.core.paging import ListQuery
+from hansard.core.paging import ListQuery, Order
 from hansard.store.base import Cursor, Record
 from hansard.store.schema import bodies, completions, labels, tombstones
 
 Label: TypeAlias = tuple[str, str]
 """A key, spelled as in the query string of a list, and the value it must equal."""
+
+EVERY: Final[Label] = ("", "")
+"""What every completion carries."""
 
 # How far labels are counted to find the rarest. Counting 5,000 entries takes half a millisecond;
 # of two labels above that either one mostly fills a page soon.
@@ -63,10 +66,9 @@ _PLACE: Final = union_all(
 )
 
 
-def labels_of(models: Iterable[str], metadata: Mapping[str, str] | Iterable[Label]) -> set[Label]:
-    """Every label that a completion carries, or that a query asks for."""
-    pairs = metadata.items() if isinstance(metadata, Mapping) else metadata
-    return {("model", name) for name in models} | {(f"metadata[{key}]", value) for key, value in pairs}
+def labels_of(models: Iterable[str], metadata: Iterable[Label]) -> set[Label]:
+    """The labels for these names of a model and these pairs of metadata."""
+    return {("model", name) for name in models} | {(f"metadata[{key}]", value) for key, value in metadata}
 
 
 def get(connection: Connection, project: str, completion_id: str) -> Record | None:
@@ -82,43 +84,36 @@ def locate(connection: Connection, project: str, completion_id: str) -> Cursor |
 def page(
     connection: Connection, project: str, query: ListQuery, *, after: Cursor | None, limit: int
 ) -> Sequence[Record]:
-    models = () if query.model is None else (query.model,)
-    wanted = _rarest_first(connection, project, labels_of(models, query.metadata))
-    numbers = connection.scalars(page_of_numbers(project, wanted, after=after, limit=limit, order=query.order)).all()
+    wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
+    first, *others = _rarest_first(connection, project, wanted or {EVERY})
+    found = _numbers(project, first, others, after=after, order=query.order).limit(limit)
+    if not (numbers := connection.scalars(found).all()):
+        return []
     rows = connection.execute(_BY_NUMBERS, {"project": project, "numbers": numbers})
     records = {row.number: _record(row) for row in rows}
     return [records[number] for number in numbers]
 
 
-def page_of_numbers(
-    project: str, wanted: Sequence[Label], *, after: Cursor | None, limit: int, order: str
+def _numbers(
+    project: str, first: Label, others: Iterable[Label], *, after: Cursor | None, order: Order
 ) -> Select[tuple[int]]:
-    """One range of one index, in its order: the first label's, or the project's own without labels.
-
-    The other labels are looked up for each entry of the range, by their full key.
-    """
-    source: Table = labels if wanted else completions
-    created, number = source.c.created, source.c.number
-    conditions = [source.c.project == project]
-    if wanted:
-        conditions += _carries(source, wanted[0])
+    """One range of the first label, in its order; the others are looked up for each entry, by their full key."""
+    created, number = labels.c.created, labels.c.number
+    conditions = [labels.c.project == project, *_is(labels, first)]
     if after is not None:
         place, cursor = tuple_(created, number), tuple_(literal(after.created), literal(after.number))
         conditions.append(place > cursor if order == "asc" else place < cursor)
-    conditions += [_also(source, label) for label in wanted[1:]]
+    for label in others:
+        also = labels.alias()
+        same = (also.c[name] == labels.c[name] for name in ("project", "created", "number"))
+        conditions.append(exists().where(*_is(also, label), *same))
     keys = (created, number) if order == "asc" else (created.desc(), number.desc())
-    return select(number).where(*conditions).order_by(*keys).limit(limit)
+    return select(number).where(*conditions).order_by(*keys)
 
 
-def _carries(table: Table, label: Label) -> list[ColumnElement[bool]]:
+def _is(table: FromClause, label: Label) -> tuple[ColumnElement[bool], ...]:
     key, value = label
-    return [table.c.key == key, table.c.value == value]
-
-
-def _also(source: Table, label: Label) -> ColumnElement[bool]:
-    other = labels.alias()
-    same = [other.c[name] == source.c[name] for name in ("project", "created", "number")]
-    return exists().where(*_carries(other, label), *same)  # type: ignore[arg-type]
+    return table.c.key == key, table.c.value == value
 
 
 def _rarest_first(connection: Connection, project: str, wanted: Collection[Label]) -> list[Label]:
@@ -135,7 +130,7 @@ def _rarest_first(connection: Connection, project: str, wanted: Collection[Label
 
 
 def _count(connection: Connection, project: str, label: Label, *, most: int) -> int:
-    some = select(literal(1)).where(labels.c.project == project, *_carries(labels, label)).limit(most)
+    some = select(literal(1)).where(labels.c.project == project, *_is(labels, label)).limit(most)
     return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 

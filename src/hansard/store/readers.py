@@ -25,15 +25,18 @@ class Readers:
         self._engine = engine
         self._limit = limit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hansard-store-reader")
-        self._reading = 0  # touched on the event loop only
+        # Touched on the event loop only, hence without a lock.
+        self._accepting = True
+        self._reading = 0
 
     async def stop(self) -> None:
-        """Return once the running reads are done."""
+        """Return once the reads that wait or run are done."""
+        self._accepting = False
         await asyncio.to_thread(self._threads.shutdown)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` in a transaction that ends with it."""
-        if self._reading >= self._limit:
+        if not self._accepting or self._reading >= self._limit:
             raise StoreUnavailable("The store is unavailable: too many reads are waiting.")
         self._reading += 1
         try:

@@ -3,9 +3,10 @@
 completions   one row per stored completion, small, so that lists and counts never drag bodies along
 │ number      the order of insertion: rises for ever, never used twice, ties completions of one second
 ├── bodies    what was received and sent, verbatim; apart because it is a hundred times larger
-└── labels    what a list may filter by, one row per (key, value), spelled as in the query string:
-              ``model`` (the reply's name and the requested one), ``metadata[tier]`` ...
-              Its primary key is the index *and* the order: a filtered page is one range of it.
+└── labels    what a list can be asked for, one row per (key, value), spelled as in the query string:
+              ``model`` (the reply's name and the requested one), ``metadata[tier]`` ..., and one with
+              both empty, which every completion carries. The primary key is the index *and* the
+              order, so every page, filtered or not, is one range of it.
 tombstones    where a deleted completion stood, because clients delete while they page
 
 ``project`` leads every key but the number itself, and every statement names it.
@@ -20,7 +21,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -51,7 +51,6 @@ completions: Final = Table(
     Column("first_token_ms", BigInteger),
     Column("total_ms", BigInteger),
     UniqueConstraint("project", "id", name="completions_by_id"),
-    Index("completions_by_time", "project", "created", "number"),
     # Without it SQLite gives the highest number again once its row is deleted.
     sqlite_autoincrement=True,
 )

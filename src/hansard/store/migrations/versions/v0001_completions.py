@@ -30,7 +30,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("project", "id", name="completions_by_id"),
         sqlite_autoincrement=True,
     )
-    op.create_index("completions_by_time", "completions", ["project", "created", "number"])
     op.create_table(
         "bodies",
         sa.Column("number", _NUMBER, sa.ForeignKey("completions.number"), primary_key=True, autoincrement=False),

@@ -1,0 +1,261 @@
+"""sqlite.py and SqlStore.start(): the file, its settings, and what goes wrong with disks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from hansard.core.paging import ListQuery
+from hansard.errors import StartupError, StoreUnavailable
+from hansard.store.sql import SqlStore
+from tests.store.records import record
+
+pytestmark = pytest.mark.anyio
+
+UNWRITABLE = (
+    "the database cannot be written. Give this user the right to write there, "
+    "or choose another place with --data or --db."
+)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def problem(path: Path, **settings: float) -> str:
+    """What the operator reads when the store does not start."""
+    with pytest.raises(StartupError) as caught:
+        await SqlStore(path=path, **settings).start()  # type: ignore[arg-type]
+    (only,) = caught.value.problems
+    return only.removeprefix(f"{path}: ")
+
+
+def test_nothing_happens_before_start(path: Path) -> None:
+    SqlStore(path=path)
+    assert not path.exists()
+
+
+async def test_makes_a_private_directory_and_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "data" / "hansard.db"
+    store = SqlStore(path=path)
+    await store.start()
+    await store.insert(record("a"))
+    assert mode(path.parent) == 0o700
+    assert {each.name: mode(each) for each in path.parent.iterdir()} == {
+        "hansard.db": 0o600,
+        "hansard.db-wal": 0o600,
+        "hansard.db-shm": 0o600,
+    }
+    await store.stop()
+    assert [each.name for each in path.parent.iterdir()] == ["hansard.db"]
+
+
+async def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = SqlStore(path=Path("hansard.db"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    await store.start()
+    await store.stop()
+    assert (tmp_path / "hansard.db").exists()
+
+
+async def test_a_name_that_means_something_in_an_address_is_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "50%20 a?mode=ro#x.db"
+    store = SqlStore(path=path)
+    await store.start()
+    await store.stop()
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+async def test_every_commit_reaches_the_disk_and_readers_cannot_write(path: Path) -> None:
+    seen: dict[str, list[object]] = {}
+
+    def began(connection: object) -> None:
+        pragmas = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "query_only", "busy_timeout")
+        values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]  # type: ignore[attr-defined]
+        seen["reader" if values[4] else "writer"] = values
+
+    event.listen(Engine, "commit", began)
+    try:
+        store = SqlStore(path=path, patience_s=1.5)
+        await store.start()
+        await store.get("p", "a")
+        await store.stop()
+    finally:
+        event.remove(Engine, "commit", began)
+    assert seen["writer"] == ["wal", 2, 1, 1, 0, 1500]
+    assert seen["reader"][0] == "wal"
+
+
+async def test_what_is_deleted_is_not_left_in_the_file(path: Path, store: SqlStore) -> None:
+    secret = b"a secret that nobody should find " * 400
+    await store.insert(record("a", request=secret, metadata={"who": "somebody known"}))
+    await store.insert(record("b"))
+    await store.delete("p", "chatcmpl-a")
+    await store.stop()
+    left = path.read_bytes()
+    assert b"nobody should find" not in left
+    assert b"somebody known" not in left
+    assert b"chatcmpl-b" in left
+
+
+async def test_a_directory_where_the_file_should_be(tmp_path: Path) -> None:
+    assert await problem(tmp_path) == UNWRITABLE
+
+
+async def test_a_file_where_a_directory_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert await problem(tmp_path / "file" / "hansard.db") == (
+        "a parent of it is not a directory. Name a place under a directory, "
+        "or choose another place with --data or --db."
+    )
+
+
+async def test_a_file_that_is_no_database(path: Path) -> None:
+    path.write_bytes(b"Dear diary, today I wrote a whole page of text.\n" * 100)
+    assert await problem(path) == (
+        "the file is not a SQLite database. Move it away, or choose another place with --data or --db."
+    )
+    assert path.read_bytes().startswith(b"Dear diary")
+
+
+async def test_a_damaged_database(path: Path, store: SqlStore) -> None:
+    await store.stop()
+    damaged = bytearray(path.read_bytes())
+    damaged[100:4096] = b"\xff" * (4096 - 100)
+    path.write_bytes(damaged)
+    assert await problem(path) == (
+        "the database file is damaged. Restore a backup, or choose another place with --data or --db."
+    )
+
+
+async def test_a_database_that_another_process_keeps_locked(path: Path, store: SqlStore) -> None:
+    await store.stop()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        assert await problem(path, patience_s=0.05) == (
+            "another process keeps the database locked. Stop that process, or choose another place with --data or --db."
+        )
+    finally:
+        other.close()
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """One that everybody can reach, as root's own are not for the user root becomes in ``without_rights``."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
+        directory.chmod(0o755)
+
+
+@contextlib.contextmanager
+def without_rights() -> Iterator[None]:
+    """Root may write everywhere, so it is nobody for a while."""
+    euid = os.geteuid()
+    if euid == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(euid)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("name", ["hansard.db", "data/hansard.db"])
+async def test_a_directory_that_cannot_be_written(directory: Path, name: str) -> None:
+    directory.chmod(0o555)
+    with without_rights():
+        assert await problem(directory / name) == UNWRITABLE
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+async def test_a_database_that_cannot_be_written(directory: Path) -> None:
+    path = directory / "hansard.db"
+    store = SqlStore(path=path)
+    await store.start()
+    await store.stop()
+    path.chmod(0o444)
+    directory.chmod(0o555)
+    with without_rights():
+        assert await problem(path) == UNWRITABLE
+
+
+@pytest.fixture
+def pages() -> Iterator[dict[str, int]]:
+    """``pages["most"]`` limits every database that is opened, as a full disk would."""
+    limit = {"most": 2**31}
+
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {limit['most']}")
+
+    event.listen(Engine, "connect", connected)
+    yield limit
+    event.remove(Engine, "connect", connected)
+
+
+async def test_a_disk_that_is_full_at_the_start(path: Path, pages: dict[str, int]) -> None:
+    pages["most"] = 3
+    assert await problem(path) == ("the disk is full. Make room there, or choose another place with --data or --db.")
+    pages["most"] = 2**31
+    store = SqlStore(path=path)
+    await store.start()
+    await store.stop()
+
+
+async def test_a_disk_that_fills_up_refuses_and_recovers_by_itself(path: Path, pages: dict[str, int]) -> None:
+    pages["most"] = 50
+    store = SqlStore(path=path)
+    await store.start()
+    await store.insert(record("a"))
+    with pytest.raises(StoreUnavailable, match=r"^The store is unavailable: the disk is full\.$") as caught:
+        await store.insert(record("b", request=b"x" * 1_000_000))
+    assert caught.value.retry_after_s == 10
+    assert await store.get("p", "chatcmpl-a") == record("a")
+    assert [each.id for each in await store.page("p", ListQuery(), after=None, limit=9)] == ["chatcmpl-a"]
+    pages["most"] = 2**31
+    await store.insert(record("b", request=b"x" * 1_000_000))
+    assert await store.ready() is True
+    await store.stop()
+
+
+async def test_a_disk_that_fails_refuses_until_it_works_again(store: SqlStore) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    await store.insert(record("a"))
+    # Writing past the limit fails with EFBIG, as a broken disk fails with EIO.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, hard))
+    try:
+        with pytest.raises(StoreUnavailable, match=r"^The store is unavailable: the disk failed to read or write\.$"):
+            await store.insert(record("b", request=b"x" * 10_000_000))
+        assert await store.get("p", "chatcmpl-a") == record("a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert await store.ready() is True
+    await store.insert(record("b", request=b"x" * 10_000_000))
+    assert await store.get("p", "chatcmpl-b") == record("b", request=b"x" * 10_000_000)
+
+
+async def test_a_write_that_fails_makes_the_store_unready_until_one_succeeds(path: Path, store: SqlStore) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("ALTER TABLE labels RENAME TO hidden")
+    with pytest.raises(StoreUnavailable, match=r"^The store is unavailable: the database failed\.$"):
+        await store.insert(record("a"))
+    assert await store.ready() is False
+    with pytest.raises(StoreUnavailable):
+        await store.page("p", ListQuery(model="tiny"), after=None, limit=1)
+    other.execute("ALTER TABLE hidden RENAME TO labels")
+    other.close()
+    assert await store.ready() is True
+    assert await store.get("p", "chatcmpl-a") is None
