@@ -1,0 +1,306 @@
+"""Chunks as recorded, and as upstreams really send them, to the completion they spell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hansard.contract import Document
+from hansard.core.accumulate import Accumulator, IncompleteStream
+from hansard.errors import UpstreamFailed
+
+
+def accumulate(*chunks: Document) -> Document:
+    accumulator = Accumulator()
+    for chunk in chunks:
+        accumulator.feed(chunk)
+    return accumulator.finish()
+
+
+def chunk(delta: Document, index: int = 0, finish_reason: str | None = None, **more: Any) -> Document:
+    return {"choices": [{"index": index, "delta": delta, **more, "finish_reason": finish_reason}]}
+
+
+def stopped(index: int = 0, reason: str = "stop") -> Document:
+    return chunk({}, index, reason)
+
+
+def message(*chunks: Document) -> Document:
+    [choice] = accumulate(*chunks)["choices"]
+    found: Document = choice["message"]
+    return found
+
+
+OPENER = chunk({"role": "assistant", "content": "", "refusal": None})
+
+
+def test_plain_text_in_wire_order() -> None:
+    head = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 7,
+        "model": "m",
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+    }
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+
+    completion = accumulate(
+        {**head, **OPENER, "usage": None, "obfuscation": "abc"},
+        {**head, **chunk({"content": "Hel"}), "usage": None},
+        {**head, **chunk({"content": "lo"}), "usage": None},
+        {**head, **stopped(), "usage": None},
+        {**head, "choices": [], "usage": usage, "obfuscation": "abc"},
+    )
+
+    assert completion == {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 7,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hello", "refusal": None, "annotations": []},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": usage,
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+    }
+    wire_order = ["id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"]
+    assert list(completion) == wire_order
+    assert list(completion["choices"][0]) == ["index", "message", "logprobs", "finish_reason"]
+    assert list(completion["choices"][0]["message"]) == ["role", "content", "refusal", "annotations"]
+
+
+def test_without_the_stamped_keys_it_starts_with_choices() -> None:
+    assert list(accumulate(OPENER, stopped(), {"choices": [], "usage": {"total_tokens": 1}})) == ["choices", "usage"]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "content"),
+    [
+        ([OPENER], ""),
+        ([chunk({"role": "assistant", "content": None})], None),
+        ([chunk({"role": "assistant"})], None),
+        ([chunk({"role": "assistant", "content": None}), chunk({"content": "a"}), chunk({"content": "b"})], "ab"),
+        ([chunk({"content": "a"}), chunk({"content": None}), chunk({"content": "b", "reasoning": None})], "ab"),
+    ],
+)
+def test_content(chunks: list[Document], content: str | None) -> None:
+    assert message(*chunks, stopped())["content"] == content
+
+
+def test_one_tool_call() -> None:
+    opener = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    assert message(
+        chunk({"role": "assistant", "content": None, "tool_calls": [opener], "refusal": None}),
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"a":'}}]}),
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}),
+        stopped(reason="tool_calls"),
+    ) == {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "annotations": [],
+        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}],
+    }
+
+
+def test_several_tool_calls_go_by_index_and_keep_their_order_of_keys() -> None:
+    calls = message(
+        chunk({"role": "assistant", "content": None}),
+        chunk({"tool_calls": [{"index": 1, "id": "b", "type": "custom", "custom": {"name": "g", "input": ""}}]}),
+        chunk({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}, "id": "a"}]}),
+        chunk({"tool_calls": [{"index": 1, "custom": {"input": "x"}}, {"index": 0, "function": {"arguments": "{}"}}]}),
+        stopped(),
+    )["tool_calls"]
+
+    assert calls == [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        {"id": "b", "type": "custom", "custom": {"name": "g", "input": "x"}},
+    ]
+    assert list(calls[0]) == ["id", "type", "function"]
+
+
+def test_upstreams_that_repeat_or_empty_what_is_said_once() -> None:
+    first = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{"}}
+    emptied = {"index": 0, "id": "", "type": "function", "function": {"name": "", "arguments": "}"}}
+    said = message(
+        chunk({"role": "assistant", "tool_calls": [first]}),
+        chunk({"role": "assistant", "tool_calls": [emptied]}),
+        stopped(),
+    )
+    assert said["role"] == "assistant"
+    assert said["tool_calls"] == [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+
+
+def test_whole_tool_calls_without_an_index() -> None:
+    calls = [{"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}} for name in "ab"]
+    assert message(OPENER, chunk({"tool_calls": calls}), stopped())["tool_calls"] == calls
+
+
+def test_an_openers_empty_content_is_null_beside_calls_and_refusals() -> None:
+    call = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    assert message(OPENER, chunk({"tool_calls": [call]}), stopped())["content"] is None
+    assert message(OPENER, chunk({"refusal": "No."}), stopped())["content"] is None
+    assert (
+        message(OPENER, chunk({"content": "Let me see."}), chunk({"tool_calls": [call]}), stopped())["content"]
+        == "Let me see."
+    )
+
+
+def test_refusal() -> None:
+    refused = message(
+        chunk({"role": "assistant", "content": None, "refusal": ""}),
+        chunk({"refusal": "I can"}),
+        chunk({"refusal": "not."}),
+        stopped(),
+    )
+    assert (refused["content"], refused["refusal"]) == (None, "I cannot.")
+    assert message(chunk({"content": None, "refusal": ""}), stopped())["refusal"] is None
+
+
+def test_function_call() -> None:
+    said = message(
+        chunk({"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": ""}}),
+        chunk({"function_call": {"arguments": "{"}}),
+        chunk({"function_call": {"arguments": "}"}}),
+        stopped(reason="function_call"),
+    )
+    assert said["function_call"] == {"name": "f", "arguments": "{}"}
+    assert "tool_calls" not in said
+
+
+def test_logprobs() -> None:
+    def entry(token: str) -> Document:
+        return {"token": token, "logprob": -0.5, "bytes": [97], "top_logprobs": []}
+
+    [choice] = accumulate(
+        chunk({"role": "assistant", "content": ""}, logprobs={"content": [], "refusal": None}),
+        chunk({"content": "a"}, logprobs={"content": [entry("a")], "refusal": None}),
+        chunk({"content": "b"}, logprobs={"content": [entry("b")]}),
+        chunk({}, finish_reason="stop", logprobs=None),
+    )["choices"]
+    assert choice["logprobs"] == {"content": [entry("a"), entry("b")], "refusal": None}
+
+
+def test_choices_are_kept_apart_and_sorted() -> None:
+    choices = accumulate(
+        chunk({"role": "assistant", "content": ""}, 1),
+        chunk({"role": "assistant", "content": ""}, 0),
+        chunk({"content": "one"}, 1),
+        chunk({"content": "nought"}, 0),
+        stopped(1, "length"),
+        stopped(0),
+    )["choices"]
+    assert [(choice["index"], choice["message"]["content"], choice["finish_reason"]) for choice in choices] == [
+        (0, "nought", "stop"),
+        (1, "one", "length"),
+    ]
+
+
+def test_unknown_keys_survive_and_unknown_nulls_do_not() -> None:
+    completion = accumulate(
+        {**OPENER, "provider_name": "p", "nothing": None},
+        chunk({"reasoning_content": "Hm", "images": [{"index": 0, "url": "a"}], "none": None}),
+        chunk({"reasoning_content": "m.", "images": [{"index": 1, "url": "b"}]}, stop_reason=None),
+        chunk({"content": "Hi", "meta": {"a": 1}}, content_filter_results={"hate": {"filtered": False}}),
+        {**stopped(), "timings": {"ms": 3}, "moderation": {"input": 1}},
+    )
+    [choice] = completion["choices"]
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": "Hi",
+        "refusal": None,
+        "annotations": [],
+        "reasoning_content": "Hmm.",
+        "images": [{"index": 0, "url": "a"}, {"index": 1, "url": "b"}],
+        "meta": {"a": 1},
+    }
+    assert choice["content_filter_results"] == {"hate": {"filtered": False}}
+    assert "stop_reason" not in choice
+    assert list(completion) == ["choices", "provider_name", "timings", "moderation"]
+
+
+def test_annotations_gather() -> None:
+    cited = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "t", "url": "u"}}
+    assert message(OPENER, chunk({"annotations": [cited]}), chunk({"annotations": [cited]}), stopped())[
+        "annotations"
+    ] == [cited, cited]
+
+
+def test_the_last_of_a_repeated_top_level_value_counts() -> None:
+    completion = accumulate(
+        {**OPENER, "service_tier": None, "usage": {"total_tokens": 1}},
+        {**stopped(), "service_tier": "default", "usage": {"total_tokens": 2}},
+        {"choices": [], "usage": None},
+    )
+    assert (completion["service_tier"], completion["usage"]) == ("default", {"total_tokens": 2})
+
+
+def test_audio_ends_with_its_expiry_instead_of_a_finish_reason() -> None:
+    accumulator = Accumulator()
+    for fed in (
+        chunk({"role": "assistant"}),
+        chunk({"audio": {"id": "audio_1", "transcript": "Hi"}}),
+        chunk({"audio": {"transcript": " there"}}),
+        chunk({"audio": {"data": "QUJD"}}),
+        {"usage": {"total_tokens": 1}},
+    ):
+        accumulator.feed(fed)
+    assert not accumulator.finished
+    with pytest.raises(IncompleteStream):
+        accumulator.finish()
+
+    accumulator.feed(chunk({"audio": {"expires_at": 9}}))
+    assert accumulator.finished
+    [choice] = accumulator.finish()["choices"]
+    assert choice["finish_reason"] == "stop"
+    assert choice["message"]["content"] is None
+    assert choice["message"]["audio"] == {"id": "audio_1", "data": "QUJD", "expires_at": 9, "transcript": "Hi there"}
+    assert list(choice["message"]["audio"]) == ["id", "data", "expires_at", "transcript"]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [],
+        [{"choices": [], "usage": {"total_tokens": 1}}],
+        [OPENER],
+        [OPENER, chunk({"content": "a"})],
+        [OPENER, chunk({"role": "assistant"}, 1), stopped(0)],
+    ],
+)
+def test_an_unfinished_stream_is_no_completion(chunks: list[Document]) -> None:
+    with pytest.raises(IncompleteStream) as caught:
+        accumulate(*chunks)
+    assert isinstance(caught.value, UpstreamFailed)
+    assert (caught.value.status, caught.value.code) == (502, "upstream_incomplete")
+
+
+def test_finished_waits_for_as_many_choices_as_were_asked_for() -> None:
+    accumulator = Accumulator(choices=2)
+    assert not accumulator.finished
+    accumulator.feed(stopped(0))
+    assert not accumulator.finished
+    accumulator.feed(stopped(1))
+    assert accumulator.finished
+
+
+def test_feeding_changes_no_chunk() -> None:
+    entry = {"token": "a"}
+    fed = [
+        chunk({"role": "assistant", "content": "", "x": {"y": ["z"]}}, logprobs={"content": [entry], "refusal": None}),
+        chunk({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}]}),
+        chunk({"content": "a", "x": {"y": ["w"]}}, logprobs={"content": [entry]}),
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}),
+        stopped(),
+    ]
+    before = repr(fed)
+    accumulate(*fed)
+    assert repr(fed) == before
