@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hansard.contract import Document
 from hansard.core.accumulate import Accumulator, IncompleteStream
@@ -304,3 +307,36 @@ def test_feeding_changes_no_chunk() -> None:
     before = repr(fed)
     accumulate(*fed)
     assert repr(fed) == before
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["index", "delta", "content", "tool_calls", "audio", "id", "function", "logprobs", "expires_at"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+CHUNKS = st.fixed_dictionaries(
+    {
+        "choices": JSON
+        | st.lists(
+            st.fixed_dictionaries(
+                {"index": st.just(0) | JSON, "delta": JSON, "finish_reason": st.just("stop") | JSON, "logprobs": JSON}
+            ),
+            max_size=2,
+        )
+    }
+)
+
+
+@given(st.lists(CHUNKS, max_size=3))
+def test_whatever_an_upstream_sends_is_a_completion_or_the_upstreams_fault(chunks: list[Document]) -> None:
+    with suppress(UpstreamFailed):
+        assert accumulate(*chunks)["choices"]

@@ -25,6 +25,15 @@ class IncompleteStream(UpstreamFailed):
     code = "upstream_incomplete"
 
 
+class MalformedStream(UpstreamFailed):
+    """A chunk has not the shape of a chunk."""
+
+    code = "upstream_malformed"
+
+    def __init__(self) -> None:
+        super().__init__("The model's stream holds a chunk that has not the shape of one.")
+
+
 class _Text(list[str]):
     """A string that is still growing, piece by piece."""
 
@@ -43,7 +52,8 @@ class _Choice:
     @property
     def finished(self) -> bool:
         """Audio streams never send a finish_reason: they end when the audio says until when it is kept."""
-        return self.finish_reason is not None or "expires_at" in (self.message.get("audio") or ())
+        audio = self.message.get("audio")
+        return self.finish_reason is not None or (isinstance(audio, dict) and "expires_at" in audio)
 
 
 class Accumulator:
@@ -64,26 +74,33 @@ class Accumulator:
         return len(choices) >= self._wanted and all(choice.finished for choice in choices)
 
     def feed(self, chunk: Document) -> None:
-        """Take one chunk in."""
-        for key, value in chunk.items():
-            if key == "choices":
-                for choice in value or ():
-                    self._feed_choice(choice)
-            elif value is not None:
-                self._top[key] = value
+        """Take one chunk in; raises ``MalformedStream``."""
+        try:
+            for key, value in chunk.items():
+                if key == "choices":
+                    for choice in value or ():
+                        self._feed_choice(choice)
+                elif value is not None:
+                    self._top[key] = value
+        except (AttributeError, TypeError) as error:
+            raise MalformedStream from error
 
     def finish(self) -> Document:
         """The completion, keys in wire order; raises ``IncompleteStream``."""
         if not self._choices or not all(choice.finished for choice in self._choices.values()):
             raise IncompleteStream("The model's stream ended before its reply was complete.")
+        try:
+            choices = [_finished(index, self._choices[index]) for index in sorted(self._choices)]
+        except (AttributeError, TypeError) as error:
+            raise MalformedStream from error
         top = self._top
-        top.pop("obfuscation", None)
         completion: Document = {key: top[key] for key in _HEAD if key in top}
         if "object" in completion:
             completion["object"] = "chat.completion"
-        completion["choices"] = [_finished(index, self._choices[index]) for index in sorted(self._choices)]
+        completion["choices"] = choices
         completion.update((key, top[key]) for key in _TAIL if key in top)
-        completion.update((key, value) for key, value in top.items() if key not in completion)
+        rest = (key for key in top if key not in completion and key != "obfuscation")
+        completion.update((key, top[key]) for key in [*rest])
         return completion
 
     def _feed_choice(self, choice: Document) -> None:

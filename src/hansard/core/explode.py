@@ -59,7 +59,7 @@ def _choice_parts(choice: Document) -> Iterator[Document]:
     yield from _spoken_parts(choice)
     for delta in _call_deltas(message):
         yield _part(choice, delta)
-    for delta in _audio_deltas(message.get("audio") or {}):
+    for delta in _audio_deltas(choice):
         yield _part(choice, delta)
     if message.get("annotations"):
         yield _part(choice, {"annotations": message["annotations"]})
@@ -145,9 +145,11 @@ def _call_deltas(message: Document) -> Iterator[Document]:
         yield from ({"function_call": {"arguments": piece}} for piece in _PIECE.findall(call["arguments"]))
 
 
-def _audio_deltas(audio: Document) -> Iterator[Document]:
+def _audio_deltas(choice: Document) -> Iterator[Document]:
+    audio = choice["message"].get("audio")
     if not audio:
         return
     yield {"audio": {"id": audio["id"], "transcript": ""}}
     yield from ({"audio": {"transcript": piece}} for piece in _PIECE.findall(audio.get("transcript") or ""))
-    yield {"audio": {key: value for key, value in audio.items() if key not in ("id", "transcript", "expires_at")}}
+    said = {"id", "transcript", "expires_at"} if _ends_with_audio(choice) else {"id", "transcript"}
+    yield {"audio": {key: value for key, value in audio.items() if key not in said}}
