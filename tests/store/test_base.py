@@ -214,3 +214,13 @@ async def test_places_rise_with_insertion_even_when_the_last_was_deleted(store: 
     assert second is not None
     assert first.number < second.number
     assert msgspec.structs.astuple(first)[0] == msgspec.structs.astuple(second)[0] == 1_700_000_000
+
+
+async def test_a_deleted_completion_may_be_stored_and_deleted_again(store: Store) -> None:
+    for name in "aba":
+        await store.insert(record(name))
+        if name == "a":
+            await store.delete("p", "chatcmpl-a")
+    assert await names(store, ListQuery()) == "b"
+    assert await names(store, ListQuery(), after="a") == ""
+    assert await names(store, ListQuery(order="desc"), after="a") == "b"

@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from hansard.core.paging import ListQuery
-from hansard.errors import Conflict, StoreUnavailable
+from hansard.errors import Conflict, InternalError, StoreUnavailable
 from hansard.store.sql import SqlStore
+from hansard.store.sqlite import engine_for_writing
+from hansard.store.writer import Writer
 from tests.store.records import record, write_lock
 
 pytestmark = pytest.mark.anyio
@@ -206,3 +208,16 @@ async def test_a_stopped_store_refuses(path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         await store.insert(record("a"))
     assert await store.ready() is False
+
+
+async def test_a_bug_fails_alone_and_with_its_cause(path: Path) -> None:
+    engine = engine_for_writing(path, patience_s=1)
+    writer = Writer(engine, limit=10, limit_bytes=10)
+    writer.start()
+    with pytest.raises(InternalError) as caught:
+        await writer.write(lambda _: 1 // 0)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert writer.healthy
+    assert await writer.write(lambda _: "next") == "next"
+    await writer.stop()
+    engine.dispose()

@@ -62,6 +62,8 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     _unlabel(connection, place, {EVERY} | labels_of({row.model, row.requested_model}, row.metadata.items()))
     connection.execute(delete(bodies).where(bodies.c.number == row.number))
     connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
+    of_id = (tombstones.c.project == project, tombstones.c.id == completion_id)
+    connection.execute(delete(tombstones).where(*of_id))
     connection.execute(insert(tombstones), {**place, "id": completion_id})
     return True
 
@@ -100,5 +102,5 @@ def works(connection: Connection) -> bool:
     changed = set_metadata(connection, project, name, {"self": "checked"})
     deleted = delete_record(connection, project, name)
     gone = queries.get(connection, project, name) is None
-    connection.execute(delete(tombstones).where(tombstones.c.project == project))
+    connection.execute(delete(tombstones).where(tombstones.c.project == project, tombstones.c.id == name))
     return changed == msgspec.structs.replace(_PROBE, metadata={"self": "checked"}) and deleted and gone

@@ -77,8 +77,9 @@ def get(connection: Connection, project: str, completion_id: str) -> Record | No
 
 
 def locate(connection: Connection, project: str, completion_id: str) -> Cursor | None:
-    row = connection.execute(_PLACE, {"project": project, "id": completion_id}).one_or_none()
-    return None if row is None else Cursor(row.created, row.number)
+    rows = connection.execute(_PLACE, {"project": project, "id": completion_id})
+    # Two, if a deleted completion was stored again: the later one counts.
+    return max((Cursor(*row) for row in rows), key=lambda cursor: cursor.number, default=None)
 
 
 def page(

@@ -26,8 +26,11 @@ class Readers:
         self._limit = limit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hansard-store-reader")
         # Touched on the event loop only, hence without a lock.
-        self._accepting = True
+        self._accepting = False
         self._reading = 0
+
+    def start(self) -> None:
+        self._accepting = True
 
     async def stop(self) -> None:
         """Return once the reads that wait or run are done."""
@@ -36,7 +39,9 @@ class Readers:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` in a transaction that ends with it."""
-        if not self._accepting or self._reading >= self._limit:
+        if not self._accepting:
+            raise StoreUnavailable("The store is unavailable: it is stopped.")
+        if self._reading >= self._limit:
             raise StoreUnavailable("The store is unavailable: too many reads are waiting.")
         self._reading += 1
         try:

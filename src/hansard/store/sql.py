@@ -48,6 +48,7 @@ class SqlStore:
     async def start(self) -> None:
         await asyncio.to_thread(self._open)
         self._writer.start()
+        self._readers.start()
 
     async def stop(self) -> None:
         await self._writer.stop()
@@ -91,9 +92,10 @@ class SqlStore:
             try:
                 return self._prepare()
             except (OSError, exc.DBAPIError) as error:
-                self._writing.dispose()
                 if not is_locked(error) or time.monotonic() > deadline:
                     raise startup_error(error, self._path) from error
+            finally:
+                self._writing.dispose()
             # SQLite does not always wait by itself: not while another process turns the log on.
             time.sleep(_PAUSE_S)
 

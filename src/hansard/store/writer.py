@@ -83,6 +83,8 @@ class Writer:
         Cancelling the caller does not undo it: what was taken into the line is written.
         ``work`` runs on the writer's thread, again if a neighbour failed.
         """
+        if not self._accepting:
+            raise StoreUnavailable("The store is unavailable: it is stopped.")
         if not self.has_room(size_bytes):
             raise StoreUnavailable("The store is unavailable: too many writes are waiting.")
         future: asyncio.Future[T] = self._loop.create_future()
