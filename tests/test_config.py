@@ -11,6 +11,9 @@ import pytest
 from hansard.config import ModelSpec, Secret, Settings, UpstreamSpec, is_loopback, resolve
 from hansard.errors import StartupError
 
+Flags = Mapping[str, object] | None
+Environ = Mapping[str, str] | None
+
 
 class Place:
     """Directories of one test, and how to resolve in them."""
@@ -22,7 +25,7 @@ class Place:
         for made in (self.config_dir, self.files):
             made.mkdir()
 
-    def resolve(self, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    def resolve(self, flags: Flags = None, environ: Environ = None) -> Settings:
         return resolve(flags or {}, environ or {}, config_dir=self.config_dir, data_dir=self.data_dir)
 
     def problems(
@@ -391,7 +394,8 @@ FILE_MISTAKES = [
     ("[aliases]\na = 1", "aliases in {file}: 1 is not a text."),
     (
         'api_key = "sk-x"',
-        "api_key in {file}: a key does not belong in this file; put it in a file of its own and name that: api_key_file.",
+        "api_key in {file}: a key does not belong in this file; "
+        "put it in a file of its own and name that: api_key_file.",
     ),
     ("port =", "{file}: is not TOML: Invalid value (at end of document)."),
 ]

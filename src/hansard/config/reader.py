@@ -98,12 +98,12 @@ class Reader:
             plain, named = name in layer.values, file in layer.values
             if plain and not layer.plain_secrets:
                 self._refuse(name, f"{layer.spell(name)}: {NO_PLACE_FOR_A_KEY}: {file}.")
-            elif plain and named:
-                self._refuse(name, f"{layer.spell(name)} and {layer.spell(file)}: both are set; keep one.")
-            elif plain or named:
-                return self._secret(name, layer.given(name if plain else file), from_file=named)
-            if plain:
                 return None
+            if plain and named:
+                self._refuse(name, f"{layer.spell(name)} and {layer.spell(file)}: both are set; keep one.")
+                return None
+            if plain or named:
+                return self._secret(name, layer.given(name if plain else file), from_file=named)
         return None
 
     def reject_unknown(self) -> None:
