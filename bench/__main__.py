@@ -77,10 +77,8 @@ async def _measure(
 
 
 def print_table(rows: list[tuple[int, list[Outcome], list[Outcome]]]) -> None:
-    """Medians over the rounds."""
-    print(
-        "| streams | engine tok/s | Hansard tok/s | ratio (bar 0.9) | first token ms: engine | Hansard | more (bar 15) |"
-    )
+    """Medians over the rounds; the bars stand in the head, in brackets."""
+    print("| streams | engine tok/s | Hansard tok/s | ratio (0.9) | first token ms: engine | Hansard | more (15) |")
     print("|---|---|---|---|---|---|---|")
     for streams, engine, hansard in rows:
         theirs, ours = (statistics.median(o.tokens_per_s for o in side) for side in (engine, hansard))

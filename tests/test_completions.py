@@ -6,19 +6,19 @@ import asyncio
 import json
 
 import pytest
-from hansard.core.validate import parse_create
-from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
-from tests.memory_store import MemoryStore
 
 from hansard.completions import Asked, Completions, Progress
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.paging import ListQuery, MessagesQuery
+from hansard.core.validate import parse_create
 from hansard.engines.router import Router
 from hansard.errors import CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
 from hansard.observe import Event, RecordLost
 from hansard.recorder import Recorder
 from hansard.tenancy import Principal
+from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
+from tests.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 

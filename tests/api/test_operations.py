@@ -8,9 +8,6 @@ import re
 from typing import Any
 
 import pytest
-from tests.api.asgi import Client, Reply
-from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
-from tests.memory_store import MemoryStore
 
 from hansard.api.front import Front
 from hansard.api.routes import application
@@ -20,6 +17,9 @@ from hansard.errors import EngineBusy, RateLimited, UpstreamFailed
 from hansard.observe import Crashed, Event, RequestServed
 from hansard.recorder import Recorder
 from hansard.tenancy import Gate
+from tests.api.asgi import Client, Reply
+from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
+from tests.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from hansard.core.validate import parse_create
 
 from hansard.core.accumulate import Accumulator
+from hansard.core.validate import parse_create
 from hansard.engines.base import Call
 from hansard.engines.echo import EchoEngine
 from hansard.errors import InvalidRequest

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.engines.scripted import ScriptedEngine
 
 from hansard.engines.router import Router
 from hansard.errors import ModelNotFound
+from tests.engines.scripted import ScriptedEngine
 
 SMALL = ScriptedEngine(name="small", models=["tiny", "shared"])
 LARGE = ScriptedEngine(name="large", models=["huge", "shared"])

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.acceptance.upstream import TEXT, USAGE, WORDS, Upstream
 
 from hansard.core.validate import parse_create
 from hansard.engines.base import Call
@@ -15,6 +14,7 @@ from hansard.engines.client import Reply
 from hansard.engines.upstream import UpstreamEngine, refusal
 from hansard.errors import HansardError, RateLimited, UpstreamFailed
 from hansard.observe import EngineChanged, Event
+from tests.acceptance.upstream import TEXT, USAGE, WORDS, Upstream
 
 pytestmark = pytest.mark.anyio
 

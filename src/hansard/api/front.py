@@ -1,4 +1,4 @@
-"""The outermost edge: every request gets a request id, a principal, an envelope for its errors and a line in the log."""
+"""The outermost edge: every request gets an id, a principal, an envelope for its errors and a line in the log."""
 
 from __future__ import annotations
 
