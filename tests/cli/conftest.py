@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.cli.run import Outcome, Run, Terminal
-from tests.cli.stub import Stub
 
 from hansard.cli import main
+from tests.cli.run import Outcome, Run, Terminal
+from tests.cli.stub import Stub
 
 
 @pytest.fixture

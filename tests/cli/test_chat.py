@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+
 from tests.cli.run import CTRL_C, CTRL_D, Run, Terminal
 from tests.cli.stub import Stub, envelope
 

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from tests.cli.run import Run
 from tests.cli.stub import Stub, envelope
 

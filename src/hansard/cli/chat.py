@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing, suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hansard.cli.client import Server, connect
 from hansard.cli.exits import USAGE, CommandError
 from hansard.cli.options import BASE_URL, BaseUrl, KeyFile, Model, examples, pairs
 from hansard.cli.output import hint, printable
+
+if TYPE_CHECKING:
+    from hansard.cli.client import Server
 
 EXAMPLES = examples(
     "hansard chat 'What is the capital of France?'",
@@ -48,6 +50,8 @@ def chat(
     Ctrl-C stops an answer, Ctrl-D ends the conversation. Without --model the first model the
     server lists answers.
     """
+    from hansard.cli.client import connect
+
     metadata = pairs(meta)
     server = connect(base_url, api_key_file)
     request: dict[str, Any] = {"model": model or _first_model(server), "stream": True}

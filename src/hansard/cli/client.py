@@ -18,7 +18,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from hansard import __version__
 from hansard.cli.exits import FAILED, NOT_AUTHORISED, NOT_FOUND, USAGE, CommandError
 from hansard.cli.output import printable
-from hansard.core.sse import Decoder
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 600
@@ -54,6 +53,8 @@ class Server:
 
     def stream(self, path: str, document: Mapping[str, Any]) -> Generator[dict[str, Any], None, None]:
         """The chunks of a streamed answer. Closing the iterator leaves the server, which may then stop."""
+        from hansard.core.sse import Decoder
+
         with self._reply("POST", path, document) as reply:
             decoder = Decoder()
             while read := reply.read1(65536):

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from hansard.cli.client import Listing, connect, segment
 from hansard.cli.exits import PARTLY, USAGE, CommandError
 from hansard.cli.options import BASE_URL, AsJson, AsJsonl, BaseUrl, KeyFile, Model, OnlyIds, Order, examples, pairs
 from hansard.cli.output import (
@@ -104,6 +103,8 @@ def list_completions(
 
     A table where a person looks; tab-separated lines in a pipe.
     """
+    from hansard.cli.client import Listing, connect
+
     form = chosen_form(as_json=as_json, as_jsonl=as_jsonl, only_ids=only_ids)
     query: list[tuple[str, str]] = [("order", order)]
     query += [("model", model)] if model else []
@@ -126,6 +127,8 @@ def get(
 
     --json prints the stored object as the API gives it, which is without the messages asked.
     """
+    from hansard.cli.client import Listing, connect, segment
+
     server = connect(base_url, api_key_file)
     path = f"{PATH}/{segment(completion_id)}"
     stored = server.get(path)
@@ -151,6 +154,8 @@ def messages(
     api_key_file: KeyFile = None,
 ) -> None:
     """List the messages that were sent to get it."""
+    from hansard.cli.client import Listing, connect, segment
+
     form = chosen_form(as_json=as_json, as_jsonl=as_jsonl, only_ids=only_ids)
     path = f"{PATH}/{segment(completion_id)}/messages"
     listing = Listing(connect(base_url, api_key_file), path, [("order", order)], after=None, limit=None)
@@ -170,6 +175,8 @@ def update(
     api_key_file: KeyFile = None,
 ) -> None:
     """Replace the metadata: what is not named again is gone."""
+    from hansard.cli.client import connect, segment
+
     metadata = pairs(meta)
     if bool(metadata) == clear:
         raise typer.BadParameter("give either --meta K=V or --clear.", param_hint="--meta")
@@ -188,6 +195,8 @@ def delete(
     api_key_file: KeyFile = None,
 ) -> None:
     """Delete for good. Asks first; where nobody can be asked, say --yes."""
+    from hansard.cli.client import connect, segment
+
     if not yes and not can_ask():
         raise CommandError("Nothing deleted: there is nobody to ask, so say --yes.", exit_code=USAGE)
     if not yes and not typer.confirm(f"Delete {_count(completion_ids)} for good?", err=True):

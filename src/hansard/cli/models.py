@@ -6,7 +6,6 @@ from typing import Any
 
 import typer
 
-from hansard.cli.client import connect
 from hansard.cli.options import BASE_URL, AsJson, AsJsonl, BaseUrl, KeyFile, OnlyIds, examples
 from hansard.cli.output import Column, chosen_form, local_time, say_list
 
@@ -34,6 +33,8 @@ def list_models(
     only_ids: OnlyIds = False,
 ) -> None:
     """List the models."""
+    from hansard.cli.client import connect
+
     form = chosen_form(as_json=as_json, as_jsonl=as_jsonl, only_ids=only_ids)
     page = connect(base_url, api_key_file).get("/models")
     say_list(page.get("data") or [], form, columns=COLUMNS, row=_row, document=lambda _: page)
