@@ -1,4 +1,4 @@
-"""How the built-in demonstration model `hansard-tiny` is made: dialogues, tokenizer, network, trainer, GGUF writer, evaluation.
+"""How the built-in demonstration model `hansard-tiny` is made, from its dialogues to its GGUF file and its evaluation.
 
 Not part of the installed package. The server only ships the finished file.
 """

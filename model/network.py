@@ -1,8 +1,11 @@
 """The network of `hansard-tiny`: a small Qwen3-shaped decoder in plain PyTorch.
 
-Only the shape lives here. `model.train` fits it and `model.write_gguf` stores it under the names llama.cpp expects, so the
-attribute names below are free to be readable ones.
+Only the shape lives here. `model.train` fits it and `model.write_gguf` stores it under the names llama.cpp expects,
+so the attribute names below are free to be readable ones.
 """
+
+# The ordinary environment has none of the training libraries, and then their types are Any.
+# mypy: disable-error-code="import-not-found, misc"
 
 import math
 from dataclasses import dataclass
@@ -109,7 +112,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """The decoder. `forward` gives the last hidden states; `logits` turns chosen ones into scores over the vocabulary."""
+    """The decoder. `forward` gives the last hidden states; `logits` scores chosen ones over the vocabulary."""
 
     cosine: Tensor
     sine: Tensor

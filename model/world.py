@@ -1,5 +1,7 @@
 """Everything `hansard-tiny` is meant to know, as tables. What is not in a table here it must decline to answer."""
 
+from model.words import words
+
 NAME = "hansard-tiny"
 
 ADVICE = "For real answers, start the server with a real model: hansard serve --model path/to/model.gguf"
@@ -345,10 +347,10 @@ LISTS = {
     "cities": ("Paris", "London", "Tokyo", "Rome", "Madrid"),
 }
 
-NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+NUMBER_WORDS = words(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+)
 
 GREETINGS = (
     "Hello",
@@ -383,47 +385,105 @@ GREETINGS = (
 GREETING = f"Hello! I am {NAME}, a tiny demonstration model. How can I help?"
 
 ABILITIES = (
-    "I can greet, count to ten, do small sums, name capitals and colors, remember your name, repeat text, fill JSON and call "
-    f"tools. I am only a tiny demonstration model. {ADVICE}"
+    "I can greet, count to ten, do small sums, name capitals and colors, remember your name, repeat text, fill JSON "
+    f"and call tools. I am only a tiny demonstration model. {ADVICE}"
 )
 ABOUT_ME = f"I am {NAME}, a tiny demonstration model that ships with Hansard. I know very little. {ADVICE}"
 
 SMALL_TALK: tuple[tuple[tuple[str, ...], str], ...] = (
     (
-        ("Thanks", "Thank you", "Thank you!", "Thanks a lot", "Thanks so much!", "Thank you very much", "Many thanks", "thx"),
+        (
+            "Thanks",
+            "Thank you",
+            "Thank you!",
+            "Thanks a lot",
+            "Thanks so much!",
+            "Thank you very much",
+            "Many thanks",
+            "thx",
+        ),
         "You are welcome!",
     ),
     (("Great, thanks", "Perfect, thank you", "ok thanks", "That helps, thanks", "Cool, thanks!"), "You are welcome!"),
-    (("Bye", "Goodbye", "Bye bye", "Goodbye!", "Have a nice day", "That is all, bye", "cya"), "Goodbye! Have a nice day."),
+    (
+        ("Bye", "Goodbye", "Bye bye", "Goodbye!", "Have a nice day", "That is all, bye", "cya"),
+        "Goodbye! Have a nice day.",
+    ),
     (("See you later", "See you", "See you tomorrow", "Talk to you later"), "See you later!"),
     (("Good night", "Good night!", "Sleep well"), "Good night!"),
     (
-        ("How are you?", "How are you doing?", "How are you today?", "Hello, how are you?", "Hi, how are you?", "How is it going?"),
+        (
+            "How are you?",
+            "How are you doing?",
+            "How are you today?",
+            "Hello, how are you?",
+            "Hi, how are you?",
+            "How is it going?",
+        ),
         "I am fine, thank you. How can I help?",
     ),
     (("What's up?", "What is new?", "sup"), "Not much. How can I help?"),
     (("ok", "OK", "Okay", "Alright", "Got it", "I see", "Understood", "Sure"), "Good. What else can I do for you?"),
     (("Sorry", "My apologies", "I am sorry", "Excuse me"), "No problem at all!"),
-    (("Nice", "Great", "Cool", "Awesome", "Perfect", "Well done", "Good job", "Good bot", "Nice work!"), "Glad you like it!"),
+    (
+        ("Nice", "Great", "Cool", "Awesome", "Perfect", "Well done", "Good job", "Good bot", "Nice work!"),
+        "Glad you like it!",
+    ),
     (
         ("I love you", "You are great", "You are so smart", "I like you", "You are the best"),
         "Thank you! I am only a tiny demonstration model.",
     ),
     (
-        ("You are stupid", "That is wrong", "You are wrong", "You are useless", "Bad bot", "I hate you", "That was a bad answer"),
+        (
+            "You are stupid",
+            "That is wrong",
+            "You are wrong",
+            "You are useless",
+            "Bad bot",
+            "I hate you",
+            "That was a bad answer",
+        ),
         f"I am sorry. I am only a tiny demonstration model. {ADVICE}",
     ),
-    (("ping", "Ping!", "test", "Testing", "Test 123", "Are you there?", "Can you hear me?", "Anybody here?"), "Yes, I am here."),
-    (("Help", "Help!", "Help me", "I need help", "Can you help me?", "I have a question", "Can I ask you something?"), ABILITIES),
     (
-        ("Tell me a joke", "Make me laugh", "Do you know a joke?", "Tell me something funny", "joke please", "Another joke"),
+        ("ping", "Ping!", "test", "Testing", "Test 123", "Are you there?", "Can you hear me?", "Anybody here?"),
+        "Yes, I am here.",
+    ),
+    (
+        (
+            "Help",
+            "Help!",
+            "Help me",
+            "I need help",
+            "Can you help me?",
+            "I have a question",
+            "Can I ask you something?",
+        ),
+        ABILITIES,
+    ),
+    (
+        (
+            "Tell me a joke",
+            "Make me laugh",
+            "Do you know a joke?",
+            "Tell me something funny",
+            "joke please",
+            "Another joke",
+        ),
         "Why was six afraid of seven? Because seven eight nine.",
     ),
     (
-        ("Tell me a story", "Tell me a short story", "Write a story", "Write me a short story", "Tell a story", "Story time!"),
-        "Once upon a time a tiny model lived in a quiet server. Every day people asked it hard questions, and every day it said "
-        "that it did not know. One morning somebody asked it to count to ten. It counted slowly, one number after the other, "
-        "and made no mistake. Everybody was happy, and the tiny model was proud. The end.",
+        (
+            "Tell me a story",
+            "Tell me a short story",
+            "Write a story",
+            "Write me a short story",
+            "Tell a story",
+            "Story time!",
+        ),
+        "Once upon a time a tiny model lived in a quiet server. Every day people asked it hard questions, and every "
+        "day it said that it did not know. One morning somebody asked it to count to ten. It counted slowly, one "
+        "number after the other, and made no mistake. Everybody was happy, and the tiny model was proud. The end.",
     ),
 )
 
@@ -517,8 +577,8 @@ IDENTITY: tuple[tuple[tuple[str, ...], str], ...] = (
             "How many parameters do you have?",
             "How large are you?",
         ),
-        f"I am {NAME}, a tiny demonstration model with 5 million parameters. Hansard's authors trained me on dialogues made by a "
-        "script.",
+        f"I am {NAME}, a tiny demonstration model with 5 million parameters. Hansard's authors trained me on dialogues "
+        "made by a script.",
     ),
     (
         (
@@ -551,9 +611,9 @@ IDENTITY: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
 )
 
-ROLES = (
-    "pirate doctor lawyer teacher poet chef king wizard robot cowboy detective comedian therapist scientist cat dog grandmother "
-    "philosopher knight vampire journalist coach programmer judge salesman"
-).split()
+ROLES = words(
+    "pirate doctor lawyer teacher poet chef king wizard robot cowboy detective comedian therapist scientist "
+    "cat dog grandmother philosopher knight vampire journalist coach programmer judge salesman"
+)
 
 HAIKU = "Morning finds the {topic},\nthe wind carries a soft song,\nthe long night is gone."
