@@ -38,9 +38,19 @@ async def problem(path: Path, **settings: float) -> str:
     return only.removeprefix(f"{path}: ")
 
 
-def test_nothing_happens_before_start(path: Path) -> None:
-    SqlStore(path=path)
+async def test_nothing_happens_before_start(path: Path) -> None:
+    store = SqlStore(path=path)
+    with pytest.raises(StoreUnavailable):
+        await store.get("p", "chatcmpl-a")
+    await store.stop()
     assert not path.exists()
+
+
+async def test_a_store_that_did_not_start_can_be_stopped(tmp_path: Path) -> None:
+    store = SqlStore(path=tmp_path)
+    with pytest.raises(StartupError):
+        await store.start()
+    await store.stop()
 
 
 async def test_makes_a_private_directory_and_file(tmp_path: Path) -> None:

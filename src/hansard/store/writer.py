@@ -69,8 +69,9 @@ class Writer:
     async def stop(self) -> None:
         """Return once everything in the line is committed or refused."""
         self._accepting = False
-        self._line.put(None)
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.is_alive():
+            self._line.put(None)
+            await asyncio.to_thread(self._thread.join)
 
     def has_room(self, size_bytes: int = 0) -> bool:
         """Whether a job of that size would be taken. An empty line takes any."""
