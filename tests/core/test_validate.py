@@ -1,0 +1,313 @@
+"""Bodies that break the contract, each with the API's literal answer (dossier, section e), and bodies that keep it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hansard.contract import Document
+from hansard.contract.request import ChatRequest
+from hansard.core import shapes, validate
+from hansard.core.validate import parse_create, parse_update, reject_unknown
+from hansard.errors import InvalidRequest
+
+USER: Document = {"role": "user", "content": "Hi"}
+BAD_JSON = (
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
+    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
+    "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
+)
+
+
+def body(**fields: Any) -> bytes:
+    return msgspec.json.encode({"model": "m", "messages": [USER], **fields})
+
+
+def refusal(sent: bytes) -> tuple[str, str | None, str | None]:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_create(sent)
+    assert (caught.value.status, caught.value.type) == (400, "invalid_request_error")
+    return caught.value.message, caught.value.param, caught.value.code
+
+
+def call(identifier: str, arguments: str = "{}") -> Document:
+    return {"id": identifier, "type": "function", "function": {"name": "f", "arguments": arguments}}
+
+
+def function(name: str = "f", **more: Any) -> Document:
+    return {"type": "function", "function": {"name": name, **more}}
+
+
+def schema(schema: Document, **more: Any) -> Document:
+    return {"type": "json_schema", "json_schema": {"name": "router", "schema": schema, **more}}
+
+
+def test_what_is_received() -> None:
+    sent = b'{"messages":[{"content":"h\\u00e9", "role":"user"}],"temperature":1.50,"model":"m","new_key":[1e2]}'
+
+    received = parse_create(sent)
+
+    assert received.request.model == "m"
+    assert received.request.temperature == 1.5
+    assert received.body == sent
+    assert list(received.document) == ["messages", "temperature", "model", "new_key"]
+    assert bytes(received.document["temperature"]) == b"1.50"
+    assert bytes(received.document["messages"]) == b'[{"content":"h\\u00e9", "role":"user"}]'
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b"\xff",
+        b"\xef\xbb\xbf{}",
+        b'{"model":NaN}',
+        b'{"model":"m","messages":[{"role":"user","content":"\xff"}]}',
+        b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":"\xff"}',
+        b'{"model":"m","messages":[{"role":"user","content":"\\ud800 alone"}]}',
+        b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":"\\ud800 alone"}',
+        b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":1e999}',
+        b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":' + b"9" * 5000 + b"}",
+        '{"model":"m"}'.encode("utf-16"),
+    ],
+)
+def test_bad_json(sent: bytes) -> None:
+    assert refusal(sent) == (BAD_JSON, None, None)
+
+
+@pytest.mark.parametrize("levels", [200, 900, 100_000])
+def test_deep_json(levels: int) -> None:
+    nested = b"[" * levels + b"]" * levels
+    message, _, _ = refusal(b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":' + nested + b"}")
+    assert message == "The request body is nested too deeply. Expected at most 128 levels."
+
+
+@pytest.mark.parametrize("model", [b"", b'"model":null,', b'"model":"",'])
+def test_no_model(model: bytes) -> None:
+    assert refusal(b"{" + model + b'"messages":[]}') == ("you must provide a model parameter", None, None)
+
+
+# One valid body that holds every field of the contract, to take apart.
+FULL: Document = {
+    "model": "gpt-x",
+    "messages": [
+        {
+            "role": "developer",
+            "content": [
+                {
+                    "type": "text",
+                    "text": "Answer in JSON.",
+                    "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "30m"},
+                }
+            ],
+        },
+        {"role": "system", "content": "Be brief.", "name": "boss"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Look:"},
+                {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}},
+                {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}},
+                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJD"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [call("a"), {"id": "b", "type": "custom", "custom": {"name": "g", "input": "x"}}],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "1"},
+        {"role": "tool", "tool_call_id": "b", "content": [{"type": "text", "text": "2"}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "refusal", "refusal": "No."}],
+            "refusal": None,
+            "audio": {"id": "x"},
+        },
+        {"role": "assistant", "function_call": {"name": "old", "arguments": "{}"}},
+        {"role": "function", "name": "old", "content": None},
+    ],
+    "store": True,
+    "metadata": {"a": "b"},
+    "stream": True,
+    "stream_options": {"include_usage": True, "include_obfuscation": False},
+    "max_completion_tokens": 100,
+    "n": 2,
+    "stop": ["a", "b"],
+    "temperature": 0,
+    "top_p": 0.5,
+    "presence_penalty": -2,
+    "frequency_penalty": 2.0,
+    "seed": 7,
+    "logit_bias": {"50256": -100},
+    "logprobs": True,
+    "top_logprobs": 20,
+    "response_format": schema(
+        {"type": "object", "properties": {}, "additionalProperties": False}, strict=True, description="d"
+    ),
+    "tools": [
+        function("f", description="d", parameters={"type": "object"}, strict=False),
+        {
+            "type": "custom",
+            "custom": {
+                "name": "g",
+                "description": "d",
+                "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "s"}},
+            },
+        },
+    ],
+    "tool_choice": {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]},
+    },
+    "parallel_tool_calls": False,
+    "functions": [{"name": "old", "description": "d", "parameters": {}}],
+    "function_call": {"name": "old"},
+    "reasoning_effort": "low",
+    "verbosity": "high",
+    "modalities": ["text", "audio"],
+    "audio": {"voice": {"id": "v"}, "format": "mp3"},
+    "prediction": {"type": "content", "content": [{"type": "text", "text": "x"}]},
+    "web_search_options": {
+        "search_context_size": "low",
+        "user_location": {"type": "approximate", "approximate": {"city": "Ulm"}},
+    },
+    "moderation": {"model": "x", "policy": {"input": {"mode": "score"}, "output": None}},
+    "service_tier": "fast",
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": "24h",
+    "prompt_cache_options": {"mode": "implicit", "ttl": "30m"},
+    "safety_identifier": "s" * 128,
+    "user": "u",
+}
+
+
+def test_every_field_at_once_is_accepted_and_known() -> None:
+    received = parse_create(msgspec.json.encode(FULL))
+    reject_unknown(received)
+    # The other token cap cannot stand beside this one.
+    assert set(FULL) | {"max_tokens"} == set(ChatRequest.__struct_fields__)
+    assert len(ChatRequest.__struct_fields__) == 37
+
+
+@pytest.mark.parametrize("field", [name for name in ChatRequest.__struct_fields__ if name not in ("model", "messages")])
+def test_null_means_absent(field: str) -> None:
+    """Decision 30."""
+    assert getattr(parse_create(body(**{field: None})).request, field) is None
+
+
+def test_one_duplicate_key_counts_the_last() -> None:
+    received = parse_create(b'{"model":"a","model":"b","messages":[{"role":"user","content":"x"}],"n":"x","n":2}')
+    assert (received.request.model, received.request.n) == ("b", 2)
+    assert bytes(received.document["model"]) == b'"b"'
+
+
+@pytest.mark.parametrize(
+    ("sent", "metadata"),
+    [(b'{"metadata":{"a":"b"}}', {"a": "b"}), (b'{"metadata":{}}', {}), (b'{"metadata":null}', {})],
+)
+def test_update(sent: bytes, metadata: dict[str, str]) -> None:
+    assert parse_update(sent) == metadata
+
+
+@pytest.mark.parametrize(
+    ("sent", "param", "code"),
+    [
+        (b"{}", "metadata", "missing_required_parameter"),
+        (b'{"metadata":{},"model":"m"}', "model", "unknown_parameter"),
+        (b'{"metadata":[]}', "metadata", "invalid_type"),
+        (b'{"metadata":{"k":1}}', "metadata.k", "invalid_type"),
+        (b'{"metadata":{"k":null}}', "metadata.k", "invalid_type"),
+        (b"[]", None, None),
+        (b"", None, None),
+    ],
+)
+def test_bad_update(sent: bytes, param: str | None, code: str | None) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_update(sent)
+    assert (caught.value.param, caught.value.code) == (param, code)
+
+
+@given(st.binary())
+@example(b'{"model":"m","messages":[{"role":"user","content":"x"}],"seed":' + b"1" * 4000 + b"}")
+def test_any_bytes_are_a_request_or_refused(sent: bytes) -> None:
+    for parse in (parse_create, parse_update):
+        with suppress(InvalidRequest):
+            parse(sent)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "x", "text", "function", "user", "a" * 600]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "role", "name", "x"]), inner),
+    max_leaves=4,
+)
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document, by the steps that lead to it."""
+    steps = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [place for step, item in steps for place in ((*path, step), *places(item, (*path, step)))]
+
+
+PLACES = places(FULL)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> Document:
+    """The full body with one or two places changed, emptied or gone."""
+    document = copy.deepcopy(FULL)
+    for _ in range(draw(st.integers(1, 2))):
+        *steps, last = draw(st.sampled_from(PLACES))
+        with suppress(KeyError, IndexError, TypeError):
+            holder: Any = document
+            for step in steps:
+                holder = holder[step]
+            match draw(st.sampled_from(["set", "delete", "add", "repeat"])):
+                case "set":
+                    holder[last] = draw(VALUES)
+                case "delete":
+                    del holder[last]
+                case "add":
+                    holder[last]["surplus"] = draw(VALUES)
+                case "repeat":
+                    holder[last] *= draw(st.sampled_from([0, 2, 200]))
+    return document
+
+
+def words_of(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except InvalidRequest as error:
+        return error.message
+    return None
+
+
+@given(mutated())
+def test_fast_and_slow_check_agree(document: Document) -> None:
+    """The typed conversion says yes exactly where the walk that words the errors finds nothing."""
+    sent = msgspec.json.decode(msgspec.json.encode(document))
+    slow = words_of(lambda: shapes.shape(ChatRequest).check(sent, ""))
+    fast = words_of(lambda: validate._typed(sent))
+    assert fast == slow
+
+
+@given(mutated())
+def test_any_mutation_is_a_request_or_refused(document: Document) -> None:
+    with suppress(InvalidRequest):
+        reject_unknown(parse_create(msgspec.json.encode(document)))
