@@ -25,7 +25,7 @@ def test_an_answer_is_printed_and_asked_of_the_first_model(stub: Stub, run: Run)
     stub.answers(MODELS)
     stub.streams(OPENER, said("Par"), said("is."), FINISH, USAGE, "[DONE]")
 
-    outcome = run("chat", "What is the capital of France?")
+    outcome = run("chat", "What is the", "capital of France?")
 
     assert outcome == (0, "Paris.\n", "")
     assert [(request.method, request.path) for request in stub.seen] == [

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hansard import __version__
+from hansard.config import BUILTIN_NAME
 
 if TYPE_CHECKING:
     from hansard.config import Settings
     from hansard.engines.base import ServedModel
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 (shown, not listened on)
+
+DEMONSTRATION = " (built in: a demonstration model, small enough to be wrong about most things)"
 
 
 def banner(settings: Settings, models: Sequence[ServedModel], base_url: str, *, command: str, colour: bool) -> str:
@@ -55,10 +58,9 @@ def invocation(argv0: str) -> str:
 
 
 def _models(settings: Settings, models: Sequence[ServedModel]) -> Iterator[str]:
-    builtin = {spec.name for spec in settings.models if spec.path is None}
+    demonstration = {spec.name for spec in settings.models if spec.path is None} & {BUILTIN_NAME}
     for model in models:
-        note = " (built in: a demonstration model, small enough to be wrong about most things)"
-        yield f"Model: {model.id}{note if model.id in builtin else ''}"
+        yield f"Model: {model.id}{DEMONSTRATION if model.id in demonstration else ''}"
     for name, target in settings.aliases.items():
         yield f"Alias: {name} = {target}"
 

@@ -35,7 +35,9 @@ def add_to(app: typer.Typer) -> None:
 
 def chat(
     *,
-    prompt: Annotated[str | None, typer.Argument(help="What to say; '-' reads it from stdin.")] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROMPT]", help="What to say; '-' reads it from stdin.")
+    ] = None,
     model: Model = None,
     system: Annotated[str | None, typer.Option(metavar="TEXT", help="Instructions to go before it.")] = None,
     store: Annotated[bool, typer.Option("--store", help="Have the server keep each answer.")] = False,
@@ -58,10 +60,12 @@ def chat(
     if store or metadata:
         request |= {"store": True, "metadata": metadata}
     talk = Talk(server, request, system=system)
-    if prompt is None and sys.stdin.isatty():
+    if prompt and prompt != ["-"]:
+        talk.answer(" ".join(prompt))
+    elif not prompt and sys.stdin.isatty():
         _converse(talk)
     else:
-        talk.answer(sys.stdin.read() if prompt in (None, "-") else str(prompt))
+        talk.answer(sys.stdin.read())
 
 
 class Talk:

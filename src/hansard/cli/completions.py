@@ -188,7 +188,7 @@ def update(
 
 
 def delete(
-    completion_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of stored completions.")],
+    completion_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of stored completions.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     base_url: BaseUrl = BASE_URL,

@@ -112,8 +112,8 @@ def one_line(text: str) -> str:
 
 
 def local_time(created: object) -> str:
-    """Unix seconds as local time, ``2026-11-20 10:15:31``."""
-    if not isinstance(created, int | float):
+    """Unix seconds as local time, ``2026-11-20 10:15:31``; nothing for no time, and for 0, which means none."""
+    if not isinstance(created, int | float) or not created:
         return ""
     return datetime.fromtimestamp(created).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
