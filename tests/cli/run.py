@@ -36,8 +36,10 @@ class Terminal:
         """Wait for the first text of each step, then type the second. ``out`` is all that a person sees."""
         master, slave = pty.openpty()
         command = [sys.executable, "-m", "hansard", *arguments]
-        streams = {"stdin": slave, "stdout": slave, "stderr": slave}
-        with subprocess.Popen(command, **streams, env={**self._environ, **environ}, start_new_session=True) as process:
+        environ = {**self._environ, **environ}
+        with subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True
+        ) as process:
             os.close(slave)
             try:
                 seen = _talk(master, process, steps)
