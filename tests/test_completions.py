@@ -29,11 +29,17 @@ HELLO: tuple[Step, ...] = (opener(), said("Hel"), said("lo"), finish(), usage(3,
 class House:
     """The use cases over a scripted engine and a store in memory."""
 
-    def __init__(self, *steps: Step, on_disconnect: str = "cancel", **engine: object) -> None:
+    def __init__(
+        self, *steps: Step, on_disconnect: str = "cancel", metadata_without_store: str = "refuse", **engine: object
+    ) -> None:
         self.engine = ScriptedEngine(*(steps or HELLO), **engine)  # type: ignore[arg-type]
         self.store = MemoryStore()
         self.events: list[Event] = []
-        self.recorder = Recorder(store=self.store, observer=self.events.append)
+        self.recorder = Recorder(
+            store=self.store,
+            observer=self.events.append,
+            metadata_without_store=metadata_without_store,  # type: ignore[arg-type]
+        )
         self.completions = Completions(
             router=Router(engines=[self.engine], aliases={"gpt": "m"}),
             store=self.store,
@@ -95,6 +101,21 @@ async def test_only_what_asks_to_be_stored_is_stored() -> None:
 
     [stored] = await house.stored()
     assert (stored["id"], stored["metadata"], stored["request_id"]) == (reply["id"], {"a": "b"}, "req_1")
+
+
+async def test_metadata_on_what_is_not_stored_is_refused_as_the_live_api_does() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await House().create(metadata={"a": "b"})
+    assert refused.value.message == "The 'metadata' parameter is only allowed when 'store' is enabled."
+    assert (refused.value.param, refused.value.code) == ("metadata", None)
+
+
+async def test_a_setting_ignores_metadata_on_what_is_not_stored() -> None:
+    house = House(metadata_without_store="accept")
+
+    await house.create(metadata={"a": "b"})
+
+    assert await house.stored() == []
 
 
 async def test_the_record_holds_the_request_and_the_reply_verbatim() -> None:

@@ -44,7 +44,9 @@ class House:
         self.engines += _upstreams(settings.upstreams, observer)
         self.store = SqlStore(path=settings.db_file)
         self.router = Router(engines=self.engines, aliases=settings.aliases)
-        self.recorder = Recorder(store=self.store, observer=observer)
+        self.recorder = Recorder(
+            store=self.store, observer=observer, metadata_without_store=settings.metadata_without_store
+        )
         self.completions = Completions(
             router=self.router, store=self.store, recorder=self.recorder, on_disconnect=settings.on_disconnect
         )

@@ -131,11 +131,12 @@ class Completions:
             raise CompletionNotFound(completion_id)
 
     async def _begin(self, asked: Asked, progress: Progress) -> _Run:
+        stored = self._recorder.wants(asked.received.request)
         route = self._router.pick(asked.received.request.model)
         if not route.engine.takes_unknown_parameters:
             reject_unknown(asked.received)
-        run = _Run(asked=asked, route=route, progress=progress)
-        if run.stored:
+        run = _Run(asked=asked, route=route, progress=progress, stored=stored)
+        if stored:
             await self._recorder.check()
         return run
 
@@ -179,12 +180,12 @@ class Completions:
 class _Run:
     """One completion from its first moment to its record."""
 
-    def __init__(self, *, asked: Asked, route: Route, progress: Progress) -> None:
+    def __init__(self, *, asked: Asked, route: Route, progress: Progress, stored: bool) -> None:
         now_ns = time.time_ns()
         request = asked.received.request
         self.asked = asked
         self.route = route
-        self.stored = normalize.is_stored(request)
+        self.stored = stored
         self.id = ids.completion_id(now_ns // 1_000_000, secrets.token_bytes(ids.ENTROPY_BYTES))
         self.created = now_ns // 1_000_000_000
         seed = normalize.seed(request)

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
+from hansard.core import normalize
+from hansard.core.rules import metadata_needs_store
 from hansard.errors import StoreUnavailable
 from hansard.observe import Observer, RecordLost
 from hansard.store.base import Record, Store
@@ -21,10 +24,19 @@ T = TypeVar("T")
 class Recorder:
     """Keeps what is to be kept, and says so when it cannot (decisions 18 to 21)."""
 
-    def __init__(self, *, store: Store, observer: Observer) -> None:
+    def __init__(
+        self, *, store: Store, observer: Observer, metadata_without_store: Literal["refuse", "accept"] = "refuse"
+    ) -> None:
         self._store = store
+        self._metadata_without_store = metadata_without_store
         self._observer = observer
         self._running: set[asyncio.Task[Any]] = set()
+
+    def wants(self, request: ChatRequest) -> bool:
+        """Whether the completion is to be kept; InvalidRequest for metadata on what is not (decision 17)."""
+        if self._metadata_without_store == "refuse":
+            metadata_needs_store(request)
+        return normalize.is_stored(request)
 
     async def check(self) -> None:
         """Raise StoreUnavailable while the store is known to be down, so that no token is generated in vain."""

@@ -56,7 +56,6 @@ SEVERAL_FIELDS: list[tuple[Document, str, str | None, str | None]] = [
         "stream_options",
         None,
     ),
-    ({"metadata": {"a": "b"}}, "The 'metadata' parameter is only allowed when 'store' is enabled.", "metadata", None),
     (
         {"top_logprobs": 2},
         "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",

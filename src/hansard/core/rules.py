@@ -40,7 +40,8 @@ def _stream_options_need_stream(request: ChatRequest) -> None:
         raise _only_with("stream_options", "stream")
 
 
-def _metadata_needs_store(request: ChatRequest) -> None:
+def metadata_needs_store(request: ChatRequest) -> None:
+    """Not among the rules that ``check`` tries: what counts as stored is a matter of policy (decision 17)."""
     if given(request.metadata) and request.store is not True:
         raise _only_with("metadata", "store")
 
@@ -231,7 +232,6 @@ def _bad_function(name: str, problem: str, path: str) -> InvalidRequest:
 
 _RULES: Final[tuple[Callable[[ChatRequest], None], ...]] = (
     _stream_options_need_stream,
-    _metadata_needs_store,
     _top_logprobs_need_logprobs,
     _tool_fields_need_tools,
     _one_token_cap,

@@ -18,6 +18,8 @@ from hansard.errors import InvalidRequest
 
 _WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
 
+_CREATED = 1_795_132_800  # 2026-11-20, the day it was written
+
 # What would change the reply and an echo cannot do is refused by name (decision 36).
 _UNSUPPORTED = ("tools", "functions", "logprobs", "response_format", "modalities", "audio", "web_search_options")
 
