@@ -1,0 +1,290 @@
+"""Our structs and views against the official specification, where a copy of it lies beside the checkout.
+
+Two things are done to the document first: ``nullable: true`` is spelled out (its 3.1 validators ignore
+the old keyword), and the patches of decisions 3 and 4 are applied, where the live API itself departs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from hansard.contract import Document, messages, request, response, stored
+from hansard.core import explode, paging, validate, views
+
+SPECIFICATION = Path(__file__).parents[3] / "shared" / "contract" / "openapi-chat.json"
+
+pytestmark = pytest.mark.skipif(not SPECIFICATION.exists(), reason="no copy of the official specification here")
+
+
+def with_nulls(node: Any) -> Any:
+    if isinstance(node, list):
+        return [with_nulls(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    spelled = {key: with_nulls(item) for key, item in node.items() if key != "nullable"}
+    return {"anyOf": [spelled, {"type": "null"}]} if node.get("nullable") is True else spelled
+
+
+@pytest.fixture(scope="module")
+def official() -> Document:
+    document: Document = json.loads(SPECIFICATION.read_text())
+    return document
+
+
+@pytest.fixture(scope="module")
+def schemas(official: Document) -> Document:
+    found: Document = with_nulls(official["components"]["schemas"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def patched(schemas: Document) -> Document:
+    """Decision 3: unused calls are null in stored choices. Decision 4: input messages have real roles."""
+    message = json.loads(json.dumps(schemas["ChatCompletionResponseMessage"]))
+    for key in ("tool_calls", "function_call"):
+        message["properties"][key] = {"anyOf": [message["properties"][key], {"type": "null"}]}
+    message["properties"]["role"] = {"enum": ["developer", "system", "user", "assistant", "tool", "function"]}
+    return {**schemas, "ChatCompletionResponseMessage": message}
+
+
+def problems(schemas: Document, name: str, document: Any) -> list[str]:
+    validator = Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}})
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+
+
+def bodies(official: Document) -> list[tuple[str, bytes]]:
+    """The body of every curl example."""
+    found = []
+    for path, operations in official["paths"].items():
+        for method, operation in operations.items():
+            examples = operation["x-oaiMeta"]["examples"]
+            for example in examples if isinstance(examples, list) else [examples]:
+                _, _, body = example["request"].get("curl", "").partition("-d '")
+                if body:
+                    found.append((f"{method} {path}", body.rpartition("'")[0].encode()))
+    return found
+
+
+def test_every_official_create_example_is_accepted(official: Document) -> None:
+    creates = [body for operation, body in bodies(official) if operation == "post /chat/completions"]
+    assert len(creates) == 5
+    for body in creates:
+        validate.reject_unknown(validate.parse_create(body))
+
+
+def test_every_official_update_example_is_accepted(official: Document) -> None:
+    [body] = [body for operation, body in bodies(official) if operation == "post /chat/completions/{completion_id}"]
+    assert validate.parse_update(body) == {"foo": "bar"}
+
+
+def properties(schemas: Document, schema: Document) -> Document:
+    """The properties of an object schema, those of its ``allOf`` branches and references included."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    found: Document = dict(schema.get("properties", {}))
+    for branch in schema.get("allOf", []):
+        found |= properties(schemas, branch)
+    return found
+
+
+def test_all_fields_of_a_request_are_known(schemas: Document) -> None:
+    assert set(properties(schemas, schemas["CreateChatCompletionRequest"])) == set(
+        request.ChatRequest.__struct_fields__
+    )
+
+
+# Fields of ours that the specification's part does not have, each with where it comes from.
+BEYOND: dict[type[msgspec.Struct], set[str]] = {
+    messages.CacheBreakpoint: {"ttl"},  # the newer Python types
+    # Replies that clients send back whole.
+    messages.AssistantMessage: {"annotations", "reasoning_content"},
+    response.ReplyMessage: {"reasoning_content"},
+}
+
+STRUCTS: list[tuple[str, type[msgspec.Struct]]] = [
+    ("ChatCompletionRequestDeveloperMessage", messages.DeveloperMessage),
+    ("ChatCompletionRequestSystemMessage", messages.SystemMessage),
+    ("ChatCompletionRequestUserMessage", messages.UserMessage),
+    ("ChatCompletionRequestAssistantMessage", messages.AssistantMessage),
+    ("ChatCompletionRequestToolMessage", messages.ToolMessage),
+    ("ChatCompletionRequestFunctionMessage", messages.FunctionMessage),
+    ("ChatCompletionRequestMessageContentPartText", messages.TextPart),
+    ("ChatCompletionRequestMessageContentPartImage", messages.ImagePart),
+    ("ChatCompletionRequestMessageContentPartAudio", messages.AudioPart),
+    ("ChatCompletionRequestMessageContentPartFile", messages.FilePart),
+    ("ChatCompletionRequestMessageContentPartRefusal", messages.RefusalPart),
+    ("ChatCompletionMessageToolCall", messages.FunctionToolCall),
+    ("ChatCompletionMessageCustomToolCall", messages.CustomToolCall),
+    ("PromptCacheBreakpointParam", messages.CacheBreakpoint),
+    ("ChatCompletionTool", request.FunctionTool),
+    ("FunctionObject", request.FunctionDefinition),
+    ("CustomToolChatCompletions", request.CustomTool),
+    ("ChatCompletionNamedToolChoice", request.FunctionChoice),
+    ("ChatCompletionNamedToolChoiceCustom", request.CustomChoice),
+    ("ChatCompletionAllowedToolsChoice", request.AllowedToolsChoice),
+    ("ChatCompletionAllowedTools", request.AllowedTools),
+    ("ChatCompletionFunctions", request.LegacyFunction),
+    ("ChatCompletionFunctionCallOption", request.ToolName),
+    ("ResponseFormatText", request.TextFormat),
+    ("ResponseFormatJsonObject", request.JsonObjectFormat),
+    ("ResponseFormatJsonSchema", request.JsonSchemaFormat),
+    ("PredictionContent", request.Prediction),
+    ("WebSearchLocation", request.ApproximateLocation),
+    ("PromptCacheOptionsParam", request.PromptCacheOptions),
+    ("ModerationParam", request.Moderation),
+    ("ModerationPolicyParam", request.ModerationPolicy),
+    ("ModerationConfigParam", request.ModerationMode),
+    ("ChatCompletionResponseMessage", response.ReplyMessage),
+    ("ChatCompletionTokenLogprob", response.TokenLogprob),
+    ("CompletionUsage", response.Usage),
+    ("ChatCompletionModeration", response.ModerationReport),
+    ("ChatCompletionMessageToolCallChunk", response.ToolCallPiece),
+    ("ChatCompletionDeleted", stored.Deleted),
+    ("ChatCompletionList", stored.CompletionList),
+    ("ChatCompletionMessageList", stored.MessageList),
+    ("Error", stored.Error),
+    ("ErrorResponse", stored.ErrorEnvelope),
+]
+
+
+@pytest.mark.parametrize(("name", "struct"), STRUCTS, ids=[name for name, _ in STRUCTS])
+def test_structs_have_the_official_fields(schemas: Document, name: str, struct: type[msgspec.Struct]) -> None:
+    ours = set(struct.__struct_fields__) - BEYOND.get(struct, set())
+    if struct.__struct_config__.tag_field is not None:
+        ours.add(struct.__struct_config__.tag_field)
+    theirs = set(schemas[name].get("properties", {}))
+    # Custom calls are ours alone in a stream: the specification types only functions there (dossier, section c).
+    assert ours - {"custom"} == theirs - {"custom"}
+
+
+@pytest.mark.parametrize(("name", "struct"), STRUCTS, ids=[name for name, _ in STRUCTS])
+def test_structs_require_the_official_fields(schemas: Document, name: str, struct: type[msgspec.Struct]) -> None:
+    ours = {field.name for field in msgspec.structs.fields(struct) if field.required}
+    if struct.__struct_config__.tag_field is not None:
+        ours.add(struct.__struct_config__.tag_field)
+    theirs = set(schemas[name].get("required", []))
+    more = {response.ReplyMessage: {"annotations"}, stored.MessageList: set(), stored.CompletionList: set()}
+    assert ours - more.get(struct, set()) == theirs
+
+
+ENUMS = [
+    ("ReasoningEffort", request.Effort),
+    ("ServiceTier", request.ServiceTier),
+]
+
+
+@pytest.mark.parametrize(("name", "literal"), ENUMS)
+def test_enums(schemas: Document, name: str, literal: Any) -> None:
+    [member] = [member for member in schemas[name]["anyOf"] if "enum" in member]
+    assert list(get_args(literal)) == member["enum"]
+
+
+def test_finish_reasons(schemas: Document) -> None:
+    choice = schemas["CreateChatCompletionResponse"]["properties"]["choices"]["items"]
+    assert list(get_args(response.FinishReason)) == choice["properties"]["finish_reason"]["enum"]
+
+
+REQUEST: Document = {
+    "model": "m",
+    "messages": [
+        {"role": "system", "content": "Be brief.", "name": "boss"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Whose logo is this?: "},
+                {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "done"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "f"}}],
+}
+
+
+def reply(**message: Any) -> Document:
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 7,
+        "model": "m-1",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": None, "refusal": None, "annotations": [], **message},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+    }
+
+
+REPLIES = [
+    reply(content="Hi there."),
+    reply(refusal="No."),
+    reply(tool_calls=[{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]),
+    reply(tool_calls=[{"id": "call_1", "type": "custom", "custom": {"name": "g", "input": ""}}]),
+    reply(function_call={"name": "f", "arguments": "{}"}),
+    reply(audio={"id": "audio_1", "data": "QUJD", "expires_at": 9, "transcript": "Hi"}),
+]
+
+
+@pytest.mark.parametrize("made", REPLIES)
+def test_replies(schemas: Document, made: Document) -> None:
+    assert problems(schemas, "CreateChatCompletionResponse", made) == []
+    msgspec.convert(made, response.Completion)
+
+
+@pytest.mark.parametrize("made", REPLIES)
+def test_chunks(schemas: Document, made: Document) -> None:
+    for chunk in explode.explode(made):
+        calls = [choice["delta"].get("tool_calls", []) for choice in chunk["choices"]]
+        if not any("custom" in call for each in calls for call in each):
+            assert problems(schemas, "CreateChatCompletionStreamResponse", chunk) == []
+        msgspec.convert(chunk, response.Chunk)
+
+
+def stored_object(made: Document) -> Document:
+    return views.stored_completion(request=REQUEST, reply=made, metadata={"a": "b"}, request_id="req_1", seed=7)
+
+
+@pytest.mark.parametrize("made", REPLIES)
+def test_stored_objects(patched: Document, made: Document) -> None:
+    shown = stored_object(made)
+    assert problems(patched, "CreateChatCompletionResponse", shown) == []
+    msgspec.convert(shown, stored.StoredCompletion)
+
+
+def test_stored_objects_have_the_official_keys_in_order(official: Document) -> None:
+    for path, method in (
+        ("/chat/completions/{completion_id}", "get"),
+        ("/chat/completions/{completion_id}", "post"),
+    ):
+        example = json.loads(official["paths"][path][method]["x-oaiMeta"]["examples"]["response"])
+        assert list(stored_object(REPLIES[0])) == list(example)
+        assert len(example) == 19
+
+
+def test_pages(patched: Document) -> None:
+    shown = paging.page([stored_object(made) for made in REPLIES], 5)
+    assert problems(patched, "ChatCompletionList", shown) == []
+    msgspec.convert(shown, stored.CompletionList)
+
+
+def test_message_pages(patched: Document) -> None:
+    shown = paging.page(views.stored_messages("chatcmpl-1", REQUEST), 20)
+    assert problems(patched, "ChatCompletionMessageList", shown) == []
+    msgspec.convert(shown, stored.MessageList)
