@@ -75,7 +75,7 @@ REQUIRED = "'required' is required to be supplied and to be an array including e
         ),
         ({**closed(a=TEXT), "required": None}, f"In context=(), {REQUIRED} Missing 'a'."),
         (closed(["a", "b"], a=TEXT), f"In context=(), {REQUIRED} Extra required key 'b' supplied."),
-        (closed(a=closed([], b=TEXT)), fIN_A + "{REQUIRED} Missing 'b'."),
+        (closed(a=closed([], b=TEXT)), IN_A + REQUIRED + " Missing 'b'."),
         (
             closed(a={"type": "array", "items": {"type": "object"}}),
             "In context=('properties', 'a', 'items'), " + CLOSED,

@@ -76,8 +76,8 @@ def test_the_19_keys_in_order_with_defaults() -> None:
         "response_format": None,
     }
     assert " ".join(shown) == (
-        "object id model created request_id tool_choice usage seed top_p temperature presence_penalty frequency_penalty "
-        "system_fingerprint input_user service_tier tools metadata choices response_format"
+        "object id model created request_id tool_choice usage seed top_p temperature presence_penalty "
+        "frequency_penalty system_fingerprint input_user service_tier tools metadata choices response_format"
     )
     [choice] = shown["choices"]
     assert list(choice) == ["index", "message", "finish_reason", "logprobs"]
