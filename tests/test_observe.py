@@ -53,3 +53,11 @@ def test_a_bug_shows_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bug in req_1" in written
     assert "test_observe.py" in written
     assert "KeyError: 'oops'" in written
+
+
+def test_only_a_probe_that_fails_is_worth_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console(served(method="GET", path="/readyz"))
+    assert capsys.readouterr().err == ""
+
+    console(served(method="GET", path="/readyz", status=503))
+    assert "503" in capsys.readouterr().err

@@ -14,6 +14,10 @@ from typing import TypeAlias
 import msgspec
 
 
+# Asked every few seconds by balancers and orchestrators; nobody reads a log for their yes.
+_PROBES = frozenset({"/health", "/readyz"})
+
+
 class RequestServed(msgspec.Struct, frozen=True, kw_only=True):
     """A request was answered, or its client left (``status`` 499). ``duration_ms`` is to the last byte."""
 
@@ -61,7 +65,9 @@ def ignore(event: Event) -> None:
 
 
 def console(event: Event) -> None:
-    """One line per event on standard error, for a person at a terminal."""
+    """One line per event on standard error, for a person at a terminal; probes that went well are left out."""
+    if isinstance(event, RequestServed) and event.path in _PROBES and event.status == 200:
+        return
     print(time.strftime("%H:%M:%S"), _line(event), file=sys.stderr, flush=True)  # noqa: T201 (this is the console sink)
 
 
