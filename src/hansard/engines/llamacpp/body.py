@@ -20,6 +20,7 @@ from hansard.errors import InvalidRequest
 
 SCHEMA_SENTENCE = "Respond with JSON that matches this schema:\n"
 OBJECT_SENTENCE = "Respond with a JSON object."
+INT32_MAX = 2**31 - 1  # past it the engine cuts numbers off
 SEEDS = 2**32 - 1  # one more would mean "draw one" to the engine
 
 # Sent as the client sent them. What it did not send stays with the model file's own sampling
@@ -90,12 +91,19 @@ def _unsupported(name: str) -> InvalidRequest:
 def _limits(request: ChatRequest) -> Document:
     fields: Document = {}
     if (cap := normalize.max_tokens(request)) is not None:
-        fields["max_tokens"] = min(cap, 2**31 - 1)  # the engine's numbers have 32 bits
+        fields["max_tokens"] = min(cap, INT32_MAX)
     if stop := normalize.stop(request):
         fields["stop"] = stop
     if bias := given(request.logit_bias):
-        fields["logit_bias"] = [[int(token), amount] for token, amount in bias.items()]
+        fields["logit_bias"] = [[_token(name), amount] for name, amount in bias.items()]
     return fields
+
+
+def _token(name: str) -> int:
+    if not (name.isascii() and name.isdigit()):
+        text = f"Invalid key in 'logit_bias': {name}. You should only be submitting non-negative integers."
+        raise InvalidRequest(text, param="logit_bias")
+    return min(int(name[:11]), INT32_MAX)  # past any vocabulary it has no effect
 
 
 def _tool_fields(plan: ToolPlan | None) -> Document:

@@ -26,6 +26,11 @@ class _Envelope(msgspec.Struct, frozen=True):
     error: EngineError
 
 
+def unreadable() -> HansardError:
+    """For what is no reply of this engine's."""
+    return UpstreamFailed("The engine's reply could not be understood.", code="engine_error")
+
+
 def translate(error: EngineError) -> HansardError:
     """Ours for the engine's."""
     match error.type:  # llama.cpp, tools/server/server-common.cpp, format_error_response
@@ -45,4 +50,4 @@ def of_body(body: bytes) -> HansardError:
     try:
         return translate(msgspec.json.decode(body, type=_Envelope).error)
     except msgspec.MsgspecError:
-        return UpstreamFailed("The engine's reply could not be understood.", code="engine_error")
+        return unreadable()

@@ -120,12 +120,11 @@ def _message(message: Message, index: int, abilities: Abilities, called: dict[st
 def _assistant(message: AssistantMessage, index: int, called: dict[str, str]) -> Document:
     if given(message.audio) is not None:
         raise _unsupported(f"messages[{index}].audio")
-    said: str | Sequence[TextPart | RefusalPart] | None = given(message.content)
-    text = (_text(said) if said is not None else "") or given(message.refusal) or ""
+    text = (_text(message.content) if isinstance(message.content, str | list) else "") or given(message.refusal) or ""
     calls = [_call(call) for call in given(message.tool_calls) or ()]
     legacy = given(message.function_call)
     if legacy is not None:
-        function = {"name": legacy.name, "arguments": legacy.arguments}
+        function = {"name": legacy.name, "arguments": _arguments(legacy.arguments)}
         calls.append({"id": legacy.name, "type": "function", "function": function})
     called.update((call["id"], call["function"]["name"]) for call in calls)
     if not calls:
@@ -136,11 +135,23 @@ def _assistant(message: AssistantMessage, index: int, called: dict[str, str]) ->
 def _call(call: ToolCall) -> Document:
     """An earlier call; a custom one in the form its tool is offered in."""
     if isinstance(call, CustomToolCall):
-        arguments = msgspec.json.encode({CUSTOM_INPUT: call.custom.input}).decode()
-        function = {"name": call.custom.name, "arguments": arguments}
+        function = {"name": call.custom.name, "arguments": _as_json({CUSTOM_INPUT: call.custom.input})}
     else:
-        function = {"name": call.function.name, "arguments": call.function.arguments}
+        function = {"name": call.function.name, "arguments": _arguments(call.function.arguments)}
     return {"id": call.id, "type": "function", "function": function}
+
+
+def _arguments(text: str) -> str:
+    """Arguments as the engine takes them: one JSON object. A model may have written something else, and still did."""
+    try:
+        msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
+        return _as_json({"arguments": text}) if text.strip() else "{}"
+    return text
+
+
+def _as_json(document: Document) -> str:
+    return msgspec.json.encode(document).decode()
 
 
 def _text(content: str | Sequence[TextPart] | Sequence[TextPart | RefusalPart]) -> str:

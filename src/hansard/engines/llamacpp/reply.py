@@ -96,7 +96,10 @@ class Reply:
 
     def feed(self, payload: bytes) -> list[Document]:
         """The chunks one payload makes, often one and sometimes none; raises what the engine reports."""
-        chunk = _read(payload)
+        try:
+            chunk = _read(payload)
+        except msgspec.MsgspecError as garbled:
+            raise failures.unreadable() from garbled
         documents: list[Document] = []
         for choice in chunk.choices:
             self._take(choice, documents)

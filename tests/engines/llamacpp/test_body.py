@@ -1,0 +1,158 @@
+"""The body the engine gets: only what we know, in its own spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hansard.contract.request import ChatRequest
+from hansard.engines.llamacpp import body
+from hansard.engines.llamacpp.prompt import Abilities
+from hansard.errors import InvalidRequest
+
+Ask = Callable[..., ChatRequest]
+
+PLAIN = Abilities(knows_developer=False, sees_images=False)
+TIMER = {"type": "function", "function": {"name": "timer", "parameters": {"type": "object", "properties": {}}}}
+
+
+def sent(request: ChatRequest) -> dict[str, Any]:
+    return body.order(request, PLAIN).body
+
+
+def test_a_bare_request_sends_only_what_is_always_sent(request_of: Ask) -> None:
+    assert sent(request_of()) == {
+        "messages": [{"role": "user", "content": "Hello"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+        "cache_prompt": True,
+    }
+
+
+def test_what_was_sent_is_passed_on(request_of: Ask) -> None:
+    fields = {
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "presence_penalty": 1.0,
+        "frequency_penalty": -1.0,
+        "reasoning_effort": "low",
+    }
+
+    body_sent = sent(request_of(**fields))
+
+    assert {name: body_sent[name] for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"max_tokens": 5}, {"max_tokens": 5}),
+        ({"max_completion_tokens": 5}, {"max_tokens": 5}),
+        ({"max_tokens": 2**40}, {"max_tokens": 2**31 - 1}),
+        ({"stop": "x"}, {"stop": ["x"]}),
+        ({"stop": ["x", "y"]}, {"stop": ["x", "y"]}),
+        ({"logit_bias": {"7": -100, "99999999999999": 5}}, {"logit_bias": [[7, -100], [2**31 - 1, 5]]}),
+        ({"logprobs": True}, {"logprobs": True, "top_logprobs": 1}),
+        ({"logprobs": True, "top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
+        ({"tools": [TIMER]}, {"tools": [TIMER], "tool_choice": "auto", "parallel_tool_calls": True}),
+        ({"response_format": {"type": "text"}}, {}),
+    ],
+)
+def test_fields_in_the_engines_spelling(request_of: Ask, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert sent(request_of(**fields)) == {**sent(request_of()), **expected}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"user": "u", "safety_identifier": "s", "service_tier": "flex", "verbosity": "low", "store": True},
+        {"prompt_cache_key": "k", "prediction": {"type": "content", "content": "x"}, "modalities": ["text"]},
+        {"temperature": None, "stop": None, "tools": None, "seed": None, "n": None, "response_format": None},
+        {"grammar": "root ::= x", "id_slot": 1, "samplers": [], "lora": []},
+    ],
+)
+def test_hints_nulls_and_unknown_fields_never_reach_the_engine(request_of: Ask, fields: dict[str, Any]) -> None:
+    assert sent(request_of(**fields)) == sent(request_of())
+
+
+AUDIO = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        (AUDIO, "audio"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"moderation": {"model": "m"}}, "moderation"),
+        ({"logprobs": True, "tools": [TIMER]}, "logprobs"),
+    ],
+)
+def test_what_would_change_the_answer_is_refused_by_name(request_of: Ask, fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        sent(request_of(**fields))
+
+    assert (caught.value.param, caught.value.code) == (param, "unsupported_parameter")
+
+
+@pytest.mark.parametrize("name", ["-1", "x", "1.5", "", "١"])
+def test_a_bias_wants_token_numbers(request_of: Ask, name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        sent(request_of(logit_bias={name: 1}))
+
+    assert caught.value.param == "logit_bias"
+
+
+def test_forced_tools_bind_the_output_to_one_call(request_of: Ask) -> None:
+    forced = sent(request_of(tools=[TIMER], tool_choice="required"))
+
+    assert forced["tools"] == [TIMER]
+    assert forced["tool_choice"] == "none"
+    assert forced["response_format"]["json_schema"]["schema"]["properties"]["name"] == {"const": "timer"}
+
+
+def test_no_tools_in_the_prompt_when_none_may_be_called(request_of: Ask) -> None:
+    assert sent(request_of(tools=[TIMER], tool_choice="none")) == sent(request_of())
+
+
+def test_the_prompt_says_what_the_schema_binds(request_of: Ask) -> None:
+    described = {"type": "object", "properties": {"é": {"type": "string", "description": "a/b"}}}
+    format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": described}}
+
+    bound = sent(request_of(response_format=format_))
+
+    assert bound["messages"][0] == {
+        "role": "system",
+        "content": 'Respond with JSON that matches this schema:\n{"type":"object","properties":{"é":'
+        '{"type":"string","description":"a/b"}}}',
+    }
+    assert bound["response_format"] == {"type": "json_schema", "json_schema": {"schema": described}}
+
+
+@pytest.mark.parametrize("format_", [{"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "n"}}])
+def test_any_object_when_no_schema_says_more(request_of: Ask, format_: dict[str, Any]) -> None:
+    messages = [{"role": "developer", "content": "Speak JSON."}, {"role": "user", "content": "Hi"}]
+
+    bound = sent(request_of(messages=messages, response_format=format_))
+
+    assert bound["messages"][0]["content"] == "Speak JSON.\n\nRespond with a JSON object."
+    assert bound["response_format"] == {"type": "json_object"}
+
+
+def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:
+    format_ = {"type": "json_schema", "json_schema": {"name": "router", "schema": {"pattern": "("}}}
+
+    with pytest.raises(InvalidRequest) as caught:
+        sent(request_of(response_format=format_))
+
+    assert caught.value.param == "response_format"
+    assert caught.value.message == (
+        """Invalid schema for response_format 'router': In context=('pattern',), "(" is not a "regex"."""
+    )
+
+
+@pytest.mark.parametrize(("seed", "taken"), [(0, 0), (7, 7), (2**32 - 1, 0), (2**32, 1), (-1, 2**32 - 2)])
+def test_seeds_fit_the_engine_and_never_mean_random(seed: int, taken: int) -> None:
+    assert body.seeded({}, seed) == {"seed": taken}

@@ -1,0 +1,215 @@
+"""The engine's chunks, said again in the contract's words. The payloads are as llama.cpp b11549 sends them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from hansard.engines.llamacpp import reply
+from hansard.engines.llamacpp.reply import Reply
+from hansard.engines.llamacpp.tools import ToolPlan
+from hansard.errors import InvalidRequest, UpstreamFailed
+
+PLAN = ToolPlan(offered=[], forced=False, named=False, parallel=True, custom=frozenset(), legacy=False)
+OPENER = {"role": "assistant", "content": "", "refusal": None}
+
+
+def payload(delta: dict[str, Any], *, finish: str | None = None, **choice: Any) -> bytes:
+    chunk = {
+        "choices": [{"finish_reason": finish, "index": 0, "delta": delta, **choice}],
+        "created": 1795169247,
+        "id": "chatcmpl-qBA5qJuVlwn1TiOvArsDSI5HD67r135v",
+        "model": "/model.gguf",
+        "system_fingerprint": "b0-unknown",
+        "object": "chat.completion.chunk",
+    }
+    return json.dumps(chunk).encode()
+
+
+ROLE = payload({"role": "assistant", "content": None})
+
+
+def read(*payloads: bytes, logprobs: int | None = None, tools: ToolPlan | None = None) -> list[dict[str, Any]]:
+    answer = Reply(index=2, fingerprint="fp_1", logprobs=logprobs, tools=tools, mint=lambda: "call_x")
+    return [document for each in payloads for document in answer.feed(each)]
+
+
+def choices(documents: list[dict[str, Any]]) -> list[tuple[Any, Any, Any]]:
+    return [
+        (choice["delta"], choice["logprobs"], choice["finish_reason"])
+        for document in documents
+        for choice in document["choices"]
+    ]
+
+
+def test_a_text_in_the_recorded_order_and_key_order() -> None:
+    documents = read(ROLE, payload({"content": "Hel"}), payload({"content": "lo"}), payload({}, finish="stop"))
+
+    assert json.dumps(documents[0]) == (
+        '{"service_tier": "default", "system_fingerprint": "fp_1", "choices": [{"index": 2, "delta": '
+        '{"role": "assistant", "content": "", "refusal": null}, "logprobs": null, "finish_reason": null}]}'
+    )
+    assert choices(documents) == [
+        (OPENER, None, None),
+        ({"content": "Hel"}, None, None),
+        ({"content": "lo"}, None, None),
+        ({}, None, "stop"),
+    ]
+
+
+def test_progress_and_thoughts_are_not_shown() -> None:
+    progress = {"total": 9, "cache": 0, "processed": 9, "time_ms": 2}
+    assert read(payload({"content": None}), json.dumps({"choices": [], "prompt_progress": progress}).encode()) == []
+
+    answer = Reply(index=0, fingerprint="fp_1", logprobs=None, tools=None, mint=str)
+    assert answer.feed(payload({"reasoning_content": "Hm"})) == []
+    assert answer.reasoning == ["Hm"]
+
+
+def test_an_empty_answer_has_its_opener_too() -> None:
+    assert choices(read(ROLE, payload({}, finish="length"))) == [(OPENER, None, None), ({}, None, "length")]
+
+
+def entry(token: str, logprob: float | None, alternatives: int = 0) -> dict[str, Any]:
+    alike = {"id": 5, "token": token, "bytes": list(token.encode()), "logprob": logprob}
+    return {**alike, "top_logprobs": [alike] * alternatives}
+
+
+def test_log_probabilities_without_the_engines_extras() -> None:
+    documents = read(
+        payload({"content": "é"}, logprobs={"content": [entry("é", -0.5, 1), entry("", -0.1, 1)]}),
+        payload({"content": "!"}, logprobs={"content": [entry("!", None, 1)]}),
+        payload({}, finish="stop"),
+        logprobs=0,
+    )
+
+    spelled = {"token": "é", "logprob": -0.5, "bytes": [195, 169], "top_logprobs": []}
+    unlikely = {"token": "!", "logprob": -9999.0, "bytes": [33], "top_logprobs": []}
+    assert choices(documents) == [
+        (OPENER, {"content": [], "refusal": None}, None),
+        ({"content": "é"}, {"content": [spelled], "refusal": None}, None),
+        ({"content": "!"}, {"content": [unlikely], "refusal": None}, None),
+        ({}, None, "stop"),
+    ]
+
+
+def test_as_many_alternatives_as_asked() -> None:
+    documents = read(payload({"content": "a"}, logprobs={"content": [entry("a", -1.0, 3)]}), logprobs=2)
+
+    alike = {"token": "a", "logprob": -1.0, "bytes": [97]}
+    assert documents[1]["choices"][0]["logprobs"]["content"] == [{**alike, "top_logprobs": [alike, alike]}]
+
+
+def call(index: int, name: str | None, arguments: str) -> bytes:
+    function = {"arguments": arguments} if name is None else {"name": name, "arguments": arguments}
+    return payload({"tool_calls": [{"index": index, "id": "QNPOviR2", "type": "function", "function": function}]})
+
+
+def test_a_tool_call() -> None:
+    documents = read(ROLE, call(0, "f", "{"), call(0, None, "}"), payload({}, finish="tool_calls"), tools=PLAN)
+
+    opened = {"index": 0, "id": "call_x", "type": "function", "function": {"name": "f", "arguments": ""}}
+    assert choices(documents) == [
+        ({"role": "assistant", "content": None, "tool_calls": [opened], "refusal": None}, None, None),
+        ({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}, None, None),
+        ({"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}, None, None),
+        ({}, None, "tool_calls"),
+    ]
+
+
+def test_text_before_a_call_stays_text() -> None:
+    documents = read(payload({"content": "So: "}), call(0, "f", "{}"), payload({}, finish="tool_calls"), tools=PLAN)
+
+    assert [delta for delta, _, _ in choices(documents)][:2] == [OPENER, {"content": "So: "}]
+    assert choices(documents)[-1] == ({}, None, "tool_calls")
+
+
+@pytest.mark.parametrize(("parallel", "count"), [(True, 2), (False, 1)])
+def test_a_second_call_only_where_it_may_be(parallel: bool, count: int) -> None:
+    plan = msgspec.structs.replace(PLAN, parallel=parallel)
+    documents = read(call(0, "f", "{}"), call(1, "g", "{}"), payload({}, finish="tool_calls"), tools=plan)
+
+    named = [delta for delta, _, _ in choices(documents) if "name" in str(delta)]
+    assert len(named) == count
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"named": True}, "stop"), ({}, "tool_calls"), ({"legacy": True}, "function_call")],
+)
+def test_a_forced_call_is_read_out_of_json(change: dict[str, bool], reason: str) -> None:
+    plan = msgspec.structs.replace(PLAN, forced=True, **change)
+    documents = read(
+        ROLE,
+        *(payload({"content": piece}) for piece in ('{"name": "', 'f", "arg', 'uments": {"a"', ": {}}", "}")),
+        payload({}, finish="stop"),
+        tools=plan,
+    )
+
+    deltas = [delta for delta, _, _ in choices(documents)]
+    functions = [delta.get("function_call") or delta["tool_calls"][0]["function"] for delta in deltas[:-1]]
+    assert functions[0] == {"name": "f", "arguments": ""}
+    assert "".join(function["arguments"] for function in functions) == '{"a": {}}'
+    assert choices(documents)[-1] == ({}, None, reason)
+
+
+def test_a_forced_call_cut_off_before_its_name_is_no_call() -> None:
+    plan = msgspec.structs.replace(PLAN, forced=True)
+
+    assert choices(read(payload({"content": '{"na'}), payload({}, finish="length"), tools=plan)) == [
+        (OPENER, None, None),
+        ({}, None, "length"),
+    ]
+
+
+def usage(prompt: int, completion: int) -> bytes:
+    counted = {"completion_tokens": completion, "prompt_tokens": prompt, "total_tokens": prompt + completion}
+    return json.dumps({"choices": [], "usage": {**counted, "prompt_tokens_details": {"cached_tokens": 4}}}).encode()
+
+
+def test_usage_counts_the_prompt_once_and_every_answer() -> None:
+    answers = [Reply(index=index, fingerprint="fp_1", logprobs=None, tools=None, mint=str) for index in range(2)]
+    answers[0].feed(usage(9, 3))
+    answers[1].feed(usage(9, 5))
+
+    assert reply.usage_chunk("fp_1", [answer.usage for answer in answers], reasoning_tokens=1) == {
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+        "choices": [],
+        "usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 8,
+            "total_tokens": 17,
+            "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": 1,
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        },
+    }
+
+
+def test_an_error_in_the_stream_is_raised() -> None:
+    error = {"code": 400, "message": "too long", "type": "exceed_context_size_error"}
+
+    with pytest.raises(InvalidRequest) as caught:
+        read(json.dumps({"error": {**error, "n_prompt_tokens": 3009, "n_ctx": 1024}}).encode())
+
+    assert caught.value.code == "context_length_exceeded"
+    assert caught.value.param == "messages"
+    assert caught.value.message == (
+        "This model's maximum context length is 1024 tokens. However, your messages resulted in 3009 tokens. "
+        "Please reduce the length of the messages."
+    )
+
+
+def test_what_is_no_json_is_the_engines_failure() -> None:
+    with pytest.raises(UpstreamFailed) as caught:
+        read(b"{")
+
+    assert caught.value.code == "engine_error"

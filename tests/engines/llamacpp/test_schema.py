@@ -1,0 +1,82 @@
+"""Schemas: soundness, which grammar holds them, and references that still point home after a move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hansard.engines.llamacpp import schema
+
+PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+CODE = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]\\d+$"}}}
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        PERSON,
+        CODE,
+        {"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}},
+        {"properties": {"pattern": {"type": "string"}, "not": {"type": "string"}}},
+        {"properties": {"a": {"not": {"type": "string"}}}},
+    ],
+)
+def test_sound_schemas_pass(sound: dict[str, Any]) -> None:
+    assert schema.check(sound) is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (
+            {"properties": {"a": {"type": "string", "pattern": "("}}},
+            """In context=('properties', 'a', 'pattern'), "(" is not a "regex".""",
+        ),
+        ({"pattern": "(?=a)b"}, """In context=('pattern',), "(?=a)b" is not a "regex"."""),
+        ({"pattern": "\\bfoo"}, "In context=(), the pattern '\\\\bfoo' is not supported."),
+        ({"$ref": "#/nowhere"}, "In context=(), Pointer '/nowhere' does not exist."),
+        (
+            {"properties": {"a": {"pattern": "^a$"}, "b": {"not": {"type": "string"}}}},
+            "In context=('properties', 'b'), 'not' is not supported together with 'pattern'.",
+        ),
+    ],
+)
+def test_broken_schemas_are_named(broken: dict[str, Any], said: str) -> None:
+    assert schema.check(broken) == said
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1/x.json", "file:///etc/passwd", "https://example.com/s#/a"])
+def test_nothing_is_fetched(uri: str) -> None:
+    said = schema.check({"properties": {"a": {"$ref": uri}}})
+
+    assert said is not None
+    assert "this server fetches nothing" in said
+
+
+def test_a_schema_without_patterns_is_the_engines_own_business() -> None:
+    assert schema.constraint(PERSON) == {"response_format": {"type": "json_schema", "json_schema": {"schema": PERSON}}}
+
+
+def test_a_pattern_needs_the_other_grammar() -> None:
+    assert schema.constraint({"type": "string", "pattern": "^a$"}) == {
+        "grammar": '%llguidance {}\nstart: %json {"type":"string","pattern":"^a$","x-guidance":'
+        '{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}}',
+        "reasoning_format": "none",
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+
+
+def test_a_property_called_pattern_is_no_pattern() -> None:
+    assert "grammar" not in schema.constraint({"properties": {"pattern": {"type": "string"}}})
+
+
+def test_references_follow_a_schema_that_moves() -> None:
+    tree = {"items": {"$ref": "#"}, "allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {}}, "properties": {"$ref": {}}}
+
+    assert schema.moved(tree, "/anyOf/0") == {
+        "items": {"$ref": "#/anyOf/0"},
+        "allOf": [{"$ref": "#/anyOf/0/$defs/a"}],
+        "$defs": {"a": {}},
+        "properties": {"$ref": {}},
+    }

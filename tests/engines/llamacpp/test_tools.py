@@ -1,0 +1,127 @@
+"""Which tools the engine is offered, and what is forced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hansard.contract.request import ChatRequest
+from hansard.engines.llamacpp import tools
+from hansard.errors import InvalidRequest
+
+Ask = Callable[..., ChatRequest]
+
+PLACE = {"type": "object", "properties": {"place": {"type": "string"}}}
+WEATHER = {"type": "function", "function": {"name": "weather", "description": "Of now", "parameters": PLACE}}
+TIMER = {"type": "function", "function": {"name": "timer"}}
+NOTE = {"type": "custom", "custom": {"name": "note"}}
+
+OFFERED_TIMER = {"type": "function", "function": {"name": "timer", "parameters": {"type": "object", "properties": {}}}}
+OFFERED_NOTE = {
+    "type": "function",
+    "function": {
+        "name": "note",
+        "parameters": {
+            "type": "object",
+            "properties": {"input": {"type": "string"}},
+            "required": ["input"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def planned(request: ChatRequest) -> tools.ToolPlan:
+    plan = tools.plan(request)
+    assert plan is not None
+    return plan
+
+
+def test_no_tools_no_plan(request_of: Ask) -> None:
+    assert tools.plan(request_of()) is None
+
+
+def test_none_drops_the_tools(request_of: Ask) -> None:
+    assert tools.plan(request_of(tools=[TIMER], tool_choice="none")) is None
+
+
+def test_by_default_all_are_offered_and_none_forced(request_of: Ask) -> None:
+    plan = planned(request_of(tools=[WEATHER, TIMER, NOTE]))
+
+    assert plan.offered == [WEATHER, OFFERED_TIMER, OFFERED_NOTE]
+    assert (plan.forced, plan.named, plan.parallel, plan.custom, plan.legacy) == (
+        False, False, True, frozenset({"note"}), False
+    )  # fmt: skip
+
+
+ALLOWED = {"mode": "required", "tools": [{"type": "function", "function": {"name": "timer"}}]}
+
+
+@pytest.mark.parametrize(
+    ("choice", "names", "forced", "named"),
+    [
+        ("required", ["weather", "timer", "note"], True, False),
+        ({"type": "function", "function": {"name": "timer"}}, ["timer"], True, True),
+        ({"type": "custom", "custom": {"name": "note"}}, ["note"], True, True),
+        ({"type": "allowed_tools", "allowed_tools": ALLOWED}, ["timer"], True, False),
+        ({"type": "allowed_tools", "allowed_tools": {**ALLOWED, "mode": "auto"}}, ["timer"], False, False),
+    ],
+)
+def test_only_what_was_chosen_is_offered(
+    request_of: Ask, choice: Any, names: list[str], forced: bool, named: bool
+) -> None:
+    plan = planned(request_of(tools=[WEATHER, TIMER, NOTE], tool_choice=choice))
+
+    assert [tool["function"]["name"] for tool in plan.offered] == names
+    assert (plan.forced, plan.named) == (forced, named)
+
+
+def test_one_call_at_a_time_if_asked(request_of: Ask) -> None:
+    assert planned(request_of(tools=[TIMER], parallel_tool_calls=False)).parallel is False
+
+
+def test_deprecated_functions_are_tools_answered_in_their_own_form(request_of: Ask) -> None:
+    plan = planned(request_of(functions=[WEATHER["function"]], function_call={"name": "weather"}))
+
+    assert plan.offered == [WEATHER]
+    assert (plan.forced, plan.named, plan.parallel, plan.legacy) == (True, True, False, True)
+
+
+def test_a_custom_tool_with_a_grammar_is_refused_by_name(request_of: Ask) -> None:
+    form = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "a+"}}
+
+    with pytest.raises(InvalidRequest) as caught:
+        tools.plan(request_of(tools=[TIMER, {"type": "custom", "custom": {"name": "note", "format": form}}]))
+
+    assert (caught.value.param, caught.value.code) == ("tools[1].custom.format", "unsupported_parameter")
+
+
+def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:
+    bad = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {"pattern": "["}}}}}
+
+    with pytest.raises(InvalidRequest) as caught:
+        tools.plan(request_of(tools=[bad]))
+
+    assert caught.value.message == (
+        """Invalid schema for function 'f': In context=('properties', 'a', 'pattern'), "[" is not a "regex"."""
+    )
+    assert (caught.value.param, caught.value.code) == ("tools[0].function.parameters", "invalid_function_parameters")
+
+
+def test_a_forced_call_is_one_schema_per_tool() -> None:
+    recursive = {"type": "object", "properties": {"next": {"$ref": "#"}}}
+    node = {"type": "function", "function": {"name": "node", "parameters": recursive}}
+
+    assert tools.forced_schema([node]) == {
+        "type": "object",
+        "properties": {
+            "name": {"const": "node"},
+            "arguments": {"type": "object", "properties": {"next": {"$ref": "#/properties/arguments"}}},
+        },
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+    second = tools.forced_schema([OFFERED_TIMER, node])["anyOf"][1]
+    assert second["properties"]["arguments"]["properties"]["next"] == {"$ref": "#/anyOf/1/properties/arguments"}
