@@ -52,6 +52,7 @@ class House:
         )
         self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
+        self._drain_s = settings.drain_s
 
     def application(self, *, own_lifespan: bool) -> ASGIApp:
         """The ASGI application; with ``own_lifespan`` the server that runs it opens and closes the house."""
@@ -64,9 +65,10 @@ class House:
         async with AsyncExitStack() as stack:
             await self.store.start()
             stack.push_async_callback(self.store.stop)
-            stack.push_async_callback(self.recorder.drain)
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)
+            # What outlived its client still needs its engine.
+            stack.push_async_callback(self.recorder.drain, within_s=self._drain_s)
             await _start_all(self.engines)
             yield
 

@@ -73,10 +73,13 @@ class Recorder:
             yield chunk
         await task
 
-    async def drain(self) -> None:
-        """Wait for everything that outlived its client."""
-        while self._running:
-            await asyncio.wait(self._running)
+    async def drain(self, *, within_s: float | None = None) -> None:
+        """Wait for everything that outlived its client, and cancel what takes longer than that."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=within_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         # Not in a task group: one failed completion must not cancel the others. drain() waits for all of them.

@@ -1,0 +1,133 @@
+"""Clients that hang up: the engine is free for the next one at once, and what is kept follows the setting."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from .conftest import Workshop
+from .server import Server, eventually, question
+from .test_engine_death import LONG, busy
+from .upstream import Upstream
+from .wire import stream
+
+LEFT = " 499 "  # in the request's line
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "plain"])
+def test_the_engine_is_free_for_the_next(make_server: Workshop, streamed: bool) -> None:
+    server = make_server("--parallel", "1").start()
+    started = time.monotonic()
+    whole = server.post("/chat/completions", {**LONG, "store": True}).json()
+    took_s = time.monotonic() - started
+
+    hang_up_midway(server, {**LONG, "store": True, "stream": streamed})
+    asked = time.monotonic()
+    assert server.ask("What is the capital of France?").text == "The capital of France is Paris."
+
+    assert time.monotonic() - asked < max(took_s / 2, 0.5), "the engine went on for somebody who had left"
+    eventually(lambda: LEFT in server.stderr, "the request's line", server=server)
+    assert server.stored_ids == [whole["id"]]
+    assert server.is_ready()
+
+
+def test_those_who_leave_while_they_wait_make_room(make_server: Workshop) -> None:
+    """More than fit into the line, all of them gone before it was their turn."""
+    server = make_server("--parallel", "1", "--queue", "4").start()
+    with stream(f"{server.base_url}/chat/completions", {**LONG, "stream": True}) as reply:
+        next(iter(reply))
+        for _ in range(12):
+            send_only(server, {**LONG, "store": True}).close()
+            eventually(lambda: server.is_ready(), "/readyz", server=server)
+    eventually(lambda: server.stderr.count(LEFT) == 13, "thirteen lines", server=server)
+    assert server.ask("What is the capital of France?").text == "The capital of France is Paris."
+    assert server.stored_ids == []
+
+
+def test_a_full_line_is_refused_at_once(make_server: Workshop) -> None:
+    server = make_server("--parallel", "1", "--queue", "0").start()
+    with stream(f"{server.base_url}/chat/completions", {**LONG, "stream": True}) as reply:
+        next(iter(reply))
+        refused = server.ask("Me too!")
+        assert refused.status == 503
+        assert refused.error["code"] == "engine_overloaded"
+        assert int(refused.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "plain"])
+def test_finish_keeps_what_the_client_did_not_wait_for(make_server: Workshop, streamed: bool) -> None:
+    server = make_server("--parallel", "1", "--on-disconnect", "finish").start()
+    hang_up_midway(server, {**LONG, "store": True, "stream": streamed, "metadata": {"left": "yes"}})
+
+    (completion_id,) = eventually(lambda: server.stored_ids, "the completion to be stored", within_s=30, server=server)
+
+    stored = server.get(f"/chat/completions/{completion_id}").json()
+    (choice,) = stored["choices"]
+    assert choice["finish_reason"] in ("stop", "length")
+    if choice["finish_reason"] == "stop":
+        assert len(json.loads(choice["message"]["content"])["n"]) >= 400
+    assert stored["metadata"] == {"left": "yes"}
+
+
+def test_finish_does_not_go_on_for_what_is_not_stored(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, "--on-disconnect", "finish", model=()).start()
+        asked = question("Go on.", model="pauses", stream=True)
+        with stream(f"{server.base_url}/chat/completions", asked) as reply:
+            next(iter(reply))
+        eventually(upstream.left.is_set, "the upstream to be left as well", server=server)
+
+
+def test_an_upstream_is_left_as_well(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, model=()).start()
+        asked = question("Go on.", model="pauses", stream=True, store=True)
+        with stream(f"{server.base_url}/chat/completions", asked) as reply:
+            next(iter(reply))
+        eventually(upstream.left.is_set, "the upstream to be left as well", server=server)
+        assert server.stored_ids == []
+
+
+def test_shutdown_waits_for_what_outlives_its_client(make_server: Workshop) -> None:
+    server = make_server("--parallel", "1", "--on-disconnect", "finish").start()
+    hang_up_midway(server, {**LONG, "store": True, "stream": True})
+    assert server.stop() == 0
+    server.start()
+    assert len(server.stored_ids) == 1
+
+
+def test_shutdown_does_not_wait_for_ever(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        arguments = ("--upstream", upstream.base_url, "--on-disconnect", "finish", "--drain-s", "1")
+        server = make_server(*arguments, model=()).start()
+        hang_up_midway(server, question("Go on.", model="pauses", stream=True, store=True), chunks=1)
+        assert server.stop() == 0
+        assert upstream.left.wait(10)
+        server.start()
+        assert server.stored_ids == []
+
+
+def hang_up_midway(server: Server, body: dict[str, object], *, chunks: int = 3) -> None:
+    """Ask, wait until the engine is at work, and close the connection."""
+    if body.get("stream"):
+        with stream(f"{server.base_url}/chat/completions", body) as reply:
+            payloads = iter(reply)
+            assert [next(payloads) for _ in range(chunks)]
+        return
+    engine = server.engine()
+    connection = send_only(server, body)
+    eventually(lambda: busy(engine), "the engine to work", server=server)
+    connection.close()
+
+
+def send_only(server: Server, body: dict[str, object]) -> http.client.HTTPConnection:
+    """A request whose reply nobody reads."""
+    connection = http.client.HTTPConnection(urlsplit(server.root).netloc, timeout=30)
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"content-type": "application/json"})
+    assert isinstance(connection.sock, socket.socket)
+    return connection
