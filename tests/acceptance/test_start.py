@@ -1,0 +1,344 @@
+"""How the server starts, how it says that it cannot, and how it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from .conftest import Workshop
+from .server import ECHO, EMBEDDED, MODEL, MODEL_FILE, Server, eventually, question
+from .upstream import TEXT, Upstream
+from .wire import DONE, send, stream
+
+KEY = "sk-acceptance-0123456789"
+
+# What the dynamic loader says on an image without libgomp1, raised where the engine's package is imported.
+NO_LIBGOMP = 'raise ImportError("libgomp.so.1: cannot open shared object file: No such file or directory")\n'
+
+
+# What it says, and to whom
+
+
+def test_the_banner_says_where_and_what(make_server: Workshop) -> None:
+    server = make_server("--alias", f"gpt-4o={MODEL}").start()
+    assert f"listens on {server.base_url}" in server.banner
+    assert f"Data: {server.data}" in server.banner
+    assert f"Model: {MODEL}" in server.banner
+    assert f"Alias: gpt-4o = {MODEL}" in server.banner
+    assert "hansard serve --upstream " in server.banner
+    assert (server.data / "hansard.sqlite3").is_file()
+
+
+def test_a_line_per_request_without_contents_or_keys(make_server: Workshop) -> None:
+    server = make_server(model=ECHO, environment={"HANSARD_API_KEY": KEY}).start()
+    assert server.ask("a secret of state", model="echo", store=True).status == 401
+    body = question("a secret of state", model="echo", store=True)
+    completion = server.post("/chat/completions", body, authorization=f"Bearer {KEY}").json()
+    eventually(lambda: completion["id"] in server.stderr, "the request's line")
+    assert "401" in server.stderr
+    assert "secret of state" not in server.stderr
+    assert KEY not in server.stderr
+
+
+def test_python_m_hansard_tells_its_version() -> None:
+    ran = subprocess.run([sys.executable, "-m", "hansard", "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"hansard \d+\.\d+\.\d+\S*\n", ran.stdout)
+
+
+# Settings
+
+
+def test_settings_from_variables(make_server: Workshop) -> None:
+    environment = {"HANSARD_MODELS": "echo", "HANSARD_API_KEY": KEY, "HANSARD_LIST_ORDER": "desc"}
+    server = make_server(model=(), environment=environment).start()
+    assert server.get("/models").status == 401
+    key = {"authorization": f"Bearer {KEY}"}
+    assert [model["id"] for model in server.get("/models", **key).json()["data"]] == ["echo"]
+    made = [
+        server.post("/chat/completions", question(word, model="echo", store=True), **key).json()["id"]
+        for word in ("first", "second")
+    ]
+    assert [stored["id"] for stored in server.get("/chat/completions", **key).json()["data"]] == made[::-1]
+
+
+def test_all_mistakes_are_told_together(make_server: Workshop) -> None:
+    said = make_server("--queue", "many", "--on-disconnect", "cry", environment={"HANSARD_DRAIN_S": "soon"})
+    text = said.refuses_to_start()
+    assert all(name in text for name in ("--queue", "--on-disconnect", "HANSARD_DRAIN_S")), text
+
+
+# Going on
+
+
+def test_a_second_start_goes_on_with_what_is_there(make_server: Workshop) -> None:
+    server = make_server().start()
+    made = server.ask("What is the capital of France?", store=True, metadata={"a": "b"}).json()
+    assert server.stop() == 0
+    server.assert_nothing_remains()
+
+    server.start()
+    stored = server.get(f"/chat/completions/{made['id']}").json()
+    assert stored["choices"][0]["message"] | made["choices"][0]["message"] == stored["choices"][0]["message"]
+    assert stored["metadata"] == {"a": "b"}
+    assert server.ask("Hello!", store=True).status == 200
+    assert len(server.stored_ids) == 2
+
+
+def test_the_built_in_model_beside_another(make_server: Workshop) -> None:
+    server = make_server("--model", "echo").start()
+    assert {model["id"] for model in server.get("/models").json()["data"]} == {MODEL, "echo"}
+    assert server.ask("So be it.", model="echo").text == "So be it."
+    assert server.ask("What is the capital of France?").text == "The capital of France is Paris."
+
+
+# Refusals
+
+
+def test_a_port_in_use(make_server: Workshop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = make_server("--port", str(port), model=ECHO).refuses_to_start()
+    assert f"{port} on 127.0.0.1 is in use" in said
+    assert f"--port {port + 1}" in said
+
+
+def test_the_same_data_twice(make_server: Workshop, tmp_path: Path) -> None:
+    """Two servers may share a database for a moment; the record must not suffer from it."""
+    data = tmp_path / "shared"
+    first = make_server(model=ECHO, data=data, name="first").start()
+    second = make_server(model=ECHO, data=data, name="second").start()
+    ids = [server.ask("Aye.", model="echo", store=True).json()["id"] for server in (first, second)]
+    assert first.stored_ids == second.stored_ids == ids[::-1]
+
+
+def test_a_data_directory_below_a_file(make_server: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("I am no directory.", encoding="utf-8")
+    data = tmp_path / "file" / "data"
+    said = make_server(model=ECHO, data=data).refuses_to_start()
+    assert str(data) in said
+    assert "--data" in said
+
+
+@pytest.mark.parametrize(("options", "reason"), [("ro", "read-only"), ("size=64k", "full")])
+def test_a_file_system_that_takes_nothing(make_server: Workshop, tmp_path: Path, options: str, reason: str) -> None:
+    """A real one: mounted in a namespace of the process's own, gone with it."""
+    data = tmp_path / "mounted"
+    data.mkdir()
+    mounts = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount -t tmpfs -o {options} tmpfs '{data}'"
+    fill = "" if options == "ro" else f" && head -c 64k /dev/zero > '{data}/ballast'"
+    if shutil.which("unshare") is None or subprocess.run([*mounts, mount], capture_output=True).returncode != 0:
+        pytest.skip("a file system cannot be mounted here, not even in a namespace of one's own")
+
+    serve = f"exec '{sys.executable}' -m hansard serve --port 0 --model echo --data '{data}'"
+    command = [*mounts, f"{mount}{fill} && {serve}"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env=without_settings(), check=False)
+
+    assert ran.returncode == 1, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert str(data) in ran.stderr
+    assert reason in ran.stderr
+    assert "--data" in ran.stderr
+
+
+def test_a_database_from_a_newer_version(make_server: Workshop) -> None:
+    server = make_server(model=ECHO).start()
+    assert server.stop() == 0
+    database = server.data / "hansard.sqlite3"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = content(database)
+
+    said = server.refuses_to_start()
+
+    assert "newer Hansard" in said
+    assert str(database) in said
+    assert content(database) == before
+
+
+def test_somebody_elses_database(make_server: Workshop, tmp_path: Path) -> None:
+    database = tmp_path / "data" / "hansard.sqlite3"
+    database.parent.mkdir()
+    database.write_text("This is a letter, and no database." * 100, encoding="utf-8")
+    said = make_server(model=ECHO, data=database.parent).refuses_to_start()
+    assert str(database) in said
+    assert database.read_text(encoding="utf-8").startswith("This is a letter")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"GGUF", b"not a model at all" * 1000, b"GGUF\x03\x00\x00\x00" + b"\xff" * 64]
+)
+def test_a_bad_model_file(make_server: Workshop, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(content)
+    said = make_server(model=("--model", str(file))).refuses_to_start()
+    assert "bad.gguf" in said
+    assert len(said.strip().splitlines()) == 1, said
+
+
+def test_a_truncated_model_file(make_server: Workshop, tmp_path: Path) -> None:
+    whole = builtin_file()
+    file = tmp_path / "half.gguf"
+    file.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    said = make_server(model=("--model", str(file))).refuses_to_start()
+    assert "half.gguf" in said
+    assert len(said.strip().splitlines()) == 1, said
+
+
+def test_no_such_model_file(make_server: Workshop) -> None:
+    said = make_server(model=("--model", "/nowhere/model.gguf")).refuses_to_start()
+    assert "/nowhere/model.gguf" in said
+
+
+def test_an_alias_for_a_model_that_is_not_there(make_server: Workshop) -> None:
+    said = make_server("--alias", "gpt-4o=qwen", model=ECHO).refuses_to_start()
+    assert "qwen" in said
+    assert "echo" in said
+
+
+# Beyond loopback
+
+
+def test_no_key_no_listening_beyond_loopback(make_server: Workshop) -> None:
+    said = make_server("--host", "0.0.0.0", model=ECHO).refuses_to_start()
+    assert "HANSARD_API_KEY" in said
+    assert "--api-key-file" in said
+
+
+def test_beyond_loopback_with_a_key(make_server: Workshop, tmp_path: Path) -> None:
+    key_file = tmp_path / "key.txt"
+    key_file.write_text(f"{KEY}\n", encoding="utf-8")
+    server = make_server("--host", "0.0.0.0", "--api-key-file", str(key_file), model=ECHO).start()
+    body = question("Aye.", model="echo")
+    refused = server.post("/chat/completions", body)
+    assert refused.status == 401
+    assert refused.error["message"].startswith("You didn't provide an API key.")
+    wrong = server.post("/chat/completions", body, authorization="Bearer sk-of-somebody-else")
+    assert (wrong.status, wrong.error["code"]) == (401, "invalid_api_key")
+    assert "sk-of-somebody-else" not in wrong.error["message"]
+    assert server.post("/chat/completions", body, authorization=f"Bearer {KEY}").text == "Aye."
+    assert send("GET", f"{server.root}/health").status == 200
+
+
+# Without libgomp
+
+
+@pytest.fixture
+def without_libgomp(tmp_path: Path) -> dict[str, str]:
+    """An environment in which importing the engine fails as it does on a slim image."""
+    package = tmp_path / "slim" / "xllamacpp"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(NO_LIBGOMP, encoding="utf-8")
+    return {"PYTHONPATH": str(package.parent)}
+
+
+def test_without_libgomp_it_names_the_command(make_server: Workshop, without_libgomp: dict[str, str]) -> None:
+    said = make_server(model=EMBEDDED, environment=without_libgomp).refuses_to_start()
+    assert "apt-get install libgomp1" in said
+
+
+def test_without_libgomp_everything_else_works(make_server: Workshop, without_libgomp: dict[str, str]) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, model=ECHO, environment=without_libgomp).start()
+        assert server.ask("Aye.", model="echo", store=True).text == "Aye."
+        assert server.ask("Order?", model="steady", store=True).text == TEXT
+        assert len(server.stored_ids) == 2
+
+
+# The end
+
+
+def test_a_stream_under_way_is_finished(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, model=()).start()
+        with stream(f"{server.base_url}/chat/completions", question("Go on.", model="pauses", stream=True)) as reply:
+            payloads = iter(reply)
+            next(payloads)
+            server.signal(signal.SIGTERM)
+            eventually(lambda: not accepts(server), "the server to accept nobody new", server=server)
+            upstream.release.set()
+            *_, last, done = payloads
+        assert json.loads(last)["choices"][0]["finish_reason"] == "stop"
+        assert done == DONE
+        assert server.wait() == 0
+
+
+def test_the_drain_has_an_end(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, "--drain-s", "1", model=()).start()
+        with stream(f"{server.base_url}/chat/completions", question("Go on.", model="pauses", stream=True)) as reply:
+            next(iter(reply))
+            assert server.stop() == 0
+
+
+def test_two_signals_end_it_at_once(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, "--drain-s", "3600", model=EMBEDDED).start()
+        with stream(f"{server.base_url}/chat/completions", question("Go on.", model="pauses", stream=True)) as reply:
+            next(iter(reply))
+            server.signal(signal.SIGINT)
+            eventually(lambda: not accepts(server), "the first signal to be heard", server=server)
+            server.signal(signal.SIGINT)
+            server.wait()
+        server.assert_nothing_remains()
+
+
+def test_sigterm_while_it_works_leaves_nothing(make_server: Workshop) -> None:
+    server = make_server("--drain-s", "5").start()
+    replies: list[int] = []
+
+    def ask() -> None:
+        while True:
+            try:
+                replies.append(server.ask("Hello!", store=True).status)
+            except OSError:
+                return
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    eventually(lambda: len(replies) > 4, "some replies", server=server)
+    assert server.stop() == 0
+    for thread in asking:
+        thread.join()
+    server.assert_nothing_remains()
+    assert set(replies) <= {200, 503}
+    server.start()
+    assert len(server.stored_ids) == min(replies.count(200), 100)
+
+
+def content(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return list(connection.iterdump())
+
+
+def accepts(server: Server) -> bool:
+    try:
+        return send("GET", f"{server.root}/health").status == 200
+    except OSError:
+        return False
+
+
+def builtin_file() -> Path:
+    """The model file the server runs on."""
+    if MODEL_FILE != "builtin":
+        return Path(MODEL_FILE)
+    import hansard
+
+    return Path(hansard.__file__).parent / "engines" / "builtin" / f"{MODEL}.gguf"
+
+
+def without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("HANSARD_")}
