@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansard.contract import Document
-from hansard.core.accumulate import Accumulator, IncompleteStream
+from hansard.core.accumulate import Accumulator, IncompleteStream, MalformedStream
 from hansard.errors import UpstreamFailed
 
 
@@ -307,6 +307,24 @@ def test_feeding_changes_no_chunk() -> None:
     before = repr(fed)
     accumulate(*fed)
     assert repr(fed) == before
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [{"choices": 5}],
+        [{"choices": [5]}],
+        [chunk({}, index=[])],
+        [chunk(5)],
+        [chunk({"audio": "x"}), stopped()],
+        [chunk({"tool_calls": ["x"]}), stopped()],
+        [{"choices": [{"index": "x", "finish_reason": "stop"}, {"index": 0, "finish_reason": "stop"}]}],
+    ],
+)
+def test_a_malformed_stream_is_the_upstreams_fault(chunks: list[Any]) -> None:
+    with pytest.raises(MalformedStream) as caught:
+        accumulate(*chunks)
+    assert (caught.value.status, caught.value.code) == (502, "upstream_malformed")
 
 
 JSON = st.recursive(

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from hansard.contract import Document
+from hansard.core.rules import metadata_needs_store
 from hansard.core.validate import parse_create
 from hansard.errors import InvalidRequest
 
@@ -228,3 +229,41 @@ def test_a_schema_of_20_000_levels_is_refused() -> None:
     sent = b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema",'
     message, _, _ = refusal(sent + b'"json_schema":{"name":"r","schema":' + nested + b"}}}")
     assert message == "The request body is nested too deeply. Expected at most 128 levels."
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "Say JSON."}, USER]},
+        {
+            "response_format": {"type": "json_object"},
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "as Json"}]}],
+        },
+        {"messages": [USER, ASKED, answer("call_y"), answer("call_x"), answer("call_x"), USER]},
+        {"messages": [{"role": "assistant", "refusal": "No."}, {"role": "assistant", "audio": {"id": "a"}}]},
+        {"tools": [function()], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+        {"tools": [], "parallel_tool_calls": None},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "r"}}},
+        {"response_format": schema(deep(100))},
+        {"modalities": ["audio"], "audio": {"voice": "v", "format": "wav"}},
+        {"max_tokens": None, "max_completion_tokens": 5},
+        {"top_logprobs": None, "stream_options": None, "tool_choice": None, "function_call": None},
+    ],
+)
+def test_what_keeps_the_rules(fields: Document) -> None:
+    parse_create(body(**fields))
+
+
+@pytest.mark.parametrize("store", [False, None])
+def test_metadata_needs_store(store: bool | None) -> None:
+    """Literal text; whether the rule holds is a setting (decision 17), so ``check`` does not try it."""
+    received = parse_create(body(metadata={"a": "b"}, store=store))
+    with pytest.raises(InvalidRequest) as caught:
+        metadata_needs_store(received.request)
+    assert caught.value.message == "The 'metadata' parameter is only allowed when 'store' is enabled."
+    assert (caught.value.param, caught.value.code) == ("metadata", None)
+
+
+@pytest.mark.parametrize("fields", [{"metadata": {"a": "b"}, "store": True}, {"metadata": {}}, {"metadata": None}, {}])
+def test_metadata_that_needs_no_store(fields: Document) -> None:
+    metadata_needs_store(parse_create(body(**fields)).request)

@@ -92,6 +92,16 @@ def test_deep_json(levels: int) -> None:
     assert message == "The request body is nested too deeply. Expected at most 128 levels."
 
 
+def test_what_only_the_fast_check_refuses_is_a_400_all_the_same() -> None:
+    """No such body is known; an error of the conversion alone still names the place."""
+    refused = validate._generic(msgspec.ValidationError("Expected `int` - at `$.messages[0].n`"))
+    assert (refused.status, refused.message, refused.param) == (
+        400,
+        "Invalid request: Expected `int`.",
+        "messages[0].n",
+    )
+
+
 @pytest.mark.parametrize("model", [b"", b'"model":null,', b'"model":"",'])
 def test_no_model(model: bytes) -> None:
     assert refusal(b"{" + model + b'"messages":[]}') == ("you must provide a model parameter", None, None)

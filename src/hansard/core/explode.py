@@ -104,14 +104,14 @@ def _spoken_parts(choice: Document) -> Iterator[Document]:
     message = choice["message"]
     logprobs = choice.get("logprobs") or {}
     for key in ("content", "refusal"):
-        text, entries = message[key] or "", logprobs.get(key) or []
+        text, entries = message[key], logprobs.get(key) or []
         if entries and "".join(entry["token"] for entry in entries) == text:
             for entry in entries:
                 yield _part(choice, {key: entry["token"]}, logprobs=_one_sided(logprobs, key, [entry]))
             continue
         if entries:
             yield _part(choice, {}, logprobs=_one_sided(logprobs, key, entries))
-        yield from (_part(choice, {key: piece}) for piece in _PIECE.findall(text))
+        yield from (_part(choice, {key: piece}) for piece in _PIECE.findall(text or ""))
 
 
 def _one_sided(logprobs: Document, key: str, entries: list[Document]) -> Document:

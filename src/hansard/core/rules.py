@@ -123,7 +123,8 @@ def _tool_calls_are_answered(request: ChatRequest) -> None:
     if waiting:
         raise InvalidRequest(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
-            "'tool_call_id'. The following tool_call_ids did not have response messages: " + ", ".join(waiting),
+            "'tool_call_id'. The following tool_call_ids did not have response messages: "
+            + ", ".join(map(shapes.quoted, waiting)),
             param="messages",
         )
 
@@ -145,14 +146,10 @@ def _chosen_tools_exist(request: ChatRequest) -> None:
         return
     known = {_tool_name(tool) for tool in given(request.tools) or ()}
     chosen = [choice] if isinstance(choice, FunctionChoice | CustomChoice) else choice.allowed_tools.tools
-    for reference in chosen:
-        name = _reference_name(reference)
-        if name not in known:
-            raise InvalidRequest(
-                f"Invalid value for 'tool_choice': no tool named '{name[1]}' of type '{name[0]}' is in 'tools'.",
-                param="tool_choice",
-                code="invalid_value",
-            )
+    for kind, name in map(_reference_name, chosen):
+        if (kind, name) not in known:
+            text = f"no tool named '{shapes.quoted(name)}' of type '{kind}' is in 'tools'."
+            raise InvalidRequest(f"Invalid value for 'tool_choice': {text}", param="tool_choice", code="invalid_value")
 
 
 def _tool_name(tool: FunctionTool | CustomTool) -> tuple[str, str]:

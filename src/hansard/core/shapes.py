@@ -66,7 +66,7 @@ class Shape:
             return
         rule = self._rule(value)
         if rule is None:
-            raise self._wrong_type(value, path)
+            raise self.wrong_type(value, path)
         rule.check(value, path)
 
     def knows(self, value: Any) -> bool:
@@ -76,7 +76,8 @@ class Shape:
 
     def find_unknown(self, value: Any, path: str) -> None:
         """Raise ``InvalidRequest`` at the first key that the contract does not name."""
-        if (rule := self._rule(value)) is not None:
+        rule = self._rule(value)
+        if rule is not None:
             rule.find_unknown(value, path)
 
     @property
@@ -89,7 +90,8 @@ class Shape:
         kind = _KINDS[type(value)]
         return self._rules.get(kind) or (self._rules.get("decimal") if kind == "integer" else None)
 
-    def _wrong_type(self, value: Any, path: str) -> InvalidRequest:
+    def wrong_type(self, value: Any, path: str) -> InvalidRequest:
+        """The value is of a kind that it may not be."""
         if value is None and (at := _MESSAGE_CONTENT.fullmatch(path)):
             return null_content(int(at[1]))
         nouns = list(dict.fromkeys(rule.noun for kind, rule in self._rules.items() if kind != "null"))
@@ -260,14 +262,23 @@ class Object(Rule):
         if self._tag_field is None:
             return self._by_tag[None]
         tag = value.get(self._tag_field)
-        if type(tag) is str and tag in self._by_tag:
-            return self._by_tag[tag]
-        tag_path = _at(path, self._tag_field)
+        struct = self._by_tag.get(tag) if isinstance(tag, str) else None
+        if struct is None:
+            raise self._bad_tag(value, _at(path, self._tag_field))
+        return struct
+
+    def _bad_tag(self, value: Any, path: str) -> InvalidRequest:
         if self._tag_field not in value:
-            raise missing(tag_path)
-        tags = [str(known) for known in self._by_tag]
-        Shape({"string": OneOf(tags)}).check(tag, tag_path)
-        raise AssertionError(f"{tag_path} is none of {tags} and yet allowed")
+            return missing(path)
+        tag, tags = value[self._tag_field], [str(known) for known in self._by_tag]
+        if not isinstance(tag, str):
+            return Shape({"string": OneOf(tags)}).wrong_type(tag, path)
+        return _not_supported(tag, tags, path)
+
+
+def quoted(text: str) -> str:
+    """As much of what the client sent as an error may repeat."""
+    return text[:_LONGEST_QUOTE]
 
 
 def missing(path: str) -> InvalidRequest:
@@ -339,7 +350,7 @@ def required(struct: type[Struct]) -> tuple[str, ...]:
 
 
 def _at(path: str, key: str) -> str:
-    key = key[:_LONGEST_QUOTE]
+    key = quoted(key)
     return f"{path}.{key}" if path else key
 
 
@@ -347,7 +358,7 @@ def _not_supported(value: str, values: Sequence[str], path: str) -> InvalidReque
     supported = _listed([f"'{known}'" for known in values], "and")
     verb = "values are" if len(values) > 1 else "value is"
     return InvalidRequest(
-        f"Invalid value: '{value[:_LONGEST_QUOTE]}'. Supported {verb}: {supported}.", param=path, code="invalid_value"
+        f"Invalid value: '{quoted(value)}'. Supported {verb}: {supported}.", param=path, code="invalid_value"
     )
 
 

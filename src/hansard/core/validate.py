@@ -65,7 +65,7 @@ def parse_update(body: bytes) -> dict[str, str]:
         raise shapes.missing("metadata")
     for key in document:
         if key != "metadata":
-            raise shapes.unknown(key)
+            raise shapes.unknown(shapes.quoted(key))
     metadata: dict[str, str] | None = document["metadata"]
     if metadata is None:
         return {}
