@@ -1,0 +1,195 @@
+"""A chat server with no model: fast, and able to delay, fragment, cut and repeat ids. A process of its own.
+
+What it does is said by the model's name, ``mock`` and words like ``chunks=64`` behind it (see ``Behaviour``):
+``mock,chunks=64,gap_ms=50``. Everything is rendered once per behaviour, so that it costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cache, partial
+
+import uvloop
+
+USAGE = {"prompt_tokens": 9, "completion_tokens": 64, "total_tokens": 73}
+WORDS = ("Order", ", order", " in", " the", " house", ".", " The", " ayes")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """``chunks`` of text a stream has; ``delay_ms`` before the first byte, ``gap_ms`` between events.
+
+    ``piece_bytes`` cuts what is written into pieces of that size, ``cut_after`` so many events closes the
+    connection, ``together=1`` writes all events at once, ``status`` is answered in place of a reply. Every
+    completion has the same id, as some upstreams do.
+    """
+
+    chunks: int = 64
+    delay_ms: float = 0
+    gap_ms: float = 0
+    piece_bytes: int = 0
+    cut_after: int = 0
+    together: int = 0
+    status: int = 200
+
+    @classmethod
+    @cache
+    def named(cls, model: str) -> Behaviour:
+        """What the words of the name say."""
+        words = dict(word.split("=", 1) for word in model.split(",")[1:])
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: type(getattr(cls, name))(value) for name, value in words.items() if name in known})
+
+
+class Connection(asyncio.Protocol):
+    """One connection, kept alive; requests are answered one after the other."""
+
+    def __init__(self, live: set[Connection]) -> None:
+        self._live = live
+        self._received = b""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._live.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._live.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, found, rest = self._received.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = int(_header(head, b"content-length") or 0)
+        if len(rest) >= length:
+            self._received = rest[length:]
+            self._answer(head, rest[:length])
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        if head.startswith(b"GET"):
+            live = len(self._live)
+            listing = [{"id": name, "object": "model", "created": 1, "owned_by": "mock"} for name in ("mock",)]
+            self._transport.write(_reply(200, {"object": "list", "data": listing, "live_connections": live}))
+            return
+        asked = json.loads(body)
+        behaviour = Behaviour.named(asked["model"])
+        usage = bool((asked.get("stream_options") or {}).get("include_usage"))
+        if asked.get("stream") and behaviour.status == 200:
+            answer: Callable[[], None] = partial(self._stream, behaviour, usage)
+        else:
+            answer = partial(self._transport.write, _whole(behaviour))
+        if behaviour.delay_ms:
+            self._later(behaviour.delay_ms, answer)
+        else:
+            answer()
+
+    def _stream(self, behaviour: Behaviour, usage: bool) -> None:
+        head, events = _events(behaviour, usage)
+        pieces = [head, *events]
+        if behaviour.together:
+            pieces = [b"".join(pieces)]
+        if behaviour.piece_bytes:
+            text, size = b"".join(pieces), behaviour.piece_bytes
+            pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        self._write_on(pieces, 0, behaviour)
+
+    def _write_on(self, pieces: list[bytes], at: int, behaviour: Behaviour) -> None:
+        self._timer = None
+        while at < len(pieces):
+            self._transport.write(pieces[at])
+            at += 1
+            if behaviour.gap_ms and at < len(pieces):
+                self._later(behaviour.gap_ms, partial(self._write_on, pieces, at, behaviour))
+                return
+        if behaviour.cut_after:
+            self._transport.close()
+
+    def _later(self, ms: float, step: Callable[[], None]) -> None:
+        self._timer = asyncio.get_running_loop().call_later(ms / 1000, step)
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.lower() == name:
+            return value.strip()
+    return b""
+
+
+def _reply(status: int, document: object) -> bytes:
+    body = json.dumps(document).encode()
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+@cache
+def _whole(behaviour: Behaviour) -> bytes:
+    if behaviour.status != 200:
+        return _reply(behaviour.status, {"error": {"message": "As told.", "type": "server_error", "code": None}})
+    text = "".join(WORDS[at % len(WORDS)] for at in range(behaviour.chunks))
+    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    return _reply(200, {**_stamp("chat.completion"), "choices": [choice], "usage": USAGE})
+
+
+@cache
+def _events(behaviour: Behaviour, usage: bool) -> tuple[bytes, list[bytes]]:
+    deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": WORDS[at % len(WORDS)]} for at in range(behaviour.chunks)]
+    choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"})
+    chunks: list[dict[str, object]] = [{**_stamp("chat.completion.chunk"), "choices": [choice]} for choice in choices]
+    if usage:
+        chunks.append({**_stamp("chat.completion.chunk"), "choices": [], "usage": USAGE})
+    payloads = [json.dumps(chunk, separators=(",", ":")) for chunk in chunks] + ["[DONE]"]
+    events = [_framed(f"data: {payload}\n\n".encode()) for payload in payloads]
+    if behaviour.cut_after:
+        events = events[: behaviour.cut_after]
+    else:
+        events.append(b"0\r\n\r\n")
+    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n", events
+
+
+def _stamp(kind: str) -> dict[str, object]:
+    return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": "mock-2026-01-01"}
+
+
+def _framed(event: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(event), event)
+
+
+async def serve(port: int, unix_socket: str | None) -> None:
+    """Serve until terminated."""
+    loop = asyncio.get_running_loop()
+    live: set[Connection] = set()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if unix_socket is not None:
+        server = await loop.create_unix_server(lambda: Connection(live), unix_socket)
+    else:
+        server = await loop.create_server(lambda: Connection(live), "127.0.0.1", port, backlog=4096)
+    await stop.wait()
+    server.close()
+
+
+def main() -> None:
+    """Serve on a port or a Unix socket."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--unix-socket")
+    asked = parser.parse_args()
+    uvloop.run(serve(asked.port, asked.unix_socket))
+
+
+if __name__ == "__main__":
+    main()
