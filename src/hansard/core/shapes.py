@@ -356,9 +356,8 @@ def _at(path: str, key: str) -> str:
 
 def _not_supported(value: str, values: Sequence[str], path: str) -> InvalidRequest:
     supported = _listed([f"'{known}'" for known in values], "and")
-    verb = "values are" if len(values) > 1 else "value is"
     return InvalidRequest(
-        f"Invalid value: '{quoted(value)}'. Supported {verb}: {supported}.", param=path, code="invalid_value"
+        f"Invalid value: '{quoted(value)}'. Supported values are: {supported}.", param=path, code="invalid_value"
     )
 
 
