@@ -10,13 +10,18 @@ import argparse
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache, partial
+from typing import Any, cast
 
 import uvloop
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 64, "total_tokens": 73}
+# The text of a timed chunk: nanoseconds of the machine's monotonic clock, always this long.
+TIME = b"@%019d"
+NO_TIME = TIME % 0
 WORDS = ("Order", ", order", " in", " the", " house", ".", " The", " ayes")
 
 
@@ -24,9 +29,10 @@ WORDS = ("Order", ", order", " in", " the", " house", ".", " The", " ayes")
 class Behaviour:
     """``chunks`` of text a stream has; ``delay_ms`` before the first byte, ``gap_ms`` between events.
 
+    Without a gap the events of other streams come between: each is written by itself, as one from a model is.
     ``piece_bytes`` cuts what is written into pieces of that size, ``cut_after`` so many events closes the
-    connection, ``together=1`` writes all events at once, ``status`` is answered in place of a reply. Every
-    completion has the same id, as some upstreams do.
+    connection, ``together=1`` writes all events at once, ``timed=1`` makes each text the moment it is written
+    (``TIME``), ``status`` is answered in place of a reply. Every completion has the same id, as some upstreams do.
     """
 
     chunks: int = 64
@@ -35,6 +41,7 @@ class Behaviour:
     piece_bytes: int = 0
     cut_after: int = 0
     together: int = 0
+    timed: int = 0
     status: int = 200
 
     @classmethod
@@ -52,17 +59,16 @@ class Connection(asyncio.Protocol):
     def __init__(self, live: set[Connection]) -> None:
         self._live = live
         self._received = b""
-        self._timer: asyncio.TimerHandle | None = None
+        self._next: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._live.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._live.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._next is not None:
+            self._next.cancel()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -77,14 +83,14 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET"):
             live = len(self._live)
-            listing = [{"id": name, "object": "model", "created": 1, "owned_by": "mock"} for name in ("mock",)]
+            listing = [{"id": "mock", "object": "model", "created": 1, "owned_by": "mock"}]
             self._transport.write(_reply(200, {"object": "list", "data": listing, "live_connections": live}))
             return
         asked = json.loads(body)
         behaviour = Behaviour.named(asked["model"])
         usage = bool((asked.get("stream_options") or {}).get("include_usage"))
         if asked.get("stream") and behaviour.status == 200:
-            answer: Callable[[], None] = partial(self._stream, behaviour, usage)
+            answer: Callable[[], None] = partial(self._stream, behaviour, usage=usage)
         else:
             answer = partial(self._transport.write, _whole(behaviour))
         if behaviour.delay_ms:
@@ -92,8 +98,8 @@ class Connection(asyncio.Protocol):
         else:
             answer()
 
-    def _stream(self, behaviour: Behaviour, usage: bool) -> None:
-        head, events = _events(behaviour, usage)
+    def _stream(self, behaviour: Behaviour, *, usage: bool) -> None:
+        head, events = _events(behaviour, usage=usage)
         pieces = [head, *events]
         if behaviour.together:
             pieces = [b"".join(pieces)]
@@ -103,18 +109,18 @@ class Connection(asyncio.Protocol):
         self._write_on(pieces, 0, behaviour)
 
     def _write_on(self, pieces: list[bytes], at: int, behaviour: Behaviour) -> None:
-        self._timer = None
-        while at < len(pieces):
-            self._transport.write(pieces[at])
-            at += 1
-            if behaviour.gap_ms and at < len(pieces):
-                self._later(behaviour.gap_ms, partial(self._write_on, pieces, at, behaviour))
-                return
-        if behaviour.cut_after:
+        piece = pieces[at]
+        if behaviour.timed:
+            piece = piece.replace(NO_TIME, TIME % time.monotonic_ns())
+        self._transport.write(piece)
+        if at + 1 < len(pieces):
+            self._later(behaviour.gap_ms, partial(self._write_on, pieces, at + 1, behaviour))
+        elif behaviour.cut_after:
             self._transport.close()
 
     def _later(self, ms: float, step: Callable[[], None]) -> None:
-        self._timer = asyncio.get_running_loop().call_later(ms / 1000, step)
+        loop = asyncio.get_running_loop()
+        self._next = loop.call_later(ms / 1000, step) if ms else loop.call_soon(step)
 
 
 def _header(head: bytes, name: bytes) -> bytes:
@@ -136,18 +142,21 @@ def _whole(behaviour: Behaviour) -> bytes:
     if behaviour.status != 200:
         return _reply(behaviour.status, {"error": {"message": "As told.", "type": "server_error", "code": None}})
     text = "".join(WORDS[at % len(WORDS)] for at in range(behaviour.chunks))
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: dict[str, object] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     return _reply(200, {**_stamp("chat.completion"), "choices": [choice], "usage": USAGE})
 
 
 @cache
-def _events(behaviour: Behaviour, usage: bool) -> tuple[bytes, list[bytes]]:
+def _events(behaviour: Behaviour, *, usage: bool) -> tuple[bytes, list[bytes]]:
     deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": WORDS[at % len(WORDS)]} for at in range(behaviour.chunks)]
-    choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None} for delta in deltas]
-    choices.append({"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"})
-    chunks: list[dict[str, object]] = [{**_stamp("chat.completion.chunk"), "choices": [choice]} for choice in choices]
+    words = (NO_TIME.decode(),) if behaviour.timed else WORDS
+    deltas += [{"content": words[at % len(words)]} for at in range(behaviour.chunks)]
+    ends: list[str | None] = [None] * len(deltas)
+    chunks: list[dict[str, object]] = [
+        {**_stamp("chat.completion.chunk"), "choices": [_choice(delta, end)]}
+        for delta, end in zip([*deltas, {}], [*ends, "stop"], strict=True)
+    ]
     if usage:
         chunks.append({**_stamp("chat.completion.chunk"), "choices": [], "usage": USAGE})
     payloads = [json.dumps(chunk, separators=(",", ":")) for chunk in chunks] + ["[DONE]"]
@@ -159,7 +168,11 @@ def _events(behaviour: Behaviour, usage: bool) -> tuple[bytes, list[bytes]]:
     return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n", events
 
 
-def _stamp(kind: str) -> dict[str, object]:
+def _choice(delta: dict[str, object], finish_reason: str | None) -> dict[str, object]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _stamp(kind: str) -> dict[str, Any]:
     return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": "mock-2026-01-01"}
 
 

@@ -12,32 +12,40 @@ from hansard.config import resolve
 from hansard.engines.base import ServedModel
 
 TICK_S = 0.005
+PER_WRITE = 200
 
 
 def main() -> None:
-    """Serve until terminated; every second the latenesses so far, in milliseconds, go to the file ``--lag``."""
+    """Serve until terminated; every second the latest latenesses, in milliseconds, are added to the file ``--lag``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--lag", type=Path, required=True)
+    parser.add_argument("--model-file")
     asked = parser.parse_args()
     samplers: list[asyncio.Task[None]] = []
 
     def on_ready(address: str, models: Sequence[ServedModel]) -> None:
         samplers.append(asyncio.get_running_loop().create_task(_sample(asked.lag)))
 
-    serve(resolve({"port": asked.port, "data": asked.data}, {}), on_ready=on_ready)
+    flags = {
+        "port": asked.port,
+        "data": asked.data,
+        "models": [f"bench={asked.model_file}"] if asked.model_file else [],
+    }
+    serve(resolve(flags, {}), on_ready=on_ready)
 
 
 async def _sample(file: Path) -> None:
     loop = asyncio.get_running_loop()
-    late_ms: list[float] = []
     while True:
-        due = loop.time() + TICK_S
-        await asyncio.sleep(TICK_S)
-        late_ms.append((loop.time() - due) * 1000)
-        if len(late_ms) % 200 == 0:
-            file.write_text("\n".join(f"{late:.2f}" for late in late_ms))
+        late_ms: list[float] = []
+        for _ in range(PER_WRITE):
+            due = loop.time() + TICK_S
+            await asyncio.sleep(TICK_S)
+            late_ms.append((loop.time() - due) * 1000)
+        with file.open("a") as lines:
+            lines.writelines(f"{late:.2f}\n" for late in late_ms)
 
 
 if __name__ == "__main__":

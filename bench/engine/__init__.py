@@ -1,0 +1,1 @@
+"""Hansard with its embedded engine against that engine's own HTTP server."""
