@@ -36,8 +36,8 @@ class Behaviour:
     """
 
     chunks: int = 64
-    delay_ms: float = 0
-    gap_ms: float = 0
+    delay_ms: float = 0.0
+    gap_ms: float = 0.0
     piece_bytes: int = 0
     cut_after: int = 0
     together: int = 0
