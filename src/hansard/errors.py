@@ -70,7 +70,7 @@ class CompletionNotFound(NotFound):
     code = "not_found"
 
     def __init__(self, completion_id: str) -> None:
-        super().__init__(f"Completion {completion_id} not found", param="completion_id")
+        super().__init__(f"Completion {_shown(completion_id)} not found", param="completion_id")
 
 
 class ModelNotFound(NotFound):
@@ -79,13 +79,13 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
     def __init__(self, model: str) -> None:
-        super().__init__(f"The model `{model}` does not exist or you do not have access to it.")
+        super().__init__(f"The model `{_shown(model)}` does not exist or you do not have access to it.")
 
     @classmethod
     def in_listing(cls, model: str) -> ModelNotFound:
         """The same, in the words of ``GET /models/{id}``."""
         error = cls(model)
-        error.message = f"The model '{model}' does not exist"
+        error.message = f"The model '{_shown(model)}' does not exist"
         error.param = "model"
         return error
 
@@ -187,3 +187,8 @@ class StartupError(Exception):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+def _shown(name: str) -> str:
+    """A name the client chose, cut to what a message can bear."""
+    return name if len(name) <= 200 else f"{name[:200]}..."

@@ -18,6 +18,7 @@ from hansard.errors import InvalidRequest
 
 _WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
 
+_HEAD = {"service_tier": "default", "system_fingerprint": "fp_echo"}
 _CREATED = 1_795_132_800  # 2026-11-20, the day it was written
 
 # What would change the reply and an echo cannot do is refused by name (decision 36).
@@ -68,7 +69,7 @@ class EchoEngine:
                 yield _chunk(index, {"content": word})
         for index in choices:
             yield _chunk(index, {}, finish_reason="stop" if len(said) == len(words) else "length")
-        yield {"service_tier": "default", "choices": [], "usage": _usage(len(words), len(said) * len(choices))}
+        yield {**_HEAD, "choices": [], "usage": _usage(len(words), len(said) * len(choices))}
 
 
 def _refuse_unsupported(call: Call) -> None:
@@ -92,7 +93,7 @@ def _last_user_text(document: dict[str, msgspec.Raw]) -> str:
 
 def _chunk(index: int, delta: Document, *, finish_reason: str | None = None) -> Document:
     choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-    return {"service_tier": "default", "choices": [choice]}
+    return {**_HEAD, "choices": [choice]}
 
 
 def _usage(prompt_tokens: int, completion_tokens: int) -> Document:
