@@ -52,7 +52,8 @@ class House:
         return reply
 
     async def stream(self, **fields: object) -> list[Document]:
-        return [chunk async for chunk in self.completions.stream(asked(stream=True, **fields), Progress())]
+        stream = self.completions.stream(asked(stream=True, **fields), Progress())
+        return [chunk async for together in stream for chunk in together]
 
     async def stored(self) -> list[Document]:
         return list((await self.completions.page(ME, ListQuery()))["data"])

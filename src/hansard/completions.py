@@ -19,7 +19,7 @@ from hansard.core import ids, normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received, reject_unknown
-from hansard.engines.base import Call, ServedModel
+from hansard.engines.base import Call, Chunks, ServedModel
 from hansard.engines.router import Route, Router
 from hansard.errors import CompletionNotFound, InvalidRequest, ModelNotFound
 from hansard.recorder import Recorder
@@ -85,13 +85,13 @@ class Completions:
         work = self._complete(run)
         return await (self._recorder.outlive(work) if self._outlives(run) else work)
 
-    async def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Document, None]:
-        """The completion chunk by chunk; when the last one has been taken it is committed if it was to be stored."""
+    async def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Chunks, None]:
+        """The completion in chunks, as they come; when the last has been taken it is committed if it was to be."""
         run = await self._begin(asked, progress)
         chunks = self._chunks(run)
         async with aclosing(self._recorder.outlive_stream(chunks) if self._outlives(run) else chunks) as shown:
-            async for chunk in shown:
-                yield chunk
+            async for together in shown:
+                yield together
 
     async def get(self, principal: Principal, completion_id: str) -> Document:
         """The stored object."""
@@ -146,14 +146,15 @@ class Completions:
     async def _complete(self, run: _Run) -> bytes:
         return await self._conclude(run, await run.route.engine.complete(run.call))
 
-    async def _chunks(self, run: _Run) -> AsyncGenerator[Document, None]:
+    async def _chunks(self, run: _Run) -> AsyncGenerator[Chunks, None]:
         accumulator = Accumulator(choices=normalize.n(run.call.request))
         try:
             async with aclosing(run.route.engine.stream(run.call)) as chunks:
-                async for chunk in chunks:
+                async for together in chunks:
                     run.began()
-                    accumulator.feed(chunk)
-                    if (shown := run.stamp.chunk(chunk)) is not None:
+                    for chunk in together:
+                        accumulator.feed(chunk)
+                    if shown := run.stamp.chunks(together):
                         yield shown
         except (GeneratorExit, asyncio.CancelledError):
             # The client left: what is finished is stored, what is not never is (decision 18).

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, Literal, TypeVar
 
-from hansard.contract import Document
 from hansard.contract.request import ChatRequest
 from hansard.core import normalize
 from hansard.core.rules import metadata_needs_store
@@ -55,10 +54,10 @@ class Recorder:
         """Await ``work``; if the one who waits is cancelled, the work goes on."""
         return await asyncio.shield(self._start(work))
 
-    async def outlive_stream(self, chunks: AsyncGenerator[Document, None]) -> AsyncGenerator[Document, None]:
+    async def outlive_stream(self, chunks: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """Pass the chunks on; if the one who reads leaves, they are read to their end all the same."""
         # Unbounded on purpose: it holds one completion at most, and the reader's pace must not stop the record.
-        read: asyncio.Queue[Document | None] = asyncio.Queue()
+        read: asyncio.Queue[T | None] = asyncio.Queue()
 
         async def pump() -> None:
             try:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from hansard.contract import Document
 from hansard.core.accumulate import Accumulator
-from hansard.engines.base import Call, ServedModel
+from hansard.engines.base import Call, Chunks, ServedModel
 
 Step: TypeAlias = Document | Exception | asyncio.Event
 
@@ -46,11 +46,12 @@ class ScriptedEngine:
 
     async def complete(self, call: Call) -> Document:
         accumulator = Accumulator()
-        async for chunk in self.stream(call):
-            accumulator.feed(chunk)
+        async for chunks in self.stream(call):
+            for chunk in chunks:
+                accumulator.feed(chunk)
         return accumulator.finish()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+    async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         self.calls.append(call)
         try:
             for step in self.steps:
@@ -59,7 +60,7 @@ class ScriptedEngine:
                 elif isinstance(step, Exception):
                     raise step
                 else:
-                    yield step
+                    yield [step]
         finally:
             self.closed += 1
 

@@ -77,7 +77,10 @@ async def test_events_are_the_same_however_the_bytes_are_cut(tmp_path: Path, siz
         return response
 
     async with served(handler, tmp_path / "s") as client:
-        assert [payload async for payload in client.stream("/x", b"{}")] == ['{"a":"é"}'.encode(), b'{"b":2}']
+        assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [
+            '{"a":"é"}'.encode(),
+            b'{"b":2}',
+        ]
 
 
 async def test_a_stream_without_done_ends_with_its_bytes(tmp_path: Path) -> None:
@@ -87,7 +90,7 @@ async def test_a_stream_without_done_ends_with_its_bytes(tmp_path: Path) -> None
         return response
 
     async with served(handler, tmp_path / "s") as client:
-        assert [payload async for payload in client.stream("/x", b"{}")] == [b"1", b"2"]
+        assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1", b"2"]
 
 
 async def test_closing_the_generator_closes_the_connection(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ async def test_closing_the_generator_closes_the_connection(tmp_path: Path) -> No
 
     async with served(handler, tmp_path / "s") as client:
         async with aclosing(client.stream("/x", b"{}")) as payloads:
-            assert await anext(payloads) == b"1"
+            assert await anext(payloads) == [b"1"]
         async with asyncio.timeout(5):
             await left.wait()
 
@@ -120,7 +123,7 @@ async def test_a_finished_stream_leaves_its_connection_to_the_next(tmp_path: Pat
 
     async with served(handler, tmp_path / "s") as client:
         for _ in range(3):
-            assert [payload async for payload in client.stream("/x", b"{}")] == [b"1"]
+            assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1"]
 
     assert len(peers) == 1
 
@@ -156,11 +159,11 @@ async def test_a_connection_cut_in_a_stream_is_a_failure(tmp_path: Path) -> None
 
     async with served(handler, tmp_path / "s") as client:
         payloads = client.stream("/x", b"{}")
-        assert await anext(payloads) == b"1"
+        assert await anext(payloads) == [b"1"]
         with pytest.raises(UpstreamFailed) as caught:
             await anext(payloads)
 
-    assert caught.value.code == "upstream_disconnected"
+    assert caught.value.code == "upstream_unreachable"
 
 
 @pytest.mark.parametrize("first", [b"", b"data: 1\n\n"])
@@ -175,8 +178,8 @@ async def test_silence_is_a_timeout(tmp_path: Path, first: bytes) -> None:
 
     async with served(handler, tmp_path / "s", timeouts=SHORT) as client:
         with pytest.raises(UpstreamTimeout) as caught:
-            async for payload in client.stream("/x", b"{}"):
-                assert payload == b"1"
+            async for payloads in client.stream("/x", b"{}"):
+                assert set(payloads) == {b"1"}
 
     assert (caught.value.status, caught.value.code) == (504, "upstream_timeout")
 
@@ -190,8 +193,8 @@ async def test_the_total_time_bounds_a_stream_that_never_stops(tmp_path: Path) -
 
     async with served(handler, tmp_path / "s", timeouts=Timeouts(total_s=0.05)) as client:
         with pytest.raises(UpstreamTimeout):
-            async for payload in client.stream("/x", b"{}"):
-                assert payload == b"1"
+            async for payloads in client.stream("/x", b"{}"):
+                assert set(payloads) == {b"1"}
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -22,7 +22,7 @@ def call(**fields: object) -> Call:
 
 
 async def test_it_says_the_last_user_message_word_by_word() -> None:
-    chunks = [chunk async for chunk in EchoEngine().stream(call())]
+    chunks = [chunk async for together in EchoEngine().stream(call()) for chunk in together]
 
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
     assert deltas == [
@@ -68,7 +68,8 @@ async def test_what_it_cannot_do_is_refused_by_name() -> None:
 
 async def test_both_ways_give_the_same() -> None:
     accumulator = Accumulator()
-    async for chunk in EchoEngine().stream(call()):
-        accumulator.feed(chunk)
+    async for chunks in EchoEngine().stream(call()):
+        for chunk in chunks:
+            accumulator.feed(chunk)
 
     assert accumulator.finish() == await EchoEngine().complete(call())

@@ -85,7 +85,7 @@ async def test_a_stream_asks_for_usage_and_keeps_the_clients_own_options(upstrea
         b' "stream_options": {"include_obfuscation": false}}'
     )
     async with engine(upstream.base_url) as relay:
-        chunks = [chunk async for chunk in relay.stream(call(body))]
+        chunks = [chunk async for together in relay.stream(call(body)) for chunk in together]
 
     assert upstream.received[0]["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     said = [choice["delta"].get("content") for chunk in chunks for choice in chunk["choices"]]

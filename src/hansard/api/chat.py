@@ -9,8 +9,8 @@ from contextlib import aclosing
 from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
 from hansard.completions import Asked, Completions
-from hansard.contract import Document
 from hansard.core import normalize, paging, sse, validate
+from hansard.engines.base import Chunks
 
 
 def create(completions: Completions) -> Handler:
@@ -79,12 +79,16 @@ def delete(completions: Completions) -> Handler:
     return handle
 
 
-async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Document, None], noise: str | None) -> None:
+async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Chunks, None], noise: str | None) -> None:
     """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
     async with aclosing(chunks):
         first = await anext(chunks)
         await exchange.start_stream()
-        await exchange.write(sse.encode(first, noise=noise))
-        async for chunk in chunks:
-            await exchange.write(sse.encode(chunk, noise=noise))
+        await exchange.write(_events(first, noise))
+        async for together in chunks:
+            await exchange.write(_events(together, noise))
         await exchange.end(sse.DONE)
+
+
+def _events(chunks: Chunks, noise: str | None) -> bytes:
+    return b"".join([sse.encode(chunk, noise=noise) for chunk in chunks])

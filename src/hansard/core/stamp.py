@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hansard.contract import Document
@@ -24,6 +25,11 @@ class Stamp:
     def completion(self, made: Document) -> Document:
         """The whole completion."""
         return self._stamped(made, "chat.completion")
+
+    def chunks(self, made: Iterable[Document]) -> list[Document]:
+        """The chunks that the client may see, stamped."""
+        stamped = (self.chunk(chunk) for chunk in made)
+        return [chunk for chunk in stamped if chunk is not None]
 
     def chunk(self, made: Document) -> Document | None:
         """The chunk as the client may see it; None for a usage chunk nobody asked for."""

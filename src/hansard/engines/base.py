@@ -7,12 +7,15 @@ caller stamps ``id``, ``object``, ``created`` and ``model`` on whatever comes ou
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest
+
+Chunks: TypeAlias = Sequence[Document]
+"""Chunks that came together, in order; they may leave together."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,10 +46,11 @@ class Engine(Protocol):
 
     Both ways give documents with their keys in wire order and without the four stamped keys.
     ``stream`` yields chunk documents (``{"service_tier", "system_fingerprint", "choices"}``)
-    as they are born, and last, whether asked for or not, one with ``choices: []`` and ``usage``
-    where the engine can count. Closing the generator cancels the work. Failures are ``HansardError``.
-    For greedy requests ``accumulate(stream(call)) == complete(call)``. An engine that knows the
-    resolved name of the model, or the id that somebody else gave the completion, adds ``model`` or ``id``.
+    as they are born, those that come together as one sequence, and last, whether asked for or
+    not, one with ``choices: []`` and ``usage`` where the engine can count. Closing the generator
+    cancels the work. Failures are ``HansardError``. For greedy requests
+    ``accumulate(stream(call)) == complete(call)``. An engine that knows the resolved name of the
+    model, or the id that somebody else gave the completion, adds ``model`` or ``id``.
     """
 
     name: str
@@ -70,5 +74,5 @@ class Engine(Protocol):
     async def complete(self, call: Call) -> Document:
         """The whole completion, keys from ``choices`` on."""
 
-    def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+    def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         """The completion chunk by chunk."""

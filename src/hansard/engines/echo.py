@@ -13,7 +13,7 @@ import msgspec
 from hansard.contract import Document
 from hansard.core import normalize
 from hansard.core.accumulate import Accumulator
-from hansard.engines.base import Call, ServedModel
+from hansard.engines.base import Call, Chunks, ServedModel
 from hansard.errors import InvalidRequest
 
 _WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
@@ -51,25 +51,24 @@ class EchoEngine:
 
     async def complete(self, call: Call) -> Document:
         accumulator = Accumulator()
-        async for chunk in self.stream(call):
-            accumulator.feed(chunk)
+        async for chunks in self.stream(call):
+            for chunk in chunks:
+                accumulator.feed(chunk)
         return accumulator.finish()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+    async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         _refuse_unsupported(call)
         heard = _last_user_text(call.document)
         words = _WORD.findall(heard)
         limit = normalize.max_tokens(call.request)
         said = words if limit is None else words[:limit]
         choices = range(normalize.n(call.request))
-        for index in choices:
-            yield _chunk(index, {"role": "assistant", "content": "", "refusal": None})
+        yield [_chunk(index, {"role": "assistant", "content": "", "refusal": None}) for index in choices]
         for word in said:
-            for index in choices:
-                yield _chunk(index, {"content": word})
-        for index in choices:
-            yield _chunk(index, {}, finish_reason="stop" if len(said) == len(words) else "length")
-        yield {**_HEAD, "choices": [], "usage": _usage(len(words), len(said) * len(choices))}
+            yield [_chunk(index, {"content": word}) for index in choices]
+        end = "stop" if len(said) == len(words) else "length"
+        yield [_chunk(index, {}, finish_reason=end) for index in choices]
+        yield [{**_HEAD, "choices": [], "usage": _usage(len(words), len(said) * len(choices))}]
 
 
 def _refuse_unsupported(call: Call) -> None:

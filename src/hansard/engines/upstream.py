@@ -8,13 +8,13 @@ The reply comes back as sent; whoever stamps it edits its id and time and nothin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
 
 from hansard.contract import Document
-from hansard.engines.base import Call, ServedModel
+from hansard.engines.base import Call, Chunks, ServedModel
 from hansard.engines.client import ChatClient, NotAStream, Reply
 from hansard.errors import HansardError, InvalidRequest, NotFound, RateLimited, Unavailable, UpstreamFailed
 from hansard.observe import EngineChanged, Observer
@@ -83,14 +83,15 @@ class UpstreamEngine:
             raise refusal(reply)
         return _document(reply.body)
 
-    async def stream(self, call: Call) -> AsyncGenerator[Document, None]:
-        async with aclosing(self._client.stream(_CHAT, _body(call, stream=True))) as payloads:
+    async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
+        async with aclosing(self._client.stream(_CHAT, _body(call, stream=True))) as reads:
             try:
-                async for payload in payloads:
-                    chunk = _document(payload)
-                    if "error" in chunk:
-                        raise _failed_midway(payload)
-                    yield chunk
+                async for payloads in reads:
+                    chunks, failure = _chunks(payloads)
+                    if chunks:
+                        yield chunks
+                    if failure is not None:
+                        raise failure
             except NotAStream as other:
                 raise refusal(other.reply) from None
 
@@ -128,6 +129,20 @@ def _body(call: Call, *, stream: bool) -> bytes:
 def _options(raw: msgspec.Raw | None) -> dict[str, object]:
     options = None if raw is None else msgspec.json.decode(raw)
     return options if isinstance(options, dict) else {}
+
+
+def _chunks(payloads: Iterable[bytes]) -> tuple[list[Document], HansardError | None]:
+    """The chunks up to the first payload that is none, and what that one means."""
+    chunks: list[Document] = []
+    for payload in payloads:
+        try:
+            chunk = _document(payload)
+        except HansardError as unreadable:
+            return chunks, unreadable
+        if "error" in chunk:
+            return chunks, _failed_midway(payload)
+        chunks.append(chunk)
+    return chunks, None
 
 
 def _document(payload: bytes) -> Document:

@@ -17,7 +17,7 @@ from hansard import observe
 from hansard.contract import Document
 from hansard.core import ids
 from hansard.core.accumulate import Accumulator
-from hansard.engines.base import Call, ServedModel
+from hansard.engines.base import Call, Chunks, ServedModel
 from hansard.engines.client import ChatClient, NotAStream, Timeouts
 from hansard.engines.llamacpp import body, failures, merge, reply
 from hansard.engines.llamacpp.admission import Admission
@@ -119,34 +119,34 @@ class LlamaCppEngine:
         """Streamed inside as well, because the engine can cancel nothing else."""
         accumulator = Accumulator()
         async with aclosing(self.stream(call)) as chunks:
-            async for chunk in chunks:
-                accumulator.feed(chunk)
+            async for together in chunks:
+                for chunk in together:
+                    accumulator.feed(chunk)
         return accumulator.finish()
 
-    async def stream(self, call: Call) -> AsyncGenerator[Document, None]:
+    async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         running = self._running_now()
         order = body.order(call.request, running.abilities)
         self._admission.check()
         replies = [_reply(index, order, running.fingerprint) for index in range(order.n)]
         choices = [self._choice(order, each, call.seed + index) for index, each in enumerate(replies)]
         async with aclosing(choices[0] if order.n == 1 else merge.interleaved(choices)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+            async for together in chunks:
+                yield together
         reasoning_tokens = await self._reasoning_tokens(running, replies)
-        yield reply.usage_chunk(
-            running.fingerprint, [each.usage for each in replies], reasoning_tokens=reasoning_tokens
-        )
+        usages = [each.usage for each in replies]
+        yield [reply.usage_chunk(running.fingerprint, usages, reasoning_tokens=reasoning_tokens)]
 
-    async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Document, None]:
+    async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
         """One choice is one request to the engine, and holds one slot."""
         async with self._admission.slot():
             running = self._running_now()
             sent = running.neutralizer.encode(body.seeded(order.body, seed))
             try:
-                async with aclosing(running.client.stream(CHAT, sent)) as payloads:
-                    async for payload in payloads:
-                        for document in answer.feed(payload):
-                            yield document
+                async with aclosing(running.client.stream(CHAT, sent)) as reads:
+                    async for payloads in reads:
+                        if chunks := [chunk for payload in payloads for chunk in answer.feed(payload)]:
+                            yield chunks
             except NotAStream as refused:
                 raise failures.of_body(refused.reply.body) from None
             except (UpstreamFailed, UpstreamTimeout) as failure:
