@@ -13,8 +13,9 @@ from typing import Any
 
 from bench.engine import run as engine
 from bench.processes import ROOT
+from bench.proxy import run as proxy
 
-BENCHES: dict[str, ModuleType] = {"engine": engine}
+BENCHES: dict[str, ModuleType] = {"engine": engine, "proxy": proxy}
 RESULTS = ROOT / ".bench" / "results"
 
 

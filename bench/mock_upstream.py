@@ -11,17 +11,22 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache, partial
+from itertools import count
 from typing import Any, cast
 
 import uvloop
 
+NAME = "mock"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 64, "total_tokens": 73}
 # The text of a timed chunk: nanoseconds of the machine's monotonic clock, always this long.
 TIME = b"@%019d"
 NO_TIME = TIME % 0
+# And the id of a completion with one of its own.
+ID = b"chatcmpl-%012d"
+NO_ID = ID % 0
 WORDS = ("Order", ", order", " in", " the", " house", ".", " The", " ayes")
 
 
@@ -32,7 +37,8 @@ class Behaviour:
     Without a gap the events of other streams come between: each is written by itself, as one from a model is.
     ``piece_bytes`` cuts what is written into pieces of that size, ``cut_after`` so many events closes the
     connection, ``together=1`` writes all events at once, ``timed=1`` makes each text the moment it is written
-    (``TIME``), ``status`` is answered in place of a reply. Every completion has the same id, as some upstreams do.
+    (``TIME``), ``status`` is answered in place of a reply. Every completion has the same id, as some upstreams do,
+    unless ``fresh_ids=1``.
     """
 
     chunks: int = 64
@@ -42,6 +48,7 @@ class Behaviour:
     cut_after: int = 0
     together: int = 0
     timed: int = 0
+    fresh_ids: int = 0
     status: int = 200
 
     @classmethod
@@ -56,8 +63,10 @@ class Behaviour:
 class Connection(asyncio.Protocol):
     """One connection, kept alive; requests are answered one after the other."""
 
-    def __init__(self, live: set[Connection]) -> None:
+    def __init__(self, live: set[Connection], numbers: Iterator[int], usual: str) -> None:
         self._live = live
+        self._numbers = numbers
+        self._usual = usual
         self._received = b""
         self._next: asyncio.Handle | None = None
 
@@ -83,16 +92,16 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET"):
             live = len(self._live)
-            listing = [{"id": "mock", "object": "model", "created": 1, "owned_by": "mock"}]
+            listing = [{"id": NAME, "object": "model", "created": 1, "owned_by": "mock"}]
             self._transport.write(_reply(200, {"object": "list", "data": listing, "live_connections": live}))
             return
         asked = json.loads(body)
-        behaviour = Behaviour.named(asked["model"])
+        behaviour = Behaviour.named(self._usual if asked["model"] == NAME else asked["model"])
         usage = bool((asked.get("stream_options") or {}).get("include_usage"))
         if asked.get("stream") and behaviour.status == 200:
             answer: Callable[[], None] = partial(self._stream, behaviour, usage=usage)
         else:
-            answer = partial(self._transport.write, _whole(behaviour))
+            answer = partial(self._transport.write, _whole(behaviour).replace(NO_ID, self._id()))
         if behaviour.delay_ms:
             self._later(behaviour.delay_ms, answer)
         else:
@@ -101,12 +110,18 @@ class Connection(asyncio.Protocol):
     def _stream(self, behaviour: Behaviour, *, usage: bool) -> None:
         head, events = _events(behaviour, usage=usage)
         pieces = [head, *events]
+        if behaviour.fresh_ids:
+            own = self._id()
+            pieces = [piece.replace(NO_ID, own) for piece in pieces]
         if behaviour.together:
             pieces = [b"".join(pieces)]
         if behaviour.piece_bytes:
             text, size = b"".join(pieces), behaviour.piece_bytes
             pieces = [text[at : at + size] for at in range(0, len(text), size)]
         self._write_on(pieces, 0, behaviour)
+
+    def _id(self) -> bytes:
+        return ID % next(self._numbers)
 
     def _write_on(self, pieces: list[bytes], at: int, behaviour: Behaviour) -> None:
         piece = pieces[at]
@@ -144,7 +159,7 @@ def _whole(behaviour: Behaviour) -> bytes:
     text = "".join(WORDS[at % len(WORDS)] for at in range(behaviour.chunks))
     message: dict[str, object] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    return _reply(200, {**_stamp("chat.completion"), "choices": [choice], "usage": USAGE})
+    return _reply(200, {**_stamp("chat.completion", behaviour), "choices": [choice], "usage": USAGE})
 
 
 @cache
@@ -154,11 +169,11 @@ def _events(behaviour: Behaviour, *, usage: bool) -> tuple[bytes, list[bytes]]:
     deltas += [{"content": words[at % len(words)]} for at in range(behaviour.chunks)]
     ends: list[str | None] = [None] * len(deltas)
     chunks: list[dict[str, object]] = [
-        {**_stamp("chat.completion.chunk"), "choices": [_choice(delta, end)]}
+        {**_stamp("chat.completion.chunk", behaviour), "choices": [_choice(delta, end)]}
         for delta, end in zip([*deltas, {}], [*ends, "stop"], strict=True)
     ]
     if usage:
-        chunks.append({**_stamp("chat.completion.chunk"), "choices": [], "usage": USAGE})
+        chunks.append({**_stamp("chat.completion.chunk", behaviour), "choices": [], "usage": USAGE})
     payloads = [json.dumps(chunk, separators=(",", ":")) for chunk in chunks] + ["[DONE]"]
     events = [_framed(f"data: {payload}\n\n".encode()) for payload in payloads]
     if behaviour.cut_after:
@@ -172,25 +187,27 @@ def _choice(delta: dict[str, object], finish_reason: str | None) -> dict[str, ob
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _stamp(kind: str) -> dict[str, Any]:
-    return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": "mock-2026-01-01"}
+def _stamp(kind: str, behaviour: Behaviour) -> dict[str, Any]:
+    completion_id = NO_ID.decode() if behaviour.fresh_ids else "chatcmpl-1"
+    return {"id": completion_id, "object": kind, "created": 1, "model": "mock-2026-01-01"}
 
 
 def _framed(event: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(event), event)
 
 
-async def serve(port: int, unix_socket: str | None) -> None:
-    """Serve until terminated."""
+async def serve(port: int, unix_socket: str | None, *, usual: str = NAME) -> None:
+    """Serve until terminated. ``usual`` is what the name without any words stands for."""
     loop = asyncio.get_running_loop()
     live: set[Connection] = set()
+    numbers = count(1)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if unix_socket is not None:
-        server = await loop.create_unix_server(lambda: Connection(live), unix_socket)
+        server = await loop.create_unix_server(lambda: Connection(live, numbers, usual), unix_socket)
     else:
-        server = await loop.create_server(lambda: Connection(live), "127.0.0.1", port, backlog=4096)
+        server = await loop.create_server(lambda: Connection(live, numbers, usual), "127.0.0.1", port, backlog=4096)
     await stop.wait()
     server.close()
 
@@ -200,8 +217,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--unix-socket")
+    parser.add_argument("--usual", default=NAME, help="what the name 'mock' alone stands for")
     asked = parser.parse_args()
-    uvloop.run(serve(asked.port, asked.unix_socket))
+    uvloop.run(serve(asked.port, asked.unix_socket, usual=asked.usual))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# For processes that run modules of the benches.
+OURS = {"PYTHONPATH": str(ROOT)}
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STOP_S = 15.0
 
@@ -64,7 +66,7 @@ def running(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
     try:

@@ -23,7 +23,7 @@ import msgspec
 
 from bench.engine.load import Outcome, Target, play, said
 from bench.numbers import median, quantile, table
-from bench.processes import TICKS_PER_S, Server, alive, free_port, running, stat_fields
+from bench.processes import OURS, TICKS_PER_S, Server, alive, free_port, running, stat_fields
 from hansard.engines.llamacpp.engine import LlamaCppEngine
 from hansard.engines.llamacpp.supervisor import COMMAND
 
@@ -101,7 +101,7 @@ def _hansard(model: Path | None, data: Path) -> Iterator[tuple[Server, float]]:
     command = [*module, "--data", str(data), "--lag", str(data / "lag")]
     if model is not None:
         command += ["--model-file", str(model.resolve())]
-    with running("hansard", command, port=port, log=data / "hansard.log") as server:
+    with running("hansard", command, port=port, log=data / "hansard.log", environment=OURS) as server:
         _wait(server, "/readyz", data / "hansard.log")
         yield server, time.perf_counter() - server.started
 
