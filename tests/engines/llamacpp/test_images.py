@@ -1,0 +1,66 @@
+"""Images reach a model that has a projector, and the engine is given none to fetch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hansard.engines.base import Call
+from hansard.engines.llamacpp import LlamaCppEngine, gguf
+from hansard.errors import HansardError, InvalidRequest
+from tests.engines.llamacpp import projector
+
+pytestmark = pytest.mark.anyio
+
+Ask = Callable[..., Call]
+
+
+@pytest.fixture(scope="module")
+async def seeing(
+    anyio_backend: str, model_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LlamaCppEngine]:
+    """The built-in model with eyes that see nothing."""
+    mmproj = tmp_path_factory.mktemp("eyes") / "mmproj.gguf"
+    projector.write(mmproj, embedding=gguf._metadata(str(model_path))["qwen3.embedding_length"])
+    engine = LlamaCppEngine(name="seeing", model_path=model_path, mmproj=mmproj, parallel=2, ctx=512)
+    await engine.start()
+    yield engine
+    await engine.stop()
+
+
+def shown(*urls: str) -> list[dict[str, Any]]:
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, *images]}]
+
+
+async def prompt_tokens(engine: LlamaCppEngine, call: Call) -> int:
+    count = (await engine.complete(call))["usage"]["prompt_tokens"]
+    assert isinstance(count, int)
+    return count
+
+
+async def test_an_image_takes_its_place_in_the_prompt(seeing: LlamaCppEngine, call_of: Ask) -> None:
+    blind = await prompt_tokens(seeing, call_of(max_tokens=2, messages=shown()))
+    one = await prompt_tokens(seeing, call_of(max_tokens=2, messages=shown(projector.PIXEL)))
+    two = await prompt_tokens(seeing, call_of(max_tokens=2, messages=shown(projector.PIXEL, projector.PIXEL)))
+
+    assert one - blind >= 16  # 56 pixels square in patches of 14
+    assert two - one == one - blind
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x.png", "https://example.com/x.png", "file:///etc/passwd"])
+async def test_nothing_is_fetched(seeing: LlamaCppEngine, call_of: Ask, url: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await seeing.complete(call_of(messages=shown(url)))
+
+    assert caught.value.param == "messages[0].content[1].image_url.url"
+
+
+async def test_an_image_that_is_none_is_the_clients_mistake(seeing: LlamaCppEngine, call_of: Ask) -> None:
+    with pytest.raises(HansardError) as caught:
+        await seeing.complete(call_of(messages=shown("data:image/png;base64,AAAA")))
+
+    assert caught.value.status == 400
