@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 import msgspec
 
-
 # Asked every few seconds by balancers and orchestrators; nobody reads a log for their yes.
 _PROBES = frozenset({"/health", "/readyz"})
 
