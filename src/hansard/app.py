@@ -119,9 +119,10 @@ async def _serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
-    async with house.opened():
-        with _signals_stop_only_the_server():
-            await Server(config).serve(sockets=[listener])
+    with _signals_cut_waiting_short():
+        async with house.opened():
+            with _on_signals(lambda: None):  # the server raises what it has handled once more when it is done
+                await Server(config).serve(sockets=[listener])
 
 
 async def _start_all(engines: Sequence[Engine]) -> None:
@@ -203,13 +204,24 @@ def _base_url(listener: socket.socket) -> str:
 
 
 @contextmanager
-def _signals_stop_only_the_server() -> Iterator[None]:
-    """Keep the house standing when the server has stopped on a signal.
+def _signals_cut_waiting_short() -> Iterator[None]:
+    """While the house opens or closes, a signal ends what it waits for; all that is open is closed all the same.
 
-    The server handles SIGINT and SIGTERM itself while it runs, and raises them again when it is done; at that
-    moment the default handlers would end the process before the store is closed.
+    The default handlers would end the process on the spot, with an engine's socket left behind. While the server
+    runs, it handles signals itself.
     """
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    try:
+        with _on_signals(lambda: loop.call_soon_threadsafe(task.cancel)):
+            yield
+    except asyncio.CancelledError:
+        task.uncancel()
+
+
+@contextmanager
+def _on_signals(act: Callable[[], object]) -> Iterator[None]:
+    before = {number: signal.signal(number, lambda *_: act()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

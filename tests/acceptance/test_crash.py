@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import threading
 import time
 import urllib.parse
@@ -129,6 +130,18 @@ def test_what_was_acknowledged_survives_every_kill(make_server: Workshop) -> Non
     assert len(acknowledged) >= ROUNDS, "the kills came before anything was acknowledged"
     assert server.stop() == 0
     server.assert_nothing_remains()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "terminate"])
+def test_an_end_while_starting_leaves_nothing(make_server: Workshop, number: signal.Signals) -> None:
+    server = make_server()
+    for step in range(8):
+        server.spawn()
+        time.sleep(0.2 + step * 0.1)  # waits for nothing: from before the first import to after the banner
+        server.signal(number)
+        server.wait()
+        server.assert_nothing_remains()
+    assert server.start().ask("Hello!", store=True).status == 200
 
 
 def verify(server: Server, crash: int, acknowledged: list[Acknowledged]) -> None:
