@@ -25,6 +25,10 @@ class MemoryStore:
     async def stop(self) -> None:
         pass
 
+    @property
+    def healthy(self) -> bool:
+        return not self.down
+
     async def ready(self) -> bool:
         return not self.down
 

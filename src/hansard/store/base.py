@@ -57,8 +57,12 @@ class Store(Protocol):
     async def stop(self) -> None:
         """Commit what waits, then close."""
 
+    @property
+    def healthy(self) -> bool:
+        """What is known without asking: False after a write that failed, and while no more may wait."""
+
     async def ready(self) -> bool:
-        """Whether a write would be taken now."""
+        """Ask: whether a write would be taken now."""
 
     async def insert(self, record: Record) -> None:
         """Keep the record; returns once it is committed."""

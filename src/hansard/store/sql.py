@@ -56,6 +56,10 @@ class SqlStore:
         self._reading.dispose()
         self._writing.dispose()  # last, so that SQLite folds its log into the file as it closes
 
+    @property
+    def healthy(self) -> bool:
+        return self._writer.healthy and self._writer.has_room()
+
     async def ready(self) -> bool:
         if not self._writer.has_room():
             return False
