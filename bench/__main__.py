@@ -13,9 +13,10 @@ from typing import Any
 
 from bench.engine import run as engine
 from bench.processes import ROOT
+from bench.proxy import many_streams
 from bench.proxy import run as proxy
 
-BENCHES: dict[str, ModuleType] = {"engine": engine, "proxy": proxy}
+BENCHES: dict[str, ModuleType] = {"engine": engine, "proxy": proxy, "many-streams": many_streams}
 RESULTS = ROOT / ".bench" / "results"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,15 @@ def upstream(cores: Cores, folder: Path, *, usual: str) -> Iterator[Server]:
     command = [sys.executable, "-m", "bench.mock_upstream", "--port", str(port), "--usual", usual]
     log = folder / "upstream.log"
     with running("upstream", command, port=port, log=log, environment=OURS, cores=cores.others) as server:
+        _wait_listening(port)
         yield server
+
+
+def _wait_listening(port: int) -> None:
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.01)
 
 
 @contextmanager
