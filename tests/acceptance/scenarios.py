@@ -222,6 +222,48 @@ def parsed_schema_in_a_stream(world: World) -> None:
     assert isinstance(completion.choices[0].message.parsed, Person), completion
 
 
+def json_mode(world: World) -> None:
+    messages = [{"role": "user", "content": "Alice is 30 years old. Answer in json."}]
+    choice = world.chat.create(
+        model=MODEL, messages=messages, response_format={"type": "json_object"}, max_tokens=200
+    ).choices[0]
+    if choice.finish_reason == "stop":  # a model this small may not find the end
+        assert isinstance(json.loads(choice.message.content), dict)
+
+
+def deprecated_functions(world: World) -> None:
+    function = WEATHER["function"]
+    made = world.chat.create(model=MODEL, messages=WEATHER_QUESTION, functions=[function], store=True)
+    (choice,) = made.choices
+    assert choice.finish_reason == "function_call"
+    assert choice.message.function_call.name == "get_weather"
+    assert json.loads(choice.message.function_call.arguments) == {"location": "Paris"}
+    assert choice.message.tool_calls is None
+    chunks = list(world.chat.create(model=MODEL, messages=WEATHER_QUESTION, functions=[function], stream=True))
+    calls = [chunk.choices[0].delta.function_call for chunk in chunks if chunk.choices[0].delta.function_call]
+    assert calls[0].name == "get_weather"
+    assert json.loads("".join(call.arguments for call in calls)) == {"location": "Paris"}
+
+
+def hints_change_nothing(world: World) -> None:
+    completion = world.chat.create(
+        model=MODEL,
+        messages=FRANCE,
+        service_tier="auto",
+        prompt_cache_key="k",
+        safety_identifier="someone",
+        user="someone",
+        verbosity="low",
+        prediction={"type": "content", "content": "The capital of France is Paris."},
+        parallel_tool_calls=True,
+        tools=TOOLS,
+        temperature=0,
+        presence_penalty=0.0,
+        frequency_penalty=0.0,
+    )
+    assert completion.choices[0].message.content == "The capital of France is Paris."
+
+
 def logprobs(world: World) -> None:
     choice = world.chat.create(model=MODEL, messages=FRANCE, logprobs=True, top_logprobs=3).choices[0]
     tokens = choice.logprobs.content
@@ -513,6 +555,9 @@ SCENARIOS: tuple[Callable[[World], None], ...] = (
     tool_in_a_stream,
     parsed_schema,
     parsed_schema_in_a_stream,
+    json_mode,
+    deprecated_functions,
+    hints_change_nothing,
     logprobs,
     logprobs_without_alternatives,
     logprobs_in_a_stream,

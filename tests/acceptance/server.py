@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TypeVar
 
 import psutil
+import pytest
 
 from .wire import Reply, send
 
@@ -50,8 +51,10 @@ class Server:
         model: Sequence[str] = EMBEDDED,
         environment: Mapping[str, str] | None = None,
         data: Path | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.directory = directory
+        self._wrapper = tuple(wrapper)
         self.data = data or directory / "data"
         self.arguments = ("--port", "0", "--data", str(self.data), *model, *arguments)
         self.environment = dict(environment or {})
@@ -109,7 +112,7 @@ class Server:
         self.directory.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hansard", "serve", *self.arguments],
+                [*self._wrapper, sys.executable, "-m", "hansard", "serve", *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -217,9 +220,40 @@ class Server:
         return "\n".join([*processes, *map(str, self.temporary.rglob("*"))])
 
 
+def mounted(directory: Path, options: str, then: str = "true") -> list[str]:
+    """A command that runs another one where a small file system of its own is mounted there, and gone with it.
+
+    It needs no rights but a user namespace; the test is skipped where there are none.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    script = f"mount -t tmpfs -o {options} tmpfs '{directory}' && {then} && exec \"$@\""
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        pytest.skip("a file system cannot be mounted here, not even in a namespace of one's own")
+    return command
+
+
 def question(prompt: str, **fields: object) -> dict[str, object]:
     """A create request with one user message."""
     return {"model": MODEL, "messages": [{"role": "user", "content": prompt}], **fields}
+
+
+# Long enough to be under way when the engine dies: 400 numbers, whatever the model thinks of it.
+NUMBERS = {
+    "type": "object",
+    "properties": {"n": {"type": "array", "items": {"type": "integer", "maximum": 99}, "minItems": 400}},
+    "required": ["n"],
+}
+LONG = question(
+    "List numbers.", response_format={"type": "json_schema", "json_schema": {"name": "numbers", "schema": NUMBERS}}
+)
+
+
+def busy(process: psutil.Process) -> bool:
+    """Whether it computes at this moment."""
+    before = process.cpu_times().user
+    time.sleep(0.05)  # processor time is counted in hundredths of a second
+    return process.cpu_times().user > before
 
 
 def eventually(

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from .conftest import Workshop
-from .server import Server, eventually, question
-from .test_engine_death import LONG, busy
+from .server import LONG, Server, busy, eventually, question
 from .upstream import Upstream
 from .wire import stream
 
@@ -47,16 +46,6 @@ def test_those_who_leave_while_they_wait_make_room(make_server: Workshop) -> Non
     eventually(lambda: server.stderr.count(LEFT) == 13, "thirteen lines", server=server)
     assert server.ask("What is the capital of France?").text == "The capital of France is Paris."
     assert server.stored_ids == []
-
-
-def test_a_full_line_is_refused_at_once(make_server: Workshop) -> None:
-    server = make_server("--parallel", "1", "--queue", "0").start()
-    with stream(f"{server.base_url}/chat/completions", {**LONG, "stream": True}) as reply:
-        next(iter(reply))
-        refused = server.ask("Me too!")
-        assert refused.status == 503
-        assert refused.error["code"] == "engine_overloaded"
-        assert int(refused.headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "plain"])

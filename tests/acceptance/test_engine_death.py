@@ -10,20 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .conftest import Workshop
-from .server import Server, eventually, question
+from .server import LONG, Server, busy, eventually, question
 from .wire import DONE, Reply, send, stream
 
 STREAMS = 4
-
-# Long enough to be under way when the engine dies: 400 numbers, whatever the model thinks of it.
-NUMBERS = {
-    "type": "object",
-    "properties": {"n": {"type": "array", "items": {"type": "integer", "maximum": 99}, "minItems": 400}},
-    "required": ["n"],
-}
-LONG = question(
-    "List numbers.", response_format={"type": "json_schema", "json_schema": {"name": "numbers", "schema": NUMBERS}}
-)
 
 
 class Repeatedly:
@@ -167,9 +157,3 @@ def streamed(server: Server) -> list[str] | int:
 def not_ready(server: Server) -> Reply | None:
     reply = send("GET", f"{server.root}/readyz")
     return reply if reply.status == 503 else None
-
-
-def busy(process: Any) -> bool:
-    before = process.cpu_times().user
-    time.sleep(0.05)  # processor time is counted in hundredths of a second
-    return process.cpu_times().user > before

@@ -62,6 +62,11 @@ class Stream:
                 assert line.startswith(b"data: "), line
                 yield line.removeprefix(b"data: ").decode().rstrip("\n")
 
+    def rest(self) -> Iterator[bytes]:
+        """The bytes still to come, for a reply that turned out to be no stream."""
+        while piece := self._response.read(65536):
+            yield piece
+
     def leave(self) -> None:
         """Close the connection, whatever is still to come."""
         self._response.close()
