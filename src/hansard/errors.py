@@ -2,6 +2,7 @@
 
 HansardError                         what a client sees: status, type, param, code, message
 ├── InvalidRequest              400
+│   └── UpstreamRefused         4xx  what an upstream says is wrong with the request
 ├── AuthenticationFailed        401
 ├── NotFound                    404
 │   ├── CompletionNotFound
@@ -29,18 +30,26 @@ from collections.abc import Sequence
 
 
 class HansardError(Exception):
-    """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``."""
+    """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``.
+
+    ``retry_after_s`` goes into the header of that name, where it is known.
+    """
 
     status: int = 500
     type: str = "server_error"
     code: str | None = None
+    retry_after_s: int | None = None
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         if code is not None:
             self.code = code
+        if retry_after_s is not None:
+            self.retry_after_s = retry_after_s
 
 
 class InvalidRequest(HansardError):
@@ -126,10 +135,7 @@ class RateLimited(HansardError):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
-
-    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    retry_after_s = 1
 
 
 class InternalError(HansardError):
@@ -137,6 +143,14 @@ class InternalError(HansardError):
 
     def __init__(self) -> None:
         super().__init__("The server had an error while processing your request. Sorry about that!")
+
+
+class UpstreamRefused(InvalidRequest):
+    """The upstream finds fault with the request itself; passed on as it said it, its status (4xx) included."""
+
+    def __init__(self, message: str, *, status: int, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.status = status
 
 
 class UpstreamFailed(HansardError):
@@ -157,10 +171,7 @@ class Unavailable(HansardError):
     """Cannot be served now; the same request may succeed after ``retry_after_s`` seconds."""
 
     status = 503
-
-    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    retry_after_s = 1
 
 
 class EngineUnavailable(Unavailable):

@@ -48,6 +48,14 @@ class EngineChanged(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class UpstreamTried(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of one call to an upstream. ``outcome`` is ``ok`` or an error's code, ``duration_s`` to the first byte."""
+
+    upstream: str
+    outcome: str
+    duration_s: float
+
+
 class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
     """A completion could not be committed, so its client was told that it is not stored."""
 
@@ -55,7 +63,7 @@ class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Event: TypeAlias = RequestServed | Crashed | EngineChanged | RecordLost
+Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | RecordLost
 Observer: TypeAlias = Callable[[Event], None]
 
 
@@ -64,10 +72,17 @@ def ignore(event: Event) -> None:
 
 
 def console(event: Event) -> None:
-    """One line per event on standard error, for a person at a terminal; probes that went well are left out."""
-    if isinstance(event, RequestServed) and event.path in _PROBES and event.status == 200:
+    """One line per event on standard error, for a person at a terminal; what only confirms is left out."""
+    if _is_as_expected(event):
         return
     print(time.strftime("%H:%M:%S"), _line(event), file=sys.stderr, flush=True)  # noqa: T201 (this is the console sink)
+
+
+def _is_as_expected(event: Event) -> bool:
+    """A probe that went well, or an upstream's answer: its request has a line of its own."""
+    if isinstance(event, UpstreamTried):
+        return event.outcome == "ok"
+    return isinstance(event, RequestServed) and event.path in _PROBES and event.status == 200
 
 
 def _line(event: Event) -> str:
@@ -78,6 +93,8 @@ def _line(event: Event) -> str:
             return f"bug in {request_id}: " + "".join(traceback.format_exception(exception)).rstrip()
         case EngineChanged(engine=engine, state=state, reason=reason):
             return f"engine {engine}: {state}" + (f" ({reason})" if reason else "")
+        case UpstreamTried(upstream=upstream, outcome=outcome, duration_s=duration_s):
+            return f"upstream {upstream}: {outcome} after {_duration(duration_s * 1000)}"
         case RecordLost(completion_id=completion_id, reason=reason):
             return f"not stored: {completion_id} ({reason})"
 

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from hansard.api.exchange import ClientLeft, Exchange
 from hansard.contract import Document
 from hansard.core import ids, sse
-from hansard.errors import HansardError, InternalError, MethodNotAllowed, RateLimited, Unavailable
+from hansard.errors import HansardError, InternalError, MethodNotAllowed
 from hansard.observe import Crashed, Observer, RequestServed
 from hansard.tenancy import Gate
 
@@ -92,7 +92,7 @@ def envelope(error: HansardError) -> Document:
 
 def headers(error: HansardError) -> Mapping[bytes, bytes]:
     """What a client's retry logic reads, beside the envelope."""
-    if isinstance(error, RateLimited | Unavailable):
+    if error.retry_after_s is not None:
         return {b"retry-after": b"%d" % error.retry_after_s}
     return {}
 

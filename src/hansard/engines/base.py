@@ -24,12 +24,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ``request`` is what was checked; ``document`` is the request as received, top-level values
     still in the client's own spelling. ``model`` is the name the engine itself goes by, and
     ``seed`` (an int64) is always set: the client's own, or one drawn for this call.
+    ``authorization`` is the client's header, for engines that take it.
     """
 
     request: ChatRequest
     document: dict[str, msgspec.Raw]
     model: str
     seed: int
+    authorization: str | None = None
 
 
 class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,13 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     owned_by: str
     description: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an engine would take a call now, and in a line why not."""
+
+    ready: bool
+    reason: str = ""
 
 
 class Engine(Protocol):

@@ -1,0 +1,90 @@
+"""One call to one upstream as several tries: through the breaker, within the budget, each told to the observer.
+
+All of it ends with the first byte. What fails later has been seen by the client, and is told to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from hansard.engines.upstream.breaker import Breaker
+from hansard.engines.upstream.retries import Budget, delay_s, is_worth_another_try
+from hansard.errors import HansardError, Unavailable, UpstreamFailed, UpstreamTimeout
+from hansard.observe import EngineChanged, Observer, UpstreamTried
+
+T = TypeVar("T")
+
+# Such failures are an upstream's own; any other answer shows that it is there.
+_OF_THE_UPSTREAM = (UpstreamFailed, UpstreamTimeout, Unavailable)
+
+
+class Attempts:
+    """Tries calls to one upstream; ``clock`` is any steady clock in seconds, ``chance`` a random number below 1."""
+
+    def __init__(
+        self, *, name: str, retries: int, clock: Callable[[], float], chance: Callable[[], float], observer: Observer
+    ) -> None:
+        self.breaker = Breaker()
+        self._budget = Budget()
+        self._name = name
+        self._retries = retries
+        self._clock = clock
+        self._chance = chance
+        self._observer = observer
+
+    async def first_byte(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What the first try that succeeds gives, or the failure of the last one."""
+        self._budget.earn()
+        tries = 0
+        while True:
+            tries += 1
+            self._admit()
+            try:
+                return await self._once(attempt)
+            except HansardError as error:
+                if tries > self._retries or not is_worth_another_try(error) or not self._budget.spend():
+                    raise
+                pause_s = max(delay_s(tries, self._chance()), error.retry_after_s or 0)
+            await asyncio.sleep(pause_s)
+
+    def _admit(self) -> None:
+        now = self._clock()
+        if not self.breaker.admit(now):
+            raise Unavailable(
+                "The model server failed several times in a row and is left alone for a moment.",
+                code="upstream_unavailable",
+                retry_after_s=math.ceil(self.breaker.wait_s(now)),
+            )
+
+    async def _once(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        started = self._clock()
+        try:
+            answer = await attempt()
+        except HansardError as error:
+            of_the_upstream = isinstance(error, _OF_THE_UPSTREAM) and error.code != "upstream_auth"
+            self._judge(failed=of_the_upstream)
+            self._tell(error.code or error.type, started)
+            raise
+        except BaseException:
+            self.breaker.abandoned()
+            raise
+        self._judge(failed=False)
+        self._tell("ok", started)
+        return answer
+
+    def _judge(self, *, failed: bool) -> None:
+        """Tell the breaker, and the observer if that moved it."""
+        now = self._clock()
+        was_closed = self.breaker.state(now) == "closed"
+        if failed:
+            self.breaker.failed(now)
+        else:
+            self.breaker.succeeded()
+        if was_closed is not (self.breaker.state(now) == "closed"):
+            self._observer(EngineChanged(engine=self._name, state="left alone" if was_closed else "back"))
+
+    def _tell(self, outcome: str, started: float) -> None:
+        self._observer(UpstreamTried(upstream=self._name, outcome=outcome, duration_s=self._clock() - started))

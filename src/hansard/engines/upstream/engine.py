@@ -1,0 +1,148 @@
+"""The engine that relays: what goes out is ``body``'s, what comes back ``reply``'s, what fails ``refusals``'s business.
+
+The reply comes back as sent; whoever stamps it edits its id and time and nothing else.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
+from contextlib import aclosing
+
+import msgspec
+
+from hansard.contract import Document
+from hansard.core.accumulate import IncompleteStream
+from hansard.engines.base import Call, Chunks, Health, ServedModel
+from hansard.engines.client import DEFAULT_TIMEOUTS, ChatClient, NotAStream, Timeouts
+from hansard.engines.upstream import body, refusals, reply
+from hansard.engines.upstream.attempts import Attempts
+from hansard.engines.upstream.listing import Listing
+from hansard.errors import HansardError
+from hansard.observe import EngineChanged, Observer
+
+_CHAT = "/chat/completions"
+RETRIES = 2
+
+
+class UpstreamEngine:
+    """Relays to one upstream. ``unsupported`` are the fields that it does not understand.
+
+    With ``takes_client_key`` the client's own Authorization goes there; otherwise ``key`` does, or none.
+    """
+
+    takes_unknown_parameters = True
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        observer: Observer,
+        unix_socket: str | None = None,
+        key: str | None = None,
+        takes_client_key: bool = False,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        max_connections: int = 0,
+        unsupported: Set[str] = frozenset(),
+        retries: int = RETRIES,
+        takes_any_model: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.takes_any_model = takes_any_model
+        self.takes_client_key = takes_client_key
+        self._unsupported = unsupported
+        self._observer = observer
+        self._client = ChatClient(
+            base_url=base_url,
+            unix_socket=unix_socket,
+            headers={**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})},
+            timeouts=timeouts,
+            max_connections=max_connections,
+        )
+        self._attempts = Attempts(name=name, retries=retries, clock=clock, chance=chance, observer=observer)
+        self._listing = Listing(self._client, on_change=self._report)
+        self._clock = clock
+
+    def models(self) -> Sequence[ServedModel]:
+        return self._listing.models
+
+    def ready(self) -> bool:
+        return self.health().ready
+
+    def health(self) -> Health:
+        """The breaker knows best, since it has seen the last calls; then whoever asked for the models."""
+        state = self._attempts.breaker.state(self._clock())
+        if state != "closed":
+            return Health(ready=state == "half-open", reason=f"breaker {state}: several calls in a row failed")
+        return Health(ready=not self._listing.trouble, reason=self._listing.trouble)
+
+    async def start(self) -> None:
+        """Ask for the models once; an upstream that is down now may come up later."""
+        await self._listing.start()
+
+    async def stop(self) -> None:
+        await self._listing.stop()
+        await self._client.close()
+
+    async def complete(self, call: Call) -> Document:
+        sent, headers = body.encode(call, stream=False, unsupported=self._unsupported), self._headers(call)
+
+        async def ask() -> Document:
+            answer = await self._client.post(_CHAT, sent, headers=headers)
+            if answer.status != 200:
+                raise refusals.of_reply(answer, key_is_clients=self.takes_client_key)
+            return reply.completion(answer.body)
+
+        return await self._attempts.first_byte(ask)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
+        sent, headers = body.encode(call, stream=True, unsupported=self._unsupported), self._headers(call)
+        opened = await self._attempts.first_byte(lambda: self._open(sent, headers))
+        async with aclosing(opened.rest) as reads:
+            yield opened.first
+            if opened.failure is not None:
+                raise opened.failure
+            async for payloads in reads:
+                chunks, failure = reply.chunks(payloads)
+                if chunks:
+                    yield chunks
+                if failure is not None:
+                    raise failure
+
+    async def _open(self, sent: bytes, headers: Mapping[str, str] | None) -> _Opened:
+        """The first chunks: until they are here, everything may be tried again."""
+        reads = self._client.stream(_CHAT, sent, headers=headers)
+        try:
+            payloads = await anext(reads, None)
+        except NotAStream as other:
+            if other.reply.status != 200:
+                raise refusals.of_reply(other.reply, key_is_clients=self.takes_client_key) from None
+            return _Opened(first=reply.exploded(other.reply.body), failure=None, rest=reads)
+        if payloads is None:
+            raise IncompleteStream("The model server's stream ended before it began.")
+        chunks, failure = reply.chunks(payloads)
+        if not chunks:
+            await reads.aclose()
+            raise failure or refusals.unreadable()
+        return _Opened(first=chunks, failure=failure, rest=reads)
+
+    def _headers(self, call: Call) -> Mapping[str, str] | None:
+        if self.takes_client_key and call.authorization is not None:
+            return {"Authorization": call.authorization}
+        return None
+
+    def _report(self, trouble: str) -> None:
+        self._observer(EngineChanged(engine=self.name, state="lost" if trouble else "back", reason=trouble))
+
+
+class _Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream whose first chunks are here; ``failure`` if they are also its last."""
+
+    first: list[Document]
+    failure: HansardError | None
+    rest: AsyncGenerator[list[bytes], None]

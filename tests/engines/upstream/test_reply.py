@@ -1,0 +1,139 @@
+"""engines/upstream/reply.py: what comes back, however it is cut and whatever its quirks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansard.contract import Document
+from hansard.core.accumulate import Accumulator
+from hansard.core.sse import Decoder
+from hansard.engines.upstream import reply
+from hansard.errors import HansardError
+from tests.engines.upstream.streams import STREAMS
+
+
+def chunks_of(pieces: list[bytes]) -> list[Document]:
+    decoder, read = Decoder(), []
+    for piece in pieces:
+        read += decoder.feed(piece)
+    payloads = [payload for payload in [*read, *decoder.flush()] if payload != b"[DONE]"]
+    chunks, failure = reply.chunks(payloads)
+    assert failure is None
+    return chunks
+
+
+def completion_of(chunks: list[Document]) -> Document:
+    accumulator = Accumulator()
+    for chunk in chunks:
+        accumulator.feed(chunk)
+    return accumulator.finish()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_every_stream_spells_its_completion(name: str) -> None:
+    stream, expected = STREAMS[name]
+
+    completion = completion_of(chunks_of([stream]))
+
+    [choice] = completion["choices"]
+    found = {**completion, **choice, **choice["message"]}
+    assert {key: found.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_cut_in_two_at_any_byte_is_the_same_stream(name: str) -> None:
+    stream, _ = STREAMS[name]
+    whole = chunks_of([stream])
+
+    for at in range(len(stream) + 1):
+        assert chunks_of([stream[:at], stream[at:]]) == whole
+
+
+@given(name=st.sampled_from(sorted(STREAMS)), cuts=st.lists(st.integers(0, 2000)))
+def test_a_stream_cut_anywhere_any_number_of_times_is_the_same_stream(name: str, cuts: list[int]) -> None:
+    stream, _ = STREAMS[name]
+    places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+
+    pieces = [stream[start:end] for start, end in pairwise(places)]
+
+    assert chunks_of(pieces) == chunks_of([stream])
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_byte_by_byte_is_the_same_stream(name: str) -> None:
+    stream, _ = STREAMS[name]
+
+    assert chunks_of([stream[at : at + 1] for at in range(len(stream))]) == chunks_of([stream])
+
+
+def test_a_choice_always_has_a_delta() -> None:
+    chunks, _ = reply.chunks([b'{"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"delta":null}]}'])
+
+    assert [choice["delta"] for choice in chunks[0]["choices"]] == [{}, {}]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b'{"error":{"message":"Out of memory."}}', "upstream_error"),
+        (b"{", "upstream_invalid_response"),
+        (b"[]", "upstream_invalid_response"),
+        (b"\xff", "upstream_invalid_response"),
+        (b"[" * 5000, "upstream_invalid_response"),
+    ],
+    ids=["error", "cut", "no object", "no UTF-8", "deep"],
+)
+def test_chunks_before_one_that_is_none_are_not_lost(payload: bytes, code: str) -> None:
+    good = b'{"choices":[]}'
+
+    chunks, failure = reply.chunks([good, payload, good])
+
+    assert chunks == [{"choices": []}]
+    assert failure is not None
+    assert failure.code == code
+
+
+def test_a_null_error_is_none() -> None:
+    assert reply.chunks([b'{"choices":[],"error":null}']) == ([{"choices": [], "error": None}], None)
+
+
+def test_a_whole_completion_keeps_the_spelling_of_everything() -> None:
+    body = (
+        b'{"id": "x", "choices": [ {"message":{"content":"\\u0048i"}} ], "cost": 0.10, "big": 12345678901234567890123}'
+    )
+
+    completion = reply.completion(body)
+
+    assert msgspec.json.encode(completion) == (
+        b'{"id":"x","choices":[ {"message":{"content":"\\u0048i"}} ],"cost":0.10,"big":12345678901234567890123}'
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"id": 1}', b'{"choices": {}}', b'{"choices": [}', b"\xff"])
+def test_what_is_no_completion_is_unusable(body: bytes) -> None:
+    with pytest.raises(HansardError) as caught:
+        reply.completion(body)
+    assert (caught.value.status, caught.value.code) == (502, "upstream_invalid_response")
+
+
+def test_an_error_with_status_200_is_an_error() -> None:
+    with pytest.raises(HansardError, match=r"No more\."):
+        reply.completion(b'{"error": {"message": "No more."}}')
+
+
+def test_a_whole_completion_can_be_made_a_stream_of() -> None:
+    message = {"role": "assistant", "content": "Hi there", "refusal": None, "annotations": []}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    completion = {"id": "x", "model": "m", "choices": [choice], "usage": {"total_tokens": 1}}
+
+    assert completion_of(reply.exploded(msgspec.json.encode(completion))) == completion
+
+
+def test_what_cannot_be_made_a_stream_of_is_unusable() -> None:
+    with pytest.raises(HansardError):
+        reply.exploded(b'{"choices": [{"index": 0}]}')

@@ -1,0 +1,54 @@
+"""engines/upstream/retries.py: what is tried again, how soon, and how much of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansard.engines.upstream.retries import Budget, delay_s, is_worth_another_try
+from hansard.errors import HansardError, InvalidRequest, RateLimited, Unavailable, UpstreamFailed, UpstreamTimeout
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (UpstreamFailed("refused, reset, TLS", code="upstream_unreachable"), True),
+        (UpstreamFailed("500, 502", code="upstream_error"), True),
+        (Unavailable("503"), True),
+        (Unavailable("503, come back in two seconds", retry_after_s=2), True),
+        (Unavailable("503, come back in a minute", retry_after_s=60), False),
+        (UpstreamFailed("the operator's key", code="upstream_auth"), False),
+        (UpstreamFailed("no JSON", code="upstream_invalid_response"), False),
+        (UpstreamTimeout("too late"), False),
+        (RateLimited("slow down"), False),
+        (InvalidRequest("wrong"), False),
+    ],
+    ids=lambda value: str(value),
+)
+def test_what_is_worth_another_try(error: HansardError, again: bool) -> None:
+    assert is_worth_another_try(error) is again
+
+
+def test_the_delay_doubles_up_to_a_bound_and_chance_spreads_it() -> None:
+    assert [delay_s(tries, 1.0) for tries in (1, 2, 3, 10)] == [0.1, 0.2, 0.4, 2.0]
+    assert [delay_s(2, chance) for chance in (0.0, 0.25)] == [0.0, 0.05]
+
+
+def test_the_budget_is_ten_retries_and_a_fifth_of_the_calls() -> None:
+    budget = Budget()
+
+    assert [budget.spend() for _ in range(11)] == [True] * 10 + [False]
+    spent = 0
+    for _ in range(100):
+        budget.earn()
+        spent += budget.spend()
+
+    assert spent in (19, 20)  # 0.2 is no exact number
+
+
+def test_calls_that_go_well_do_not_save_up() -> None:
+    budget = Budget()
+
+    for _ in range(1000):
+        budget.earn()
+
+    assert sum(budget.spend() for _ in range(1000)) == 10
