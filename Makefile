@@ -35,7 +35,7 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev  ## throughput, latency and memory against the engine's own server
+bench: $(VENV)/.dev  ## measure against other servers, side by side; ARGS=engine, proxy or many-streams for one
 	@$(BIN)/python -m bench $(ARGS)
 
 model: ## train the built-in model anew (25 to 40 minutes on two cores)
@@ -45,7 +45,7 @@ lock:  ## refresh requirements/*.txt (needs uv)
 	cd requirements && ./compile
 
 clean:  ## remove what these targets made
-	rm -rf $(VENV) $(OPENAI2) .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OPENAI2) .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..." >&2

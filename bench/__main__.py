@@ -12,26 +12,33 @@ from types import ModuleType
 from typing import Any
 
 from bench.engine import run as engine
-from bench.processes import ROOT
+from bench.processes import ROOT, CannotRun
 from bench.proxy import many_streams
 from bench.proxy import run as proxy
 
 BENCHES: dict[str, ModuleType] = {"engine": engine, "proxy": proxy, "many-streams": many_streams}
-RESULTS = ROOT / ".bench" / "results"
+# Peers' environments and results; git does not see it.
+FOLDER = ROOT / ".bench"
 
 
 def main() -> None:
     """Run what was asked for; without a name, everything."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON files")
+    parser.add_argument("--results", type=Path, default=FOLDER / "results", help="folder for the JSON files")
     names = parser.add_subparsers(dest="bench", metavar="NAME")
     for name, module in BENCHES.items():
         module.add_arguments(names.add_parser(name, help=(module.__doc__ or "").partition("\n")[0]))
     asked = parser.parse_args()
+    failed = []
     for name in [asked.bench] if asked.bench else BENCHES:
-        print(f"\n{name}: {(BENCHES[name].__doc__ or '').partition(chr(10))[0]}\n")
-        told = asked if asked.bench else parser.parse_args([name], argparse.Namespace(results=asked.results))
-        keep(asked.results, name, BENCHES[name].run(told, ROOT / ".bench"))
+        print(f"\n{name}: {(BENCHES[name].__doc__ or '').partition(chr(10))[0]}\n", flush=True)
+        told = asked if asked.bench else parser.parse_args(["--results", str(asked.results), name])
+        try:
+            keep(asked.results, name, BENCHES[name].run(told, FOLDER))
+        except CannotRun as failure:
+            failed.append(f"{name}: {failure}")
+    if failed:
+        raise SystemExit("\n".join(["These could not run:", *failed]))
 
 
 def keep(folder: Path, name: str, measured: dict[str, Any]) -> None:

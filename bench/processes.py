@@ -22,6 +22,10 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STOP_S = 15.0
 
 
+class CannotRun(Exception):
+    """A bench cannot run, or its numbers would not mean anything; the text says why."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server: where it answers, its process, and the moment it was started."""

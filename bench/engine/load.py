@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from bench.processes import CannotRun
+
 ROUND_S = 300.0
 CONTENT = b'"content":"'
 EMPTY = b'"content":""'
@@ -81,7 +83,7 @@ async def _stream(target: Target, prompt: str, outcome: Outcome) -> bytes:
         writer.write("\r\n".join([*head, "", ""]).encode() + body)
         status = await reader.readline()
         if b" 200 " not in status:
-            raise SystemExit(f"{target.url}: {status!r} {await reader.read()!r}")
+            raise CannotRun(f"{target.url}: {status!r} {await reader.read()!r}")
         while await reader.readline() != b"\r\n":
             pass
         return await _read_events(reader, started, outcome)
@@ -99,7 +101,7 @@ async def _read_events(reader: asyncio.StreamReader, started: float, outcome: Ou
             begun = True
     events = b"".join(pieces)
     if b"data: [DONE]" not in events[-64:]:
-        raise SystemExit(f"a stream ended early: {events[-200:]!r}")
+        raise CannotRun(f"a stream ended early: {events[-200:]!r}")
     # The last event but [DONE] carries usage.
     outcome.tokens += int(events.rpartition(b'"completion_tokens":')[2].split(b",")[0].strip(b" }"))
     return events

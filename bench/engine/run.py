@@ -23,7 +23,7 @@ import msgspec
 
 from bench.engine.load import Outcome, Target, play, said
 from bench.numbers import median, quantile, table
-from bench.processes import OURS, TICKS_PER_S, Server, alive, free_port, running, stat_fields
+from bench.processes import OURS, TICKS_PER_S, CannotRun, Server, alive, free_port, running, stat_fields
 from hansard.engines.llamacpp.engine import LlamaCppEngine
 from hansard.engines.llamacpp.supervisor import COMMAND
 
@@ -112,7 +112,7 @@ async def _measure(engine: Target, hansard: Server, asked: argparse.Namespace) -
     ours = Target(f"{hansard.url}/v1/chat/completions", body)
     theirs = await said(engine)
     if theirs != await said(ours):
-        raise SystemExit(f"The two do not say the same, so there is nothing to compare:\n{theirs}\n{await said(ours)}")
+        raise CannotRun(f"The two do not say the same, so there is nothing to compare:\n{theirs}\n{await said(ours)}")
     rows = []
     for streams in STREAMS:
         row = Row(streams)
@@ -125,7 +125,7 @@ async def _measure(engine: Target, hansard: Server, asked: argparse.Namespace) -
                 before_s = own_cpu_s(hansard.pid)
                 outcome = await play(target, streams=streams, requests=requests)
                 if outcome.tokens != requests * TOKENS:
-                    raise SystemExit(f"{target.url}: {outcome.tokens} tokens instead of {requests * TOKENS}")
+                    raise CannotRun(f"{target.url}: {outcome.tokens} tokens instead of {requests * TOKENS}")
                 (row.engine if target is engine else row.hansard).append(outcome)
                 row.hansard_cpu_s += own_cpu_s(hansard.pid) - before_s if target is ours else 0.0
         rows.append(row)
@@ -193,11 +193,11 @@ def _wait(server: Server, path: str, log: Path) -> None:
     deadline = time.perf_counter() + READY_S
     while time.perf_counter() < deadline:
         if not alive(server):
-            raise SystemExit(f"{server.name} ended before it was ready:\n{log.read_text()[-2000:]}")
+            raise CannotRun(f"{server.name} ended before it was ready:\n{log.read_text()[-2000:]}")
         try:
             with urllib.request.urlopen(server.url + path, timeout=1) as reply:
                 if reply.status == 200:
                     return
         except OSError:
             time.sleep(0.005)
-    raise SystemExit(f"{server.name}: not ready after {READY_S:.0f} s")
+    raise CannotRun(f"{server.name}: not ready after {READY_S:.0f} s")

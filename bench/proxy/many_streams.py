@@ -20,7 +20,7 @@ from typing import Any, cast
 import uvloop
 
 from bench.numbers import quantile, table
-from bench.processes import cpu_s, resident_mb
+from bench.processes import CannotRun, cpu_s, resident_mb
 from bench.proxy.load import Reply, Target, play
 from bench.proxy.peers import PEERS, CannotInstall, Place
 from bench.proxy.servers import Cores, Front, chat, front, place_for, prepare, upstream
@@ -145,7 +145,7 @@ async def _sample(each: Front | None, place: Place, per_s: int, asked: argparse.
     streams = await _open_all(target, tally, asked.streams)
     await asyncio.sleep(SETTLE_S)
     if tally.running != asked.streams:
-        raise SystemExit(f"only {tally.running} of {asked.streams} streams run")
+        raise CannotRun(f"only {tally.running} of {asked.streams} streams run")
     used_s = 0.0 if pid is None else cpu_s(pid)
     tally.open = True
     await asyncio.sleep(asked.seconds)
@@ -190,7 +190,7 @@ def _soak(upstream_port: int, cores: Cores, scratch: Path, folder: Path, chunks:
         while relayed < chunks:
             outcome = uvloop.run(play(target, connections=32, seconds=1.0))
             if outcome.failures:
-                raise SystemExit(f"the soak failed: {outcome.failures[0]}")
+                raise CannotRun(f"the soak failed: {outcome.failures[0]}")
             relayed += 640 * len(outcome.latencies_s)
             if not after_tenth_mb and relayed >= chunks / 10:
                 after_tenth_mb = resident_mb(each.server.pid)

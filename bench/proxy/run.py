@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,8 @@ from typing import Any
 import uvloop
 
 from bench.numbers import median, quantile, ratio, table
-from bench.processes import cpu_s, peak_mb
-from bench.proxy.load import Outcome, Target, play
+from bench.processes import CannotRun, cpu_s, peak_mb
+from bench.proxy.load import Outcome, play
 from bench.proxy.peers import PEERS, CannotInstall
 from bench.proxy.servers import Cores, Front, front, place_for, prepare, upstream
 
@@ -75,6 +75,8 @@ class Cell:
     per_s: list[float] = field(default_factory=list)
     cpu_s: float = 0.0
     failures: list[str] = field(default_factory=list)
+    acknowledged: int = 0
+    """Replies to requests with ``store``, the warm-up's too."""
 
     def add(self, outcome: Outcome, used_s: float) -> None:
         self.latencies_s += outcome.latencies_s
@@ -91,7 +93,7 @@ class Cell:
             "requests_per_s": round(median(self.per_s), 1),
             "p50_ms": round(quantile(self.latencies_s, 0.5) * 1000, 3),
             "p99_ms": round(quantile(self.latencies_s, 0.99) * 1000, 3),
-            "cpu_us": round(self.cpu_s * 1e6 / requests, 1),
+            "cpu_us": round(self.cpu_s * 1e6 / requests, 1) if requests else None,
         }
 
 
@@ -123,6 +125,8 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             except CannotInstall as failure:
                 missing[peer.name] = str(failure)
                 print(f"{peer.name} is missing: {failure}", flush=True)
+        if not any(each.peer.name == OURS for each in fronts):
+            raise CannotRun(missing.get(OURS, "without Hansard there is nothing to compare"))
         cells = _measure(fronts, asked)
         measured = {
             "versions": versions,
@@ -134,7 +138,7 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 {"row": row.name, "connections": connections, "server": name, **cell.summary()}
                 for (row, connections, name), cell in cells.items()
             ],
-            "servers": [_weighed(each) for each in fronts],
+            "servers": [_weighed(each, _acknowledged(cells, each.peer.name)) for each in fronts],
             "help_s": round(_help_s(), 3),
         }
     measured["bars"] = bars(measured["rows"], measured["servers"], measured["help_s"])
@@ -150,19 +154,22 @@ def _measure(fronts: Sequence[Front], asked: argparse.Namespace) -> dict[tuple[R
             for number in range(asked.rounds):
                 for each in able if number % 2 == 0 else reversed(able):
                     cell = cells.setdefault((row, connections, each.peer.name), Cell())
-                    _round(each, each.target(stream=row.stream, store=row.store), connections, asked.seconds, cell)
+                    _round(each, row, connections, asked.seconds, cell)
             print(f"{row.name} at {connections}: done", flush=True)
     return cells
 
 
-def _round(each: Front, target: Target, connections: int, seconds: float, cell: Cell) -> None:
-    uvloop.run(play(target, connections=connections, seconds=WARM_UP_S))
+def _round(each: Front, row: Row, connections: int, seconds: float, cell: Cell) -> None:
+    target = each.target(stream=row.stream, store=row.store)
+    warm_up = uvloop.run(play(target, connections=connections, seconds=WARM_UP_S))
     before_s = cpu_s(each.server.pid)
     outcome = uvloop.run(play(target, connections=connections, seconds=seconds))
     cell.add(outcome, cpu_s(each.server.pid) - before_s)
+    if row.store:
+        cell.acknowledged += len(warm_up.latencies_s) + len(outcome.latencies_s)
 
 
-def _weighed(each: Front) -> dict[str, Any]:
+def _weighed(each: Front, acknowledged: int) -> dict[str, Any]:
     weighed: dict[str, Any] = {
         "server": each.peer.name,
         "cold_start_s": round(each.cold_start_s, 2),
@@ -170,7 +177,12 @@ def _weighed(each: Front) -> dict[str, Any]:
     }
     if each.peer.kept is not None:
         weighed["kept"] = each.peer.kept(each.place)
+        weighed["acknowledged"] = acknowledged
     return weighed
+
+
+def _acknowledged(cells: Mapping[tuple[Row, int, str], Cell], server: str) -> int:
+    return sum(cell.acknowledged for (_, _, name), cell in cells.items() if name == server)
 
 
 def _help_s() -> float:
@@ -216,7 +228,7 @@ def report(measured: dict[str, Any]) -> str:
             f"{each['requests_per_s']:,.0f}",
             f"{each['p50_ms']:.2f}",
             f"{each['p99_ms']:.2f}",
-            f"{each['cpu_us']:,.0f}",
+            "-" if each["cpu_us"] is None else f"{each['cpu_us']:,.0f}",
             f"{each['failures']}",
         )
         for each in measured["rows"]
@@ -227,6 +239,7 @@ def report(measured: dict[str, Any]) -> str:
             measured["versions"][each["server"]],
             f"{each['cold_start_s']:.2f}",
             f"{each['peak_mb']:.0f}",
+            f"{each.get('acknowledged', '')}",
             f"{each.get('kept', '')}",
         )
         for each in measured["servers"]
@@ -244,7 +257,10 @@ def report(measured: dict[str, Any]) -> str:
         [
             "",
             table(head, rows),
-            table(("server", "version", "first answer after s", "peak memory MB", "rows kept"), servers),
+            table(
+                ("server", "version", "first answer after s", "peak memory MB", "replies to store: true", "rows"),
+                servers,
+            ),
             table(("asked of Hansard", "at most", "measured", ""), asked),
         ]
     )

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from bench.processes import TICKS_PER_S, cpu_s, family, peak_mb, resident_mb, stat_fields
+
+# proc(5): pid (comm) state ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime
+STAT = "{pid} ({name}) S {parent} 1 1 0 -1 4194304 10 20 30 40 {user} {system} {child_user} {child_system} 20 0 1 0\n"
+
+
+def process(proc: Path, pid: int, *, parent: int, ticks: tuple[int, int, int, int], kb: tuple[int, int]) -> None:
+    folder = proc / str(pid)
+    folder.mkdir()
+    user, system, child_user, child_system = ticks
+    (folder / "stat").write_text(
+        STAT.format(
+            pid=pid,
+            name="odd) (name",
+            parent=parent,
+            user=user,
+            system=system,
+            child_user=child_user,
+            child_system=child_system,
+        )
+    )
+    (folder / "status").write_text(f"Name:\tx\nVmHWM:\t{kb[0]} kB\nVmRSS:\t{kb[1]} kB\n")
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    process(tmp_path, 10, parent=1, ticks=(100, 20, 3, 1), kb=(3000, 2000))
+    process(tmp_path, 11, parent=10, ticks=(7, 5, 0, 0), kb=(500, 400))
+    process(tmp_path, 12, parent=11, ticks=(1, 1, 0, 0), kb=(100, 100))
+    process(tmp_path, 20, parent=1, ticks=(9999, 9999, 0, 0), kb=(9999, 9999))
+    (tmp_path / "uptime").write_text("1 1\n")
+    return tmp_path
+
+
+def test_the_name_of_a_process_may_hold_spaces_and_brackets():
+    assert stat_fields("7 (a) b (c) R 1 2") == ["R", "1", "2"]
+
+
+def test_a_family_is_a_process_and_all_its_descendants(proc: Path):
+    assert family(10, proc) == [10, 11, 12]
+
+
+def test_processor_time_is_that_of_the_family_living_and_ended(proc: Path):
+    assert cpu_s(10, proc) == (100 + 20 + 3 + 1 + 7 + 5 + 1 + 1) / TICKS_PER_S
+
+
+def test_memory_is_added_up_over_the_family(proc: Path):
+    assert peak_mb(10, proc) == 3600 * 1024 / 1e6
+    assert resident_mb(10, proc) == 2500 * 1024 / 1e6
