@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,8 @@ from bench.proxy import run as proxy
 BENCHES: dict[str, ModuleType] = {"engine": engine, "proxy": proxy, "many-streams": many_streams}
 # Peers' environments and results; git does not see it.
 FOLDER = ROOT / ".bench"
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- last results of {} -->", "<!-- end -->"
 
 
 def main() -> None:
@@ -28,7 +31,11 @@ def main() -> None:
     names = parser.add_subparsers(dest="bench", metavar="NAME")
     for name, module in BENCHES.items():
         module.add_arguments(names.add_parser(name, help=(module.__doc__ or "").partition("\n")[0]))
+    names.add_parser("document", help=f"put the last results into {DOCUMENT.relative_to(ROOT)}")
     asked = parser.parse_args()
+    if asked.bench == "document":
+        document(asked.results)
+        return
     failed = []
     for name in [asked.bench] if asked.bench else BENCHES:
         print(f"\n{name}: {(BENCHES[name].__doc__ or '').partition(chr(10))[0]}\n", flush=True)
@@ -47,6 +54,25 @@ def keep(folder: Path, name: str, measured: dict[str, Any]) -> None:
     file = folder / f"{name}.json"
     file.write_text(json.dumps({"bench": name, "at": _now(), "machine": machine(), **measured}, indent=2) + "\n")
     print(f"\nwritten to {file}")
+
+
+def document(results: Path) -> None:
+    """Replace each table of the document by that of the last results."""
+    text = DOCUMENT.read_text()
+    for name, module in BENCHES.items():
+        file = results / f"{name}.json"
+        if not file.exists():
+            print(f"{name}: no results in {results}")
+            continue
+        measured = json.loads(file.read_text())
+        where = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
+        part = (
+            f"{BEGIN.format(name)}\n\nMeasured {measured['at']}; {where}.\n\n{module.report(measured).strip()}\n\n{END}"
+        )
+        text = re.sub(
+            re.escape(BEGIN.format(name)) + r".*?" + re.escape(END), lambda _, new=part: new, text, flags=re.S
+        )
+    DOCUMENT.write_text(text)
 
 
 def machine() -> dict[str, Any]:

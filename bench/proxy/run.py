@@ -24,7 +24,7 @@ from bench.numbers import median, quantile, ratio, table
 from bench.processes import CannotRun, cpu_s, peak_mb
 from bench.proxy.load import Outcome, play
 from bench.proxy.peers import PEERS, CannotInstall
-from bench.proxy.servers import Cores, Front, front, place_for, prepare, upstream
+from bench.proxy.servers import LOG, Cores, Front, front, place_for, prepare, upstream
 
 WARM_UP_S = 0.4
 FLOOR, OURS = "nginx", "Hansard"
@@ -64,6 +64,7 @@ BARS = (
     ("stream, stored", 32, FLOOR, 5.0),
     ("stream, stored", 32, "OGX", 1 / 20),
 )
+SERVER_COLUMNS = ("server", "version", "first answer s", "peak MB", "tracebacks", "replies to store: true", "rows")
 COLD_START_BAR_S, HELP_BAR_S = 1.5, 0.2
 
 
@@ -174,6 +175,7 @@ def _weighed(each: Front, acknowledged: int) -> dict[str, Any]:
         "server": each.peer.name,
         "cold_start_s": round(each.cold_start_s, 2),
         "peak_mb": round(peak_mb(each.server.pid), 1),
+        "tracebacks": (each.place.folder / LOG).read_bytes().count(b"Traceback (most recent call last)"),
     }
     if each.peer.kept is not None:
         weighed["kept"] = each.peer.kept(each.place)
@@ -239,6 +241,7 @@ def report(measured: dict[str, Any]) -> str:
             measured["versions"][each["server"]],
             f"{each['cold_start_s']:.2f}",
             f"{each['peak_mb']:.0f}",
+            f"{each['tracebacks']}",
             f"{each.get('acknowledged', '')}",
             f"{each.get('kept', '')}",
         )
@@ -257,10 +260,7 @@ def report(measured: dict[str, Any]) -> str:
         [
             "",
             table(head, rows),
-            table(
-                ("server", "version", "first answer after s", "peak memory MB", "replies to store: true", "rows"),
-                servers,
-            ),
+            table(SERVER_COLUMNS, servers),
             table(("asked of Hansard", "at most", "measured", ""), asked),
         ]
     )

@@ -18,6 +18,7 @@ from bench.proxy.load import Target, play
 from bench.proxy.peers import CannotInstall, Peer, Place
 
 FIRST_ANSWER_S = 120.0
+LOG = "log"  # in the server's folder: all it wrote
 # A short conversation, the size most requests of chat applications have.
 MESSAGES = (
     {"role": "system", "content": "You are the Speaker of the House. Answer briefly, and keep order at all times."},
@@ -85,7 +86,7 @@ def _wait_listening(port: int) -> None:
 def front(peer: Peer, place: Place, cores: Cores) -> Iterator[Front]:
     """The peer, once it has given its first right answer."""
     place.folder.mkdir(parents=True, exist_ok=True)
-    log = place.folder / "log"
+    log = place.folder / LOG
     own = {"HOME": str(place.folder), "XDG_CONFIG_HOME": str(place.folder), **peer.environment}
     command = peer.command(place)
     with running(peer.name, command, port=place.port, log=log, environment=own, cores=cores.server) as server:
