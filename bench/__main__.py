@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -66,12 +65,9 @@ def document(results: Path) -> None:
             continue
         measured = json.loads(file.read_text())
         where = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
-        part = (
-            f"{BEGIN.format(name)}\n\nMeasured {measured['at']}; {where}.\n\n{module.report(measured).strip()}\n\n{END}"
-        )
-        text = re.sub(
-            re.escape(BEGIN.format(name)) + r".*?" + re.escape(END), lambda _, new=part: new, text, flags=re.S
-        )
+        before, begin, rest = text.partition(BEGIN.format(name))
+        table = f"\n\nMeasured {measured['at']}; {where}.\n\n{module.report(measured).strip()}\n\n"
+        text = before + begin + table + END + rest.partition(END)[2]
     DOCUMENT.write_text(text)
 
 
