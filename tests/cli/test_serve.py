@@ -146,6 +146,15 @@ def test_only_the_builtin_model_is_called_a_demonstration(tmp_path: Path) -> Non
     assert "Data: sqlite:////x/h.db\nModel: m\nAlias: * = m\n" in text
 
 
+def test_an_alias_is_shown_once(tmp_path: Path) -> None:
+    told = settings(tmp_path, {"aliases": ["gpt-4o=hansard-tiny"]})
+    served = [TINY, ServedModel(id="gpt-4o", created=1, owned_by="hansard")]
+
+    text = banner(told, served, "http://127.0.0.1:8000/v1", command="hansard", colour=False)
+
+    assert [line for line in text.splitlines() if "gpt-4o" in line] == ["Alias: gpt-4o = hansard-tiny"]
+
+
 def test_colour_is_only_on_headings(tmp_path: Path) -> None:
     text = banner(settings(tmp_path), [TINY], "http://127.0.0.1:8000/v1", command="hansard", colour=True)
 

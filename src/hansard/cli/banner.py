@@ -60,6 +60,8 @@ def invocation(argv0: str) -> str:
 def _models(settings: Settings, models: Sequence[ServedModel]) -> Iterator[str]:
     demonstration = {spec.name for spec in settings.models if spec.path is None} & {BUILTIN_NAME}
     for model in models:
+        if model.id in settings.aliases:
+            continue
         yield f"Model: {model.id}{DEMONSTRATION if model.id in demonstration else ''}"
     for name, target in settings.aliases.items():
         yield f"Alias: {name} = {target}"
