@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+import psutil
 
 from .conftest import Workshop
 from .server import LONG, Server, busy, eventually, question
@@ -141,6 +144,26 @@ def test_killed_again_and_again_it_comes_back(make_server: Workshop) -> None:
     assert server.ask("Hello!").status == 200
     assert server.stop() == 0
     server.assert_nothing_remains()
+
+
+def test_killed_as_soon_as_it_is_born_it_comes_back_all_the_same(make_server: Workshop) -> None:
+    server = make_server().start()
+    parent = psutil.Process(server.pid)
+    for _ in range(3):
+        (engine,) = eventually(lambda: alive(parent), "an engine process", server=server)
+        engine.kill()
+    eventually(server.is_ready, "a new engine", server=server)
+    assert server.ask("Hello!").status == 200
+
+
+def alive(parent: psutil.Process) -> list[psutil.Process]:
+    """Its living children, found faster than by their mark."""
+    children = []
+    for child in parent.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                children.append(child)
+    return children
 
 
 def streamed(server: Server) -> list[str] | int:
