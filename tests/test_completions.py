@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 
+import msgspec
 import pytest
 
 from hansard.completions import Asked, Completions, Progress
@@ -12,7 +14,8 @@ from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.paging import ListQuery, MessagesQuery
 from hansard.core.validate import parse_create
-from hansard.engines.router import Router
+from hansard.engines.base import Call, Chunks
+from hansard.engines.router import Router, Target
 from hansard.errors import CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
 from hansard.observe import Event, RecordLost
 from hansard.recorder import Recorder
@@ -30,7 +33,12 @@ class House:
     """The use cases over a scripted engine and a store in memory."""
 
     def __init__(
-        self, *steps: Step, on_disconnect: str = "cancel", metadata_without_store: str = "refuse", **engine: object
+        self,
+        *steps: Step,
+        on_disconnect: str = "cancel",
+        metadata_without_store: str = "refuse",
+        policy: str = "asked",
+        **engine: object,
     ) -> None:
         self.engine = ScriptedEngine(*(steps or HELLO), **engine)  # type: ignore[arg-type]
         self.store = MemoryStore()
@@ -38,6 +46,7 @@ class House:
         self.recorder = Recorder(
             store=self.store,
             observer=self.events.append,
+            policy=policy,  # type: ignore[arg-type]
             metadata_without_store=metadata_without_store,  # type: ignore[arg-type]
         )
         self.completions = Completions(
@@ -335,3 +344,101 @@ async def test_update_replaces_the_metadata() -> None:
 
     assert updated["metadata"] == {"b": "3"}
     assert (await house.completions.get(ME, made))["metadata"] == {"b": "3"}
+
+
+async def test_metadata_from_beside_the_body_is_stored_and_the_bodys_own_wins() -> None:
+    house = House()
+    beside = msgspec.structs.replace(asked(store=True, metadata={"a": "body"}), metadata={"a": "header", "b": "header"})
+
+    await house.completions.create(beside, Progress())
+
+    [stored] = await house.stored()
+    assert stored["metadata"] == {"a": "body", "b": "header"}
+
+
+async def test_always_stores_what_nobody_asked_to_have_stored() -> None:
+    house = House(policy="always")
+
+    await house.create(metadata={"a": "b"})
+    await house.stream(store=False)
+
+    assert [stored["metadata"] for stored in await house.stored()] == [{"a": "b"}, {}]
+
+
+async def test_never_refuses_to_store_and_answers_everything_else() -> None:
+    house = House(policy="never")
+
+    with pytest.raises(InvalidRequest) as refused:
+        await house.create(store=True)
+    await house.create(store=False)
+
+    assert (refused.value.param, refused.value.code) == ("store", "unsupported_value")
+    assert await house.stored() == []
+
+
+async def test_a_reply_may_keep_its_spelling_and_its_usage_is_still_known() -> None:
+    house = House()
+    house.engine.complete = spelled  # type: ignore[method-assign]
+    progress = Progress()
+
+    reply = await house.completions.create(asked(store=True), progress)
+
+    assert reply.endswith(
+        b',"choices":[{"index": 0, "finish_reason": "stop", "x": 1.0e2}],"usage":{"total_tokens": 3}}'
+    )
+    assert progress.usage == {"total_tokens": 3}
+    [record] = house.store.records.values()
+    assert record is not None
+    assert record.reply == reply
+
+
+async def spelled(_: object) -> Document:
+    return {
+        "choices": msgspec.Raw(b'[{"index": 0, "finish_reason": "stop", "x": 1.0e2}]'),
+        "usage": msgspec.Raw(b'{"total_tokens": 3}'),
+    }
+
+
+async def test_a_slow_reader_of_a_stream_that_would_outlive_it_slows_its_engine() -> None:
+    words = [said("x") for _ in range(1000)]
+    house = House(opener(), *words, finish(), on_disconnect="finish")
+    taken = 0
+    original = house.engine.stream
+
+    async def counted(call: Call) -> AsyncGenerator[Chunks, None]:
+        nonlocal taken
+        async for chunks in original(call):
+            taken += 1
+            yield chunks
+
+    house.engine.stream = counted  # type: ignore[method-assign]
+    stream = house.completions.stream(asked(stream=True, store=True), Progress())
+
+    await anext(stream)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    ahead = taken
+    await stream.aclose()
+    await house.recorder.drain()
+
+    assert ahead < 30
+    assert [stored["choices"][0]["message"]["content"] for stored in await house.stored()] == ["x" * 1000]
+
+
+async def test_a_target_that_answered_in_anothers_place_is_on_record() -> None:
+    house = House()
+    down = ScriptedEngine(UpstreamFailed("gone"), name="down")
+    router = Router(
+        engines=[house.engine, down],
+        aliases={},
+        targets={"chat": [Target(down, "big"), Target(house.engine, "m")]},
+    )
+    completions = Completions(router=router, store=house.store, recorder=house.recorder)
+    progress = Progress()
+
+    reply = json.loads(await completions.create(asked(model="chat", store=True), progress))
+
+    [record] = house.store.records.values()
+    assert record is not None
+    assert (record.engine, record.model, record.requested_model) == ("scripted", "m", "chat")
+    assert (reply["model"], progress.model) == ("m", "m")

@@ -17,10 +17,11 @@ import msgspec
 from hansard.contract import Document
 from hansard.core import ids, normalize, paging, views
 from hansard.core.accumulate import Accumulator
+from hansard.core.ending import Ending
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received, reject_unknown
-from hansard.engines.base import Call, Chunks, ServedModel
-from hansard.engines.router import Route, Router
+from hansard.engines.base import Call, Chunks, Health, ServedModel
+from hansard.engines.router import Route, Router, Target
 from hansard.errors import CompletionNotFound, InvalidRequest, ModelNotFound
 from hansard.recorder import Recorder
 from hansard.store.base import Record, Store
@@ -31,11 +32,17 @@ _SEEDS = 2**31
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One create request: for whom, what, and under which request id."""
+    """One create request: for whom, what, and under which request id.
+
+    ``metadata`` came beside the body, which wins over it. ``authorization`` is the client's own header, for
+    engines that pass it on.
+    """
 
     principal: Principal
     received: Received
     request_id: str
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    authorization: str | None = None
 
 
 class Progress(msgspec.Struct):
@@ -45,6 +52,19 @@ class Progress(msgspec.Struct):
     model: str | None = None
     usage: Mapping[str, int] | None = None
     stored: bool = False
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Which parts would take work now: the store, the engines by name, and who answers for which model."""
+
+    store: bool
+    engines: Mapping[str, Health]
+    targets: Mapping[str, Sequence[Target]]
+
+    @property
+    def ready(self) -> bool:
+        """Whether something can be answered and kept: one upstream that is away does not stop the others."""
+        return self.store and any(health.ready for health in self.engines.values())
 
 
 class Completions:
@@ -74,10 +94,13 @@ class Completions:
                 return model
         raise ModelNotFound.in_listing(name)
 
-    async def ready(self) -> Mapping[str, bool]:
-        """Whether each part that a completion needs would take work now."""
-        engines = {f"engine {engine.name}": engine.ready() for engine in self._router.engines}
-        return {"store": await self._store.ready(), **engines}
+    async def readiness(self) -> Readiness:
+        """What would take work now."""
+        return Readiness(
+            store=await self._store.ready(),
+            engines={engine.name: engine.health() for engine in self._router.engines},
+            targets=self._router.targets(),
+        )
 
     async def create(self, asked: Asked, progress: Progress) -> bytes:
         """The completion as JSON, committed if it was to be stored."""
@@ -133,7 +156,7 @@ class Completions:
     async def _begin(self, asked: Asked, progress: Progress) -> _Run:
         stored = self._recorder.wants(asked.received.request)
         route = self._router.pick(asked.received.request.model)
-        if not route.engine.takes_unknown_parameters:
+        if not route.takes_unknown_parameters:
             reject_unknown(asked.received)
         run = _Run(asked=asked, route=route, progress=progress, stored=stored)
         if stored:
@@ -144,30 +167,34 @@ class Completions:
         return run.stored and self._on_disconnect == "finish"
 
     async def _complete(self, run: _Run) -> bytes:
-        return await self._conclude(run, await run.route.engine.complete(run.call))
+        return await self._conclude(run, await run.route.complete(run.call))
 
     async def _chunks(self, run: _Run) -> AsyncGenerator[Chunks, None]:
-        accumulator = Accumulator(choices=normalize.n(run.call.request))
+        choices = normalize.n(run.call.request)
+        seen = Accumulator(choices=choices) if run.stored else Ending(choices=choices)
         try:
-            async with aclosing(run.route.engine.stream(run.call)) as chunks:
-                async for together in chunks:
+            async with aclosing(run.route.stream(run.call)) as stream:
+                async for chunks in stream:
                     run.began()
-                    for chunk in together:
-                        accumulator.feed(chunk)
-                    if shown := run.stamp.chunks(together):
+                    for chunk in chunks:
+                        seen.feed(chunk)
+                    if shown := run.stamp.chunks(chunks):
                         yield shown
         except (GeneratorExit, asyncio.CancelledError):
             # The client left: what is finished is stored, what is not never is (decision 18).
-            if accumulator.finished:
-                await self._conclude(run, accumulator.finish())
+            if run.stored and seen.finished:
+                await self._conclude(run, seen.finish())
             raise
-        await self._conclude(run, accumulator.finish())
+        if run.stored:
+            await self._conclude(run, seen.finish())
+        else:
+            run.told(seen.finish())
 
     async def _conclude(self, run: _Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)
         body = msgspec.json.encode(reply)
         if run.stored:
-            await self._recorder.record(run.record(reply, upstream_id=made.get("id"), body=body))
+            await self._recorder.record(run.record(reply, theirs=made.get("id"), body=body))
         run.told(reply)
         return body
 
@@ -183,7 +210,7 @@ class _Run:
 
     def __init__(self, *, asked: Asked, route: Route, progress: Progress, stored: bool) -> None:
         now_ns = time.time_ns()
-        request = asked.received.request
+        request, model = asked.received.request, route.answered.model
         self.asked = asked
         self.route = route
         self.stored = stored
@@ -193,18 +220,19 @@ class _Run:
         self.call = Call(
             request=request,
             document=asked.received.document,
-            model=route.model,
+            model=model,
             seed=secrets.randbelow(_SEEDS) if seed is None else seed,
+            authorization=asked.authorization,
         )
         self.stamp = Stamp(
             completion_id=self.id,
             created=self.created,
-            model=route.model,
+            model=model,
             include_usage=normalize.wants_usage(request),
         )
         self._progress = progress
         self._progress.completion_id = self.id
-        self._progress.model = route.model
+        self._progress.model = model
         self._started = time.monotonic()
         self._first_token_ms: int | None = None
 
@@ -215,11 +243,12 @@ class _Run:
 
     def told(self, reply: Document) -> None:
         """The completion is whole, and committed if it was to be."""
-        self._progress.usage = reply.get("usage")
+        self._progress.usage = _usage(reply)
+        self._progress.model = self.route.answered.model
         self._progress.stored = self.stored
 
-    def record(self, reply: Document, *, upstream_id: str | None, body: bytes) -> Record:
-        """What is kept of it."""
+    def record(self, reply: Document, *, theirs: object, body: bytes) -> Record:
+        """What is kept of it; ``theirs`` is the id that somebody else gave it."""
         request = self.asked.received.request
         return Record(
             project=self.asked.principal.project,
@@ -228,18 +257,25 @@ class _Run:
             model=reply["model"],
             requested_model=request.model,
             request_id=self.asked.request_id,
-            metadata=normalize.metadata(request),
+            metadata={**self.asked.metadata, **normalize.metadata(request)},
             seed=self.call.seed,
             request=self.asked.received.body,
             reply=body,
-            engine=self.route.engine.name,
-            upstream_id=upstream_id,
+            engine=self.route.answered.engine.name,
+            upstream_id=theirs if isinstance(theirs, str) else None,
             first_token_ms=self._first_token_ms,
             total_ms=self._elapsed_ms(),
         )
 
     def _elapsed_ms(self) -> int:
         return round((time.monotonic() - self._started) * 1000)
+
+
+def _usage(reply: Document) -> Mapping[str, int] | None:
+    usage = reply.get("usage")
+    if isinstance(usage, msgspec.Raw):
+        usage = msgspec.json.decode(usage)
+    return usage if isinstance(usage, dict) else None
 
 
 def _view(record: Record) -> Document:

@@ -49,11 +49,19 @@ class EngineChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpstreamTried(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of one call to an upstream. ``outcome`` is ``ok`` or an error's code, ``duration_s`` to the first byte."""
+    """One try of a call to an upstream: ``ok`` or an error's code, and the time to the first byte."""
 
     upstream: str
     outcome: str
     duration_s: float
+
+
+class TargetFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """One target of a model could not answer, so the next one is asked. ``reason`` is an error's code."""
+
+    engine: str
+    model: str
+    reason: str
 
 
 class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +71,7 @@ class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | RecordLost
+Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost
 Observer: TypeAlias = Callable[[Event], None]
 
 
@@ -95,6 +103,8 @@ def _line(event: Event) -> str:
             return f"engine {engine}: {state}" + (f" ({reason})" if reason else "")
         case UpstreamTried(upstream=upstream, outcome=outcome, duration_s=duration_s):
             return f"upstream {upstream}: {outcome} after {_duration(duration_s * 1000)}"
+        case TargetFailed(engine=engine, model=model, reason=reason):
+            return f"next target: {model} of {engine} does not answer ({reason})"
         case RecordLost(completion_id=completion_id, reason=reason):
             return f"not stored: {completion_id} ({reason})"
 

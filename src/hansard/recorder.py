@@ -13,26 +13,43 @@ from typing import Any, Literal, TypeVar
 from hansard.contract.request import ChatRequest
 from hansard.core import normalize
 from hansard.core.rules import metadata_needs_store
-from hansard.errors import StoreUnavailable
+from hansard.errors import InvalidRequest, StoreUnavailable
 from hansard.observe import Observer, RecordLost
 from hansard.store.base import Record, Store
 
 T = TypeVar("T")
+
+# How far the engine may be ahead of a slow reader; the rest waits where it comes from.
+_AHEAD = 16
 
 
 class Recorder:
     """Keeps what is to be kept, and says so when it cannot (decisions 18 to 21)."""
 
     def __init__(
-        self, *, store: Store, observer: Observer, metadata_without_store: Literal["refuse", "accept"] = "refuse"
+        self,
+        *,
+        store: Store,
+        observer: Observer,
+        policy: Literal["asked", "always", "never"] = "asked",
+        metadata_without_store: Literal["refuse", "accept"] = "refuse",
     ) -> None:
         self._store = store
+        self._policy = policy
         self._metadata_without_store = metadata_without_store
         self._observer = observer
         self._running: set[asyncio.Task[Any]] = set()
 
     def wants(self, request: ChatRequest) -> bool:
-        """Whether the completion is to be kept; InvalidRequest for metadata on what is not (decision 17)."""
+        """Whether the completion is to be kept; InvalidRequest for what the policy does not allow (decision 17)."""
+        if self._policy == "always":
+            return True
+        if self._policy == "never" and normalize.is_stored(request):
+            raise InvalidRequest(
+                "Unsupported value: 'store' does not support true on this server, which keeps no completions.",
+                param="store",
+                code="unsupported_value",
+            )
         if self._metadata_without_store == "refuse":
             metadata_needs_store(request)
         return normalize.is_stored(request)
@@ -59,21 +76,28 @@ class Recorder:
 
     async def outlive_stream(self, chunks: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """Pass the chunks on; if the one who reads leaves, they are read to their end all the same."""
-        # Unbounded on purpose: it holds one completion at most, and the reader's pace must not stop the record.
-        read: asyncio.Queue[T | None] = asyncio.Queue()
+        read: asyncio.Queue[T | None] = asyncio.Queue(_AHEAD)
+        left = False
 
         async def pump() -> None:
             try:
                 async with aclosing(chunks):
                     async for chunk in chunks:
-                        read.put_nowait(chunk)
+                        if not left:  # while somebody reads, at the reader's pace; from then on at the engine's
+                            await read.put(chunk)
             finally:
-                read.put_nowait(None)
+                if not left:
+                    await read.put(None)
 
         task = self._start(pump())
-        while (chunk := await read.get()) is not None:
-            yield chunk
-        await task
+        try:
+            while (chunk := await read.get()) is not None:
+                yield chunk
+            await task
+        finally:
+            left = True
+            while not read.empty():  # which wakes a pump that waits for room
+                read.get_nowait()
 
     async def drain(self, *, within_s: float | None = None) -> None:
         """Wait for everything that outlived its client, and cancel what takes longer than that."""

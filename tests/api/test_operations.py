@@ -351,3 +351,46 @@ async def test_the_log_line_knows_the_completion() -> None:
     served = site.served
     assert (served.status, served.model, served.completion_id, served.stored) == (200, "org/m", made, True)
     assert (served.prompt_tokens, served.completion_tokens) == (3, 2)
+
+
+async def test_readiness_says_more_when_asked() -> None:
+    site = Site()
+
+    ready = await site.client.get("/readyz", b"verbose")
+    site.engine.is_ready = False
+    broken = await site.client.get("/v1/readyz", b"verbose")
+
+    assert "models" not in (await site.client.get("/readyz")).json
+    assert ready.json["models"] == {"org/m": [{"engine": "scripted", "model": "org/m", "ready": True}]}
+    assert (broken.status, broken.headers["retry-after"]) == (503, "1")
+    assert broken.json["reasons"] == {"scripted": "told to be away"}
+
+
+async def test_metadata_may_come_in_a_header() -> None:
+    site = Site()
+    headers = {"x-hansard-metadata": '{"team": "x", "a": "header"}'}
+
+    await site.client.post("/v1/chat/completions", {**ASKED, "store": True, "metadata": {"a": "b"}}, headers=headers)
+    await site.client.post("/v1/chat/completions", ASKED, headers=headers)
+
+    [record] = site.store.records.values()
+    assert record is not None
+    assert record.metadata == {"team": "x", "a": "b"}
+
+
+async def test_the_clients_own_header_travels_with_the_call() -> None:
+    site = Site()
+    site.engine.takes_client_key = True
+
+    await site.client.post("/v1/chat/completions", ASKED, headers={"authorization": "Bearer mine"})
+
+    assert [call.authorization for call in site.engine.calls] == ["Bearer mine"]
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/responses", "/v1/completions", "/completions"])
+async def test_who_speaks_another_api_is_told_what_to_set(path: str) -> None:
+    reply = await Site().client.post(path, ASKED)
+
+    assert error(reply)[0] == 404
+    for word in ("Chat Completions", "openai.chat(", "openai-chat:", "openai-api/"):
+        assert word in reply.json["error"]["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest
 from hansard.core import shapes, validate
-from hansard.core.validate import parse_create, parse_update, reject_unknown
+from hansard.core.validate import beside_body, parse_create, parse_update, reject_unknown
 from hansard.errors import InvalidRequest
 
 USER: Document = {"role": "user", "content": "Hi"}
@@ -321,3 +322,41 @@ def test_fast_and_slow_check_agree(document: Document) -> None:
 def test_any_mutation_is_a_request_or_refused(document: Document) -> None:
     with suppress(InvalidRequest):
         reject_unknown(parse_create(msgspec.json.encode(document)))
+
+
+# Metadata in a header
+
+
+def beside(header: str | None, **fields: object) -> dict[str, str]:
+    return beside_body(header, parse_create(body(**fields)).request)
+
+
+def test_metadata_in_a_header_is_a_json_object_with_the_fields_limits() -> None:
+    assert beside(None) == {}
+    assert beside('{"a": "b"}') == {"a": "b"}
+    assert beside('{"a": "é"}'.encode().decode("latin-1")) == {"a": "é"}
+
+
+@pytest.mark.parametrize(
+    ("header", "param", "code"),
+    [
+        ("{", "X-Hansard-Metadata", None),
+        ("\xff", "X-Hansard-Metadata", None),
+        ("[]", "X-Hansard-Metadata", "invalid_type"),
+        ('{"a": 1}', "X-Hansard-Metadata.a", "invalid_type"),
+        (json.dumps({"a": "x" * 513}), "X-Hansard-Metadata.a", "string_above_max_length"),
+        (json.dumps({str(n): "x" for n in range(17)}), "X-Hansard-Metadata", "object_above_max_properties"),
+    ],
+)
+def test_metadata_in_a_header_is_checked_like_the_field(header: str, param: str, code: str | None) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        beside(header)
+    assert (refused.value.param, refused.value.code) == (param, code)
+
+
+def test_header_and_body_together_are_held_to_the_limit() -> None:
+    half = {str(n): "x" for n in range(9)}
+    with pytest.raises(InvalidRequest) as refused:
+        beside(json.dumps(half), store=True, metadata={f"other {n}": "x" for n in range(9)})
+    assert refused.value.param == "metadata"
+    assert beside(json.dumps(half), store=True, metadata=half) == half

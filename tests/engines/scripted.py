@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from hansard.contract import Document
 from hansard.core.accumulate import Accumulator
-from hansard.engines.base import Call, Chunks, ServedModel
+from hansard.engines.base import Call, Chunks, Health, ServedModel
 
 Step: TypeAlias = Document | Exception | asyncio.Event
 
@@ -23,14 +23,21 @@ class ScriptedEngine:
         models: Sequence[str] = ("m",),
         takes_any_model: bool = False,
         takes_unknown_parameters: bool = True,
+        takes_client_key: bool = False,
     ) -> None:
         self.name = name
         self.takes_any_model = takes_any_model
         self.takes_unknown_parameters = takes_unknown_parameters
+        self.takes_client_key = takes_client_key
+        self.is_ready = True
         self.steps = steps
         self.calls: list[Call] = []
         self.closed = 0
-        self._models = tuple(ServedModel(id=model, created=1, owned_by=name) for model in models)
+        self.serve(*models)
+
+    def serve(self, *models: str) -> None:
+        """List these models from now on."""
+        self._models = tuple(ServedModel(id=model, created=1, owned_by=self.name) for model in models)
 
     def models(self) -> Sequence[ServedModel]:
         return self._models
@@ -41,8 +48,8 @@ class ScriptedEngine:
     async def stop(self) -> None:
         pass
 
-    def ready(self) -> bool:
-        return True
+    def health(self) -> Health:
+        return Health(ready=self.is_ready, reason="" if self.is_ready else "told to be away")
 
     async def complete(self, call: Call) -> Document:
         accumulator = Accumulator()

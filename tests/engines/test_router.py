@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from hansard.engines.router import Router
-from hansard.errors import ModelNotFound
-from tests.engines.scripted import ScriptedEngine
+from hansard.core.accumulate import Accumulator
+from hansard.core.validate import parse_create
+from hansard.engines.base import Call
+from hansard.engines.router import Router, Target
+from hansard.errors import (
+    HansardError,
+    InvalidRequest,
+    ModelNotFound,
+    RateLimited,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from hansard.observe import Event, TargetFailed
+from tests.engines.scripted import ScriptedEngine, Step, finish, said
 
 SMALL = ScriptedEngine(name="small", models=["tiny", "shared"])
 LARGE = ScriptedEngine(name="large", models=["huge", "shared"])
@@ -26,7 +40,7 @@ ANYTHING = ScriptedEngine(name="anything", models=["listed"], takes_any_model=Tr
 def test_names_then_aliases_then_the_alias_for_all(asked: str, engine: ScriptedEngine, model: str) -> None:
     route = Router(engines=[SMALL, LARGE], aliases={"gpt-4o": "huge", "*": "tiny"}).pick(asked)
 
-    assert (route.engine, route.model) == (engine, model)
+    assert (route.answered.engine, route.answered.model) == (engine, model)
 
 
 def test_an_unknown_name_has_the_apis_own_error() -> None:
@@ -39,9 +53,13 @@ def test_an_unknown_name_has_the_apis_own_error() -> None:
 def test_an_engine_that_takes_any_name_gets_what_nobody_lists() -> None:
     router = Router(engines=[SMALL, ANYTHING], aliases={"short": "unlisted"})
 
-    assert router.pick("tiny").engine is SMALL
-    assert (router.pick("other").engine, router.pick("other").model) == (ANYTHING, "other")
-    assert (router.pick("short").engine, router.pick("short").model) == (ANYTHING, "unlisted")
+    def picked(model: str) -> tuple[object, str]:
+        target = router.pick(model).answered
+        return target.engine, target.model
+
+    assert picked("tiny") == (SMALL, "tiny")
+    assert picked("other") == (ANYTHING, "other")
+    assert picked("short") == (ANYTHING, "unlisted")
 
 
 def test_aliases_do_not_chain() -> None:
@@ -54,3 +72,157 @@ def test_models_are_listed_once_each_with_their_aliases() -> None:
 
     assert [model.id for model in router.models()] == ["tiny", "shared", "huge", "gpt-4o"]
     assert [model.owned_by for model in router.models()] == ["small", "small", "large", "large"]
+
+
+def test_what_an_engine_begins_to_list_is_found() -> None:
+    engine = ScriptedEngine(models=["old"])
+    router = Router(engines=[engine], aliases={})
+    router.pick("old")
+
+    engine.serve("new")
+
+    assert router.pick("new").answered.model == "new"
+    with pytest.raises(ModelNotFound):
+        router.pick("old")
+
+
+# Targets
+
+
+def call(**more: object) -> Call:
+    body = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}], **more}
+    received = parse_create(json.dumps(body).encode())
+    return Call(
+        request=received.request, document=received.document, model="chat", seed=1, authorization="Bearer theirs"
+    )
+
+
+async def asked_of(router: Router, *, streamed: bool) -> tuple[str, str, str]:
+    """Who answered, what they said, and the model the reply names."""
+    route = router.pick("chat")
+    if streamed:
+        accumulator = Accumulator()
+        async for chunks in route.stream(call()):
+            for chunk in chunks:
+                accumulator.feed(chunk)
+        made = accumulator.finish()
+    else:
+        made = await route.complete(call())
+    return route.answered.engine.name, made["choices"][0]["message"]["content"], made["model"]
+
+
+def engine(name: str, *steps: Step, **options: object) -> ScriptedEngine:
+    return ScriptedEngine(*(steps or (said(name), finish())), name=name, models=(), **options)  # type: ignore[arg-type]
+
+
+def over(*targets: Target, events: list[Event] | None = None, chance: float = 0.0) -> Router:
+    observer = (events if events is not None else []).append
+    return Router(
+        engines=[], aliases={"short": "chat"}, targets={"chat": targets}, observer=observer, chance=lambda: chance
+    )
+
+
+DOWN = UpstreamFailed("gone")
+BOTH = pytest.mark.parametrize("streamed", [True, False])
+
+
+@BOTH
+@pytest.mark.anyio
+async def test_the_first_target_answers(streamed: bool) -> None:
+    first, second = engine("one"), engine("two")
+
+    assert await asked_of(over(Target(first, "a"), Target(second, "b")), streamed=streamed) == ("one", "one", "a")
+    assert [asked.model for asked in first.calls] == ["a"]
+    assert second.calls == []
+
+
+@pytest.mark.parametrize(
+    "failure", [DOWN, UpstreamTimeout("late"), Unavailable("busy"), RateLimited("slow down")], ids=lambda e: e.message
+)
+@BOTH
+@pytest.mark.anyio
+async def test_what_fails_before_the_first_chunk_goes_to_the_next_target(failure: HansardError, streamed: bool) -> None:
+    events: list[Event] = []
+    first, second = engine("one", failure), engine("two")
+
+    answer = await asked_of(over(Target(first, "a"), Target(second, "b"), events=events), streamed=streamed)
+
+    assert answer == ("two", "two", "b")
+    assert events == [TargetFailed(engine="one", model="a", reason=failure.code or failure.type)]
+
+
+@BOTH
+@pytest.mark.anyio
+async def test_the_last_failure_is_the_one_that_is_told(streamed: bool) -> None:
+    with pytest.raises(UpstreamTimeout):
+        await asked_of(
+            over(Target(engine("one", DOWN), "a"), Target(engine("two", UpstreamTimeout("late")), "b")),
+            streamed=streamed,
+        )
+
+
+@BOTH
+@pytest.mark.anyio
+async def test_what_is_the_clients_own_doing_is_told_at_once(streamed: bool) -> None:
+    second = engine("two")
+    with pytest.raises(InvalidRequest):
+        await asked_of(
+            over(Target(engine("one", InvalidRequest("wrong")), "a"), Target(second, "b")), streamed=streamed
+        )
+    assert second.calls == []
+
+
+@pytest.mark.anyio
+async def test_what_fails_after_the_first_chunk_is_told() -> None:
+    second = engine("two")
+    with pytest.raises(UpstreamFailed):
+        await asked_of(over(Target(engine("one", said("x"), DOWN), "a"), Target(second, "b")), streamed=True)
+    assert second.calls == []
+
+
+@pytest.mark.anyio
+async def test_a_model_that_an_engine_names_is_kept() -> None:
+    named = engine("one", {**said("x"), "model": "a-2026"}, finish())
+
+    assert await asked_of(over(Target(named, "a"), Target(engine("two"), "b")), streamed=True) == ("one", "x", "a-2026")
+
+
+@pytest.mark.parametrize(("chance", "order"), [(0.0, "abcd"), (0.24, "abcd"), (0.26, "bacd"), (0.99, "bacd")])
+@pytest.mark.anyio
+async def test_weights_share_and_the_others_follow_in_order(chance: float, order: str) -> None:
+    tried: list[Event] = []
+    engines = {name: engine(name, DOWN) for name in "abcd"}
+    weights = {"a": 1.0, "b": 3.0}
+    # A draw of 0 in the second round takes the one that is left.
+    router = over(*(Target(engines[name], name, weights.get(name)) for name in "abcd"), events=tried, chance=chance)
+
+    with pytest.raises(UpstreamFailed):
+        await asked_of(router, streamed=False)
+
+    assert [event.model for event in tried if isinstance(event, TargetFailed)] == list(order[:-1])
+
+
+def test_targets_come_before_what_an_engine_lists_and_aliases_may_name_them() -> None:
+    own = engine("own")
+    lister = ScriptedEngine(name="lister", models=["chat"])
+    router = Router(engines=[lister], aliases={"short": "chat"}, targets={"chat": [Target(own, "a")]})
+
+    assert router.pick("chat").answered.engine is own
+    assert router.pick("short").answered.model == "a"
+    assert [(model.id, model.owned_by) for model in router.models()] == [("chat", "hansard"), ("short", "hansard")]
+
+
+def test_unknown_parameters_need_targets_that_all_take_them() -> None:
+    knows, does_not = engine("one"), engine("two", takes_unknown_parameters=False)
+
+    assert over(Target(knows, "a"), Target(knows, "b")).pick("chat").takes_unknown_parameters
+    assert not over(Target(knows, "a"), Target(does_not, "b")).pick("chat").takes_unknown_parameters
+
+
+@pytest.mark.anyio
+async def test_the_clients_key_goes_only_to_targets_that_take_it() -> None:
+    takes, takes_not = engine("one", DOWN, takes_client_key=True), engine("two")
+
+    await asked_of(over(Target(takes, "a"), Target(takes_not, "b")), streamed=False)
+
+    assert [asked.authorization for asked in (*takes.calls, *takes_not.calls)] == ["Bearer theirs", None]

@@ -12,13 +12,22 @@ from hansard.completions import Asked, Completions
 from hansard.core import normalize, paging, sse, validate
 from hansard.engines.base import Chunks
 
+# For clients whose libraries swallow the field (LangChain, LiteLLM, DSPy): a JSON object, with the field's limits.
+_METADATA = b"x-hansard-metadata"
+
 
 def create(completions: Completions) -> Handler:
     """POST /chat/completions."""
 
     async def handle(exchange: Exchange) -> None:
         received = validate.parse_create(await exchange.body())
-        asked = Asked(principal=exchange.principal, received=received, request_id=exchange.request_id)
+        asked = Asked(
+            principal=exchange.principal,
+            received=received,
+            request_id=exchange.request_id,
+            metadata=validate.beside_body(exchange.header(_METADATA), received.request),
+            authorization=exchange.header(b"authorization"),
+        )
         async with exchange.while_connected():
             if received.request.stream is True:
                 noise = secrets.token_hex(8) if normalize.wants_obfuscation(received.request) else None

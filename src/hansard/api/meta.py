@@ -6,7 +6,8 @@ from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
 from hansard.completions import Completions
 from hansard.contract import Document
-from hansard.engines.base import ServedModel
+from hansard.engines.base import Health, ServedModel
+from hansard.engines.router import Target
 from hansard.errors import NotFound
 
 # Clients whose default is another API show this text to their users word for word.
@@ -41,15 +42,23 @@ async def health(exchange: Exchange) -> None:
 
 
 def ready(completions: Completions) -> Handler:
-    """GET /readyz: 200 only while the store takes writes and every engine takes calls."""
+    """GET /readyz: 200 while the store takes writes and an engine takes calls; ``?verbose`` says who and why not."""
 
     async def handle(exchange: Exchange) -> None:
-        parts = await completions.ready()
-        checks = {name: "ok" if works else "unavailable" for name, works in parts.items()}
-        if all(parts.values()):
-            await exchange.reply(200, {"status": "ready", "checks": checks})
+        state = await completions.readiness()
+        checks = {"store": _word(ready=state.store)}
+        checks |= {f"engine {name}": _word(ready=health.ready) for name, health in state.engines.items()}
+        document: Document = {"status": "ready" if state.ready else "unavailable", "checks": checks}
+        if b"verbose" in exchange.query:
+            document["reasons"] = {name: health.reason for name, health in state.engines.items() if health.reason}
+            document["models"] = {
+                name: [_target(target, state.engines[target.engine.name]) for target in targets]
+                for name, targets in state.targets.items()
+            }
+        if state.ready:
+            await exchange.reply(200, document)
         else:
-            await exchange.reply(503, {"status": "unavailable", "checks": checks}, {b"retry-after": b"1"})
+            await exchange.reply(503, document, {b"retry-after": b"1"})
 
     return handle
 
@@ -64,4 +73,15 @@ def _model(model: ServedModel) -> Document:
     document: Document = {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
     if model.description is not None:
         document["description"] = model.description
+    return document
+
+
+def _word(*, ready: bool) -> str:
+    return "ok" if ready else "unavailable"
+
+
+def _target(target: Target, health: Health) -> Document:
+    document: Document = {"engine": target.engine.name, "model": target.model, "ready": health.ready}
+    if target.weight is not None:
+        document["weight"] = target.weight
     return document

@@ -37,8 +37,11 @@ def application(
         "/models/{id:path}": resource({"GET": meta.model(completions)}),
     }
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
-    routes.append(Route("/health", resource({"GET": meta.health}, guarded=False)))
-    routes.append(Route("/readyz", resource({"GET": meta.ready(completions)}, guarded=False)))
+    probes = {
+        "/health": resource({"GET": meta.health}, guarded=False),
+        "/readyz": resource({"GET": meta.ready(completions)}, guarded=False),
+    }
+    routes += [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in probes.items()]
     anywhere = _Anywhere(front)
     return _without_trailing_slash(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan))
 

@@ -12,8 +12,8 @@ class Stamp:
     """Puts the four common keys on an engine's documents.
 
     They come first, in wire order, and are ours, save that an engine that knows the resolved name of
-    the model says it itself. ``include_usage`` is the client's wish for a stream: then every chunk has
-    ``usage`` (null but in the last), otherwise none has.
+    the model says it itself; once said, it holds for the whole stream. ``include_usage`` is the
+    client's wish for a stream: then every chunk has ``usage`` (null but in the last), otherwise none has.
     """
 
     def __init__(self, *, completion_id: str, created: int, model: str, include_usage: bool) -> None:
@@ -41,10 +41,12 @@ class Stamp:
         return stamped
 
     def _stamped(self, made: Document, kind: str) -> Document:
+        if (model := made.get("model")) and isinstance(model, str):
+            self._model = model
         ours: dict[str, Any] = {
             "id": self._id,
             "object": kind,
             "created": self._created,
-            "model": made.get("model") or self._model,
+            "model": self._model,
         }
         return {**ours, **made, **ours}

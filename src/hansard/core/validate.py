@@ -12,12 +12,14 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest, Metadata
-from hansard.core import rules, shapes
+from hansard.core import normalize, rules, shapes
 from hansard.core.limits import depth
 from hansard.errors import InvalidRequest
 
 MAX_NESTING: Final = 128
 """Levels in a whole body: a schema at its own limit fits, and everyone's recursion limit is far."""
+
+METADATA_HEADER: Final = "X-Hansard-Metadata"
 
 _NOT_JSON: Final = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
@@ -71,6 +73,21 @@ def parse_update(body: bytes) -> dict[str, str]:
         return {}
     shapes.shape(Metadata).check(metadata, "metadata")
     return metadata
+
+
+def beside_body(header: str | None, request: ChatRequest) -> dict[str, str]:
+    """The metadata that came in the header of that name, a JSON object; the body's own wins over it, key by key."""
+    if header is None:
+        return {}
+    try:
+        metadata = msgspec.json.decode(header.encode("latin-1"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"Invalid '{METADATA_HEADER}': not valid JSON.", param=METADATA_HEADER) from error
+    shape = shapes.shape(Metadata)
+    shape.check(metadata, METADATA_HEADER)
+    shape.check({**metadata, **normalize.metadata(request)}, "metadata")
+    pairs: dict[str, str] = metadata
+    return pairs
 
 
 def _decode(body: bytes) -> Document:

@@ -1,7 +1,8 @@
 """The seam between Hansard and whatever answers: what an engine is given and what it gives back.
 
-An engine never sees the store, the key or the project. It knows neither ids nor time: the
-caller stamps ``id``, ``object``, ``created`` and ``model`` on whatever comes out of here.
+An engine never sees the store or the project, nor a client's key unless it is told to pass it on.
+It knows neither ids nor time: the caller stamps ``id``, ``object``, ``created`` and ``model`` on
+whatever comes out of here.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Engine(Protocol):
     """Whether it answers for names it does not list."""
     takes_unknown_parameters: bool
     """Whether fields outside the contract mean something to it; elsewhere they are refused by name."""
+    takes_client_key: bool
+    """Whether it is given the client's Authorization; no other engine ever sees a key."""
 
     def models(self) -> Sequence[ServedModel]:
         """What it serves now. Never waits."""
@@ -77,8 +80,8 @@ class Engine(Protocol):
     async def stop(self) -> None:
         """Cancel what runs, then let go of every resource."""
 
-    def ready(self) -> bool:
-        """Whether it would take a call now."""
+    def health(self) -> Health:
+        """Whether it would take a call now. Never waits."""
 
     async def complete(self, call: Call) -> Document:
         """The whole completion, keys from ``choices`` on."""

@@ -13,7 +13,7 @@ import msgspec
 from hansard.contract import Document
 from hansard.core import normalize
 from hansard.core.accumulate import Accumulator
-from hansard.engines.base import Call, Chunks, ServedModel
+from hansard.engines.base import Call, Chunks, Health, ServedModel
 from hansard.errors import InvalidRequest
 
 _WORD = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
@@ -30,6 +30,7 @@ class EchoEngine:
 
     takes_any_model = False
     takes_unknown_parameters = False
+    takes_client_key = False
 
     def __init__(self, *, name: str = "echo", created: int = 0) -> None:
         self.name = name
@@ -46,8 +47,8 @@ class EchoEngine:
     async def stop(self) -> None:
         """Nothing to let go of."""
 
-    def ready(self) -> bool:
-        return True
+    def health(self) -> Health:
+        return Health(ready=True)
 
     async def complete(self, call: Call) -> Document:
         accumulator = Accumulator()

@@ -1,52 +1,141 @@
-"""Which engine answers for a model name: names, then aliases, then whoever takes any name."""
+"""Which engine answers for a model name: names, then aliases, then whoever takes any name.
+
+A name may also stand for an ordered list of targets: then the way goes on to the next one while
+nothing has been answered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 
 import msgspec
 
-from hansard.engines.base import Engine, ServedModel
-from hansard.errors import ModelNotFound
+from hansard.contract import Document
+from hansard.core.accumulate import IncompleteStream
+from hansard.engines.base import Call, Chunks, Engine, ServedModel
+from hansard.errors import HansardError, ModelNotFound
+from hansard.observe import Observer, TargetFailed, ignore
 
 ANY = "*"
+OWNER = "hansard"
 
 
-class Route(msgspec.Struct, frozen=True):
-    """Where a request goes: the engine, and the model's name there and in the reply."""
+class Target(msgspec.Struct, frozen=True):
+    """An engine, and the model's name there.
+
+    Targets with a ``weight`` share the requests in that proportion. The others are tried in their
+    order once all before them have failed.
+    """
 
     engine: Engine
     model: str
+    weight: float | None = None
+
+
+class Route:
+    """The way of one request: its targets in the order they are tried, and the one that ``answered``."""
+
+    def __init__(self, targets: Sequence[Target], *, observer: Observer = ignore) -> None:
+        self._targets = targets
+        self._observer = observer
+        self.answered = targets[0]
+        """The first target, until another one has answered."""
+
+    @property
+    def takes_unknown_parameters(self) -> bool:
+        """Whether every target does: what a request may say must not depend on who happens to be up."""
+        return all(target.engine.takes_unknown_parameters for target in self._targets)
+
+    async def complete(self, call: Call) -> Document:
+        """The completion from the first target that gives one."""
+        *others, last = self._targets
+        for target in others:
+            try:
+                return self._named(await target.engine.complete(_for(target, call)), target)
+            except HansardError as error:
+                self._pass_over(target, error)
+        return self._named(await last.engine.complete(_for(last, call)), last)
+
+    def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
+        """The chunks of the first target that gives one."""
+        if len(self._targets) > 1:
+            return self._stream(call)
+        [target] = self._targets
+        return target.engine.stream(_for(target, call))
+
+    async def _stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
+        for target in self._targets:
+            async with aclosing(target.engine.stream(_for(target, call))) as stream:
+                try:
+                    first = await anext(stream, None)
+                    if first is None:
+                        raise IncompleteStream("The model's stream ended before it began.")
+                except HansardError as error:
+                    if target is self._targets[-1]:
+                        raise
+                    self._pass_over(target, error)
+                    continue
+                yield [self._named(first[0], target), *first[1:]]
+                async for chunks in stream:
+                    yield chunks
+                return
+
+    def _named(self, made: Document, target: Target) -> Document:
+        self.answered = target
+        return made if made.get("model") else {**made, "model": target.model}
+
+    def _pass_over(self, target: Target, error: HansardError) -> None:
+        """Go on to the next target, or raise what is the client's own doing and would fail there as well."""
+        if error.status < 500 and error.status != 429:
+            raise error
+        self._observer(TargetFailed(engine=target.engine.name, model=target.model, reason=error.code or error.type))
 
 
 class Router:
-    """Finds the engine for a model name.
+    """Finds the way for a model name.
 
     An exact name wins over an alias, an alias over the alias ``*``, and that over an engine that
-    takes any name. An alias names a model, never another alias.
+    takes any name. A name with ``targets`` of its own wins over an engine that lists it. An alias
+    names a model, never another alias. ``chance`` gives random numbers from 0 to 1.
     """
 
-    def __init__(self, *, engines: Sequence[Engine], aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        engines: Sequence[Engine],
+        aliases: Mapping[str, str],
+        targets: Mapping[str, Sequence[Target]] | None = None,
+        chance: Callable[[], float] = random.random,
+        observer: Observer = ignore,
+    ) -> None:
         self._engines = tuple(engines)
         self._aliases = dict(aliases)
+        self._targets = {name: tuple(listed) for name, listed in (targets or {}).items()}
+        self._chance = chance
+        self._observer = observer
+        self._listed: list[Sequence[ServedModel]] = []
+        self._by_name: dict[str, Sequence[Target]] = {}
 
     @property
     def engines(self) -> Sequence[Engine]:
         return self._engines
 
     def pick(self, model: str) -> Route:
-        """The route for the name a client sent, or ModelNotFound."""
+        """The way for the name a client sent, or ModelNotFound."""
+        serving = self.targets()
         for name in (model, self._aliases.get(model), self._aliases.get(ANY)):
-            if name is not None and (engine := self._serving(name)) is not None:
-                return Route(engine, name)
+            if name is not None and (targets := serving.get(name)) is not None:
+                return Route([*self._order(targets)] if len(targets) > 1 else targets, observer=self._observer)
         for engine in self._engines:
             if engine.takes_any_model:
-                return Route(engine, self._aliases.get(model, model))
+                return Route([Target(engine, self._aliases.get(model, model))])
         raise ModelNotFound(model)
 
     def models(self) -> list[ServedModel]:
         """Every name a client may send now, each once, aliases last. Never waits."""
-        listed: dict[str, ServedModel] = {}
+        listed = {name: ServedModel(id=name, created=0, owned_by=OWNER) for name in self._targets}
         for engine in self._engines:
             for model in engine.models():
                 listed.setdefault(model.id, model)
@@ -55,5 +144,34 @@ class Router:
                 listed.setdefault(alias, msgspec.structs.replace(listed[target], id=alias))
         return list(listed.values())
 
-    def _serving(self, name: str) -> Engine | None:
-        return next((engine for engine in self._engines if any(model.id == name for model in engine.models())), None)
+    def targets(self) -> Mapping[str, Sequence[Target]]:
+        """Who answers for each name that is no alias. Made anew only when an engine lists something else."""
+        listed = [engine.models() for engine in self._engines]
+        if listed != self._listed or not self._by_name:
+            self._by_name = dict(self._targets)
+            for engine, models in zip(self._engines, listed, strict=True):
+                for model in models:
+                    self._by_name.setdefault(model.id, (Target(engine, model.id),))
+            self._listed = listed
+        return self._by_name
+
+    def _order(self, targets: Sequence[Target]) -> Iterator[Target]:
+        """Those with a weight as they are drawn, then the others as they are listed."""
+        weighted = [(target, target.weight) for target in targets if target.weight is not None]
+        while weighted:
+            at = self._chance() * sum(weight for _, weight in weighted)
+            for drawn, (target, weight) in enumerate(weighted):
+                at -= weight
+                if at < 0 or drawn == len(weighted) - 1:
+                    yield target
+                    del weighted[drawn]
+                    break
+        yield from (target for target in targets if target.weight is None)
+
+
+def _for(target: Target, call: Call) -> Call:
+    """The call as this target may see it: its name for the model, and the client's key only where that is to go."""
+    authorization = call.authorization if target.engine.takes_client_key else None
+    if call.model == target.model and call.authorization == authorization:
+        return call
+    return msgspec.structs.replace(call, model=target.model, authorization=authorization)

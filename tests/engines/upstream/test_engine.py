@@ -93,14 +93,14 @@ BOTH = pytest.mark.parametrize("streamed", [True, False])
 async def test_it_lists_what_the_upstream_lists() -> None:
     async with serving(hello) as mock, relaying(mock.base_url) as relay:
         assert [(model.id, model.created) for model in relay.models()] == [("m", 0), ("org/m2", 7)]
-        assert relay.ready()
+        assert relay.health().ready
 
 
 async def test_an_upstream_that_is_away_is_reported_and_not_waited_for() -> None:
     events: list[Event] = []
     async with relaying("http://127.0.0.1:9/v1", observer=events.append) as relay:
         assert list(relay.models()) == []
-        assert (relay.ready(), relay.health().reason) == (False, "The model server could not be reached.")
+        assert (relay.health().ready, relay.health().reason) == (False, "The model server could not be reached.")
     assert [event.state for event in events if isinstance(event, EngineChanged)] == ["lost"]
 
 
@@ -381,9 +381,9 @@ async def test_an_upstream_that_keeps_failing_is_left_alone_until_a_probe_succee
                 await relay.complete(call())
         with pytest.raises(Unavailable) as resting:
             await relay.complete(call())
-        left_alone = (len(mock.asked), relay.ready(), relay.health().reason)
+        left_alone = (len(mock.asked), relay.health().ready, relay.health().reason)
         clock.now = 2.0
-        assert relay.ready()
+        assert relay.health().ready
         assert await text(relay, streamed=True) == "Hello"
 
     assert (resting.value.status, resting.value.code, resting.value.retry_after_s) == (503, "upstream_unavailable", 2)
@@ -413,7 +413,7 @@ async def test_refusals_do_not_open_it() -> None:
         for _ in range(20):
             with pytest.raises(InvalidRequest):
                 await relay.complete(call())
-        assert relay.ready()
+        assert relay.health().ready
 
 
 # Who leaves

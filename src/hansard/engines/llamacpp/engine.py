@@ -17,7 +17,7 @@ from hansard import observe
 from hansard.contract import Document
 from hansard.core import ids
 from hansard.core.accumulate import Accumulator
-from hansard.engines.base import Call, Chunks, ServedModel
+from hansard.engines.base import Call, Chunks, Health, ServedModel
 from hansard.engines.client import ChatClient, NotAStream, Timeouts
 from hansard.engines.llamacpp import body, failures, merge, reply
 from hansard.engines.llamacpp.admission import Admission
@@ -56,6 +56,7 @@ class LlamaCppEngine:
 
     takes_any_model = False
     takes_unknown_parameters = False
+    takes_client_key = False
 
     def __init__(
         self,
@@ -94,7 +95,11 @@ class LlamaCppEngine:
         return (self._served,)
 
     def ready(self) -> bool:
+        """Whether the model is loaded and its child runs."""
         return self._running is not None and self._supervisor.ready is not None
+
+    def health(self) -> Health:
+        return Health(ready=True) if self.ready() else Health(ready=False, reason="not running")
 
     async def start(self) -> None:
         """Load the model and return once it answers; raise ``StartupError`` with the reason if it cannot."""

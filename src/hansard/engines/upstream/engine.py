@@ -71,9 +71,6 @@ class UpstreamEngine:
     def models(self) -> Sequence[ServedModel]:
         return self._listing.models
 
-    def ready(self) -> bool:
-        return self.health().ready
-
     def health(self) -> Health:
         """The breaker knows best, since it has seen the last calls; then whoever asked for the models."""
         state = self._attempts.breaker.state(self._clock())
