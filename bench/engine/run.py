@@ -59,13 +59,17 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, print, and return what was measured."""
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch)
-        with _engine(asked.model_file, data) as engine, _hansard(asked.model_file, data) as (hansard, ready_s):
+        with (
+            _engine(asked.model_file, data) as engine,
+            _hansard(asked.model_file, data) as (hansard, ready_s),
+            _idle_process(data),
+        ):
             idle_mb = resident_mb_alone(hansard)
             rows = asyncio.run(_measure(engine, hansard, asked))
-            late_ms = [float(line) for line in (data / "lag").read_text().split()]
             measured = {
                 "rows": [_summary(row) for row in rows],
-                "event_loop_lag_p99_ms": round(quantile(late_ms, 0.99), 2),
+                "event_loop_lag_p99_ms": _lag_p99_ms(data / "lag"),
+                "idle_process_lag_p99_ms": _lag_p99_ms(data / "idle-lag"),
                 "idle_mb": round(idle_mb, 1),
                 "after_load_mb": round(resident_mb_alone(hansard), 1),
                 "cold_start_s": round(ready_s, 2),
@@ -104,6 +108,18 @@ def _hansard(model: Path | None, data: Path) -> Iterator[tuple[Server, float]]:
     with running("hansard", command, port=port, log=data / "hansard.log", environment=OURS) as server:
         _wait(server, "/readyz", data / "hansard.log")
         yield server, time.perf_counter() - server.started
+
+
+@contextmanager
+def _idle_process(data: Path) -> Iterator[None]:
+    """What the machine does to a process that does nothing, meanwhile."""
+    command = [sys.executable, "-m", "bench.engine.sampler", "--lag", str(data / "idle-lag")]
+    with running("idle process", command, port=0, log=data / "idle.log", environment=OURS):
+        yield
+
+
+def _lag_p99_ms(file: Path) -> float:
+    return round(quantile([float(line) for line in file.read_text().split()], 0.99), 2)
 
 
 async def _measure(engine: Target, hansard: Server, asked: argparse.Namespace) -> list[Row]:
@@ -181,7 +197,8 @@ def report(measured: dict[str, Any]) -> str:
     lines = [
         table(head, rows),
         "",
-        f"event-loop lag p99    {measured['event_loop_lag_p99_ms']:.1f} ms (bar: under {LAG_BAR_MS:.0f})",
+        f"event-loop lag p99    {measured['event_loop_lag_p99_ms']:.1f} ms (bar: under {LAG_BAR_MS:.0f}); "
+        f"of an idle process meanwhile {measured['idle_process_lag_p99_ms']:.1f} ms",
         f"idle memory           {measured['idle_mb']:.0f} MB (bar: under {IDLE_BAR_MB:.0f}), without the engine's",
         f"memory after load     {measured['after_load_mb']:.0f} MB",
         f"cold start to ready   {measured['cold_start_s']:.2f} s (bar: under {START_BAR_S:.0f})",
