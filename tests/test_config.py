@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from hansard.config import ModelSpec, Secret, Settings, UpstreamSpec, is_loopback, resolve
+from hansard.config import ModelSpec, Secret, Settings, TargetSpec, UpstreamSpec, is_loopback, resolve
+from hansard.config.upstreams import LEAVABLE
+from hansard.contract.request import ChatRequest
 from hansard.errors import StartupError
 
 Flags = Mapping[str, object] | None
@@ -110,6 +112,7 @@ VALUES: list[tuple[str, object, object]] = [
     ("parallel", "4", 4),
     ("threads", "2", 2),
     ("gpu_layers", "-1", -1),
+    ("store", "always", "always"),
     ("list_order", "desc", "desc"),
     ("metadata_without_store", "accept", "accept"),
     ("on_disconnect", "finish", "finish"),
@@ -225,8 +228,8 @@ def test_an_upstream_replaces_the_builtin_and_goes_by_its_host(place: Place) -> 
 
     assert settings.models == ()
     assert settings.upstreams == (
-        UpstreamSpec(name="localhost:11434", base_url="http://localhost:11434/v1"),
-        UpstreamSpec(name="far", base_url="https://api.example.com/v1"),
+        UpstreamSpec(name="localhost:11434", address="http://localhost:11434/v1"),
+        UpstreamSpec(name="far", address="https://api.example.com/v1"),
     )
 
 
@@ -253,6 +256,98 @@ def test_with_an_upstream_an_alias_may_name_any_model(place: Place) -> None:
     settings = place.resolve({"upstreams": ["http://a"], "aliases": ["x=not-known-here"]})
 
     assert settings.aliases == {"x": "not-known-here"}
+
+
+EVERYTHING = """
+[[upstreams]]
+name = "office"
+base_url = "unix:///run/vllm.sock:/api"
+key_env = "OFFICE_KEY"
+headers = { "X-Team" = "search", "api-key" = { env = "AZURE_KEY" } }
+connect_s = 1
+first_byte_s = 30.5
+between_chunks_s = 0
+total_s = 600
+max_connections = 100
+retries = 0
+unsupported = ["verbosity", "logprobs"]
+
+[[upstreams]]
+base_url = "https://api.example.com/v1"
+key = "client"
+
+[[models]]
+path = "echo"
+
+[[models]]
+name = "chat"
+targets = [
+  { upstream = "office", model = "qwen3-32b", weight = 3 },
+  { upstream = "api.example.com", model = "big", weight = 1 },
+  { model = "echo" },
+]
+"""
+
+
+def test_an_upstream_and_a_models_targets_say_more_in_the_file(place: Place) -> None:
+    place.toml(EVERYTHING)
+
+    settings = place.resolve({}, {"OFFICE_KEY": "sk-office", "AZURE_KEY": "sk-azure"})
+
+    office, cloud = settings.upstreams
+    assert office == UpstreamSpec(
+        name="office",
+        address="unix:///run/vllm.sock:/api",
+        key=Secret("sk-office"),
+        headers={"X-Team": "search", "api-key": "sk-azure"},
+        connect_s=1.0,
+        first_byte_s=30.5,
+        between_chunks_s=0.0,
+        total_s=600.0,
+        max_connections=100,
+        retries=0,
+        unsupported=("verbosity", "logprobs"),
+    )
+    assert (cloud.name, cloud.key, cloud.takes_client_key) == ("api.example.com", None, True)
+    assert settings.models[1] == ModelSpec(
+        name="chat",
+        targets=(
+            TargetSpec(upstream="office", model="qwen3-32b", weight=3.0),
+            TargetSpec(upstream="api.example.com", model="big", weight=1.0),
+            TargetSpec(model="echo"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "socket", "base_url", "name"),
+    [
+        ("http://a:1/v1", None, "http://a:1/v1", "a:1"),
+        ("unix:///run/s", "/run/s", "http://localhost/v1", "/run/s"),
+        ("unix:///run/s:/", "/run/s", "http://localhost/v1", "/run/s"),
+        ("unix:///run/s:/api/v2", "/run/s", "http://localhost/api/v2", "/run/s"),
+    ],
+)
+def test_an_upstream_may_be_behind_a_socket(
+    place: Place, address: str, socket: str | None, base_url: str, name: str
+) -> None:
+    [spec] = place.resolve({"upstreams": [address]}).upstreams
+
+    assert (spec.socket, spec.base_url, spec.name) == (socket, base_url, name)
+
+
+def test_the_one_key_passes_by_who_takes_the_clients(place: Place) -> None:
+    place.toml('[[upstreams]]\nbase_url = "http://a"\nkey = "client"\n[[upstreams]]\nbase_url = "http://b"\n')
+
+    settings = place.resolve({}, {"HANSARD_UPSTREAM_KEY": "sk-one"})
+
+    assert [one.key for one in settings.upstreams] == [None, "sk-one"]
+
+
+def test_everything_that_may_be_left_out_is_a_field_of_a_request() -> None:
+    whole = {"model", "messages", "store", "metadata", "stream"}
+
+    assert set(LEAVABLE) == set(ChatRequest.__struct_fields__) - whole
 
 
 # Mistakes
@@ -365,6 +460,10 @@ def test_each_mistake_is_named_once(
     assert place.problems(flags, environ) == [problem]
 
 
+UP = '[[upstreams]]\nbase_url = "http://a"\n'
+ECHO = '{ model = "echo" }'
+FIRST = "models in {file}, number 1"
+LIST_OF_TARGETS = 'is a list of one or more, as [{ upstream = "NAME", model = "NAME THERE" }].'
 FILE_MISTAKES = [
     ("prot = 1", "prot in {file}: unknown; did you mean port in {file}?"),
     ("port = true", "port in {file}: True is not a whole number from 0 to 65535."),
@@ -389,9 +488,75 @@ FILE_MISTAKES = [
     ),
     (
         '[[upstreams]]\nbase_url = "http://a"\nkey = "sk-x"',
-        "key of upstreams in {file}, number 1: unknown; did you mean key_env of upstreams in {file}, number 1?",
+        "key of upstreams in {file}, number 1: a key does not belong in this file; put it in a file of its own and "
+        'name that: key_file or key_env. Only key = "client" can stand here.',
     ),
     ("[aliases]\na = 1", "aliases in {file}: 1 is not a text."),
+    (
+        UP + 'unsupported = ["logprob"]',
+        "unsupported of upstreams in {file}, number 1: logprob is no field of a request that can be left out; "
+        "did you mean logprobs?",
+    ),
+    (
+        UP + 'unsupported = ["messages"]',
+        "unsupported of upstreams in {file}, number 1: messages is no field of a request that can be left out.",
+    ),
+    (
+        UP + "headers = 1",
+        'headers of upstreams in {file}, number 1: is a table, as { "X-Team" = "search", '
+        '"api-key" = { env = "VARIABLE" } }.',
+    ),
+    (
+        UP + 'headers = { "a b" = "c" }',
+        "headers of upstreams in {file}, number 1: 'a b' is not the name of a header.",
+    ),
+    (
+        UP + 'headers = { "a" = { env = "NOT_SET" } }',
+        "headers of upstreams in {file}, number 1: the variable NOT_SET is not set; put the upstream's key in it.",
+    ),
+    (
+        UP + 'headers = { "a" = 1 }',
+        "headers of upstreams in {file}, number 1: 1 is not the value of a header; "
+        'write a text or { env = "VARIABLE" }.',
+    ),
+    (UP + "retries = 11", "retries of upstreams in {file}, number 1: 11 is not a whole number from 0 to 10."),
+    (
+        UP + "timeout = 1",
+        "timeout of upstreams in {file}, number 1: unknown.",
+    ),
+    (
+        '[[upstreams]]\nbase_url = "unix://relative"',
+        "base_url of upstreams in {file}, number 1: 'unix://relative' is not the address of a socket; "
+        "write one like unix:///run/vllm.sock:/v1.",
+    ),
+    ('[[models]]\nname = "x"\ntargets = []', f"targets of {FIRST}: {LIST_OF_TARGETS}"),
+    ('[[models]]\nname = "x"\ntargets = "a"', f"targets of {FIRST}: {LIST_OF_TARGETS}"),
+    (
+        '[[models]]\nname = "x"\ntargets = ["a"]',
+        "targets of models in {file}, number 1: 'a' is not a target; "
+        'write { upstream = "NAME", model = "NAME THERE" }.',
+    ),
+    (f"[[models]]\ntargets = [{ECHO}]", f"name of {FIRST}: missing."),
+    (
+        f'[[models]]\nname = "x"\npath = "echo"\ntargets = [{ECHO}]',
+        f"path of {FIRST}: has no place beside targets; a model is a file or a name for others.",
+    ),
+    (
+        '[[models]]\nname = "x"\ntargets = [{ upstream = "u" }]',
+        f"model of targets of {FIRST}, number 1: missing.",
+    ),
+    (
+        '[[models]]\nname = "x"\ntargets = [{ model = "echo", weight = 0 }]\n[[models]]\npath = "echo"',
+        f"weight of targets of {FIRST}, number 1: 0 is not a number above 0.",
+    ),
+    (
+        f'[[models]]\nname = "x"\ntargets = [{ECHO}]',
+        "models in {file}, x: no model here is called echo; name its upstream, or add it under [[models]].",
+    ),
+    (
+        UP + '[[models]]\nname = "x"\ntargets = [{ upstream = "b", model = "m" }]',
+        "models in {file}, x: no upstream is called b; these are there: a.",
+    ),
     (
         'api_key = "sk-x"',
         "api_key in {file}: a key does not belong in this file; "
@@ -405,7 +570,16 @@ FILE_MISTAKES = [
 def test_each_mistake_in_the_file_is_named_once(place: Place, text: str, problem: str) -> None:
     file = place.toml(text)
 
-    assert place.problems() == [problem.format(file=file)]
+    assert place.problems() == [problem.replace("{file}", str(file))]
+
+
+def test_an_upstream_has_one_key(place: Place) -> None:
+    file = place.toml(UP + 'key = "client"\nkey_env = "THEIRS"')
+
+    where = f"of upstreams in {file}, number 1"
+    assert place.problems({}, {"THEIRS": "sk-x"}) == [
+        f"key {where} and key_env {where}: only one of them can hold; keep one."
+    ]
 
 
 def test_all_mistakes_are_reported_together(place: Place) -> None:

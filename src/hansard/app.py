@@ -10,7 +10,7 @@ import errno
 import math
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ from hansard import observe
 from hansard.api.front import Front
 from hansard.api.routes import application
 from hansard.completions import Completions
-from hansard.config import ModelSpec, Settings, UpstreamSpec
+from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
 from hansard.engines.base import Engine, ServedModel
-from hansard.engines.router import Router
+from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
 from hansard.observe import Observer
 from hansard.recorder import Recorder
@@ -40,12 +40,21 @@ class House:
     """Every part of one server, wired and not yet running."""
 
     def __init__(self, settings: Settings, *, observer: Observer) -> None:
-        self.engines = [_embedded(spec, settings, observer) for spec in settings.models]
-        self.engines += _upstreams(settings.upstreams, observer)
+        here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
+        elsewhere = _upstreams(settings.upstreams, observer)
+        self.engines = [*here.values(), *elsewhere.values()]
         self.store = SqlStore(path=settings.db_file)
-        self.router = Router(engines=self.engines, aliases=settings.aliases)
+        self.router = Router(
+            engines=self.engines,
+            aliases=settings.aliases,
+            targets=_targets(settings.models, here, elsewhere),
+            observer=observer,
+        )
         self.recorder = Recorder(
-            store=self.store, observer=observer, metadata_without_store=settings.metadata_without_store
+            store=self.store,
+            observer=observer,
+            policy=settings.store,
+            metadata_without_store=settings.metadata_without_store,
         )
         self.completions = Completions(
             router=self.router, store=self.store, recorder=self.recorder, on_disconnect=settings.on_disconnect
@@ -157,21 +166,46 @@ def _embedded(spec: ModelSpec, settings: Settings, observer: Observer) -> Engine
     )
 
 
-def _upstreams(specs: Sequence[UpstreamSpec], observer: Observer) -> list[Engine]:
+def _upstreams(specs: Sequence[UpstreamSpec], observer: Observer) -> dict[str, Engine]:
     if not specs:
-        return []
+        return {}
+    from hansard.engines.client import Timeouts
     from hansard.engines.upstream import UpstreamEngine
 
-    return [
-        UpstreamEngine(
+    def timeouts(spec: UpstreamSpec) -> Timeouts:
+        asked = {name: getattr(spec, name) for name in Timeouts.__struct_fields__}
+        return Timeouts(**{name: seconds or None for name, seconds in asked.items() if seconds is not None})
+
+    return {
+        spec.name: UpstreamEngine(
             name=spec.name,
             base_url=spec.base_url,
+            unix_socket=spec.socket,
             key=spec.key,
+            takes_client_key=spec.takes_client_key,
+            headers=spec.headers,
+            timeouts=timeouts(spec),
+            max_connections=spec.max_connections,
+            retries=spec.retries,
+            unsupported=frozenset(spec.unsupported),
             takes_any_model=len(specs) == 1,
             observer=observer,
         )
         for spec in specs
-    ]
+    }
+
+
+def _targets(
+    models: Sequence[ModelSpec], here: Mapping[str, Engine], elsewhere: Mapping[str, Engine]
+) -> dict[str, list[Target]]:
+    def engine(target: TargetSpec) -> Engine:
+        return here[target.model] if target.upstream is None else elsewhere[target.upstream]
+
+    return {
+        spec.name: [Target(engine(target), target.model, target.weight) for target in spec.targets]
+        for spec in models
+        if spec.targets
+    }
 
 
 @contextmanager

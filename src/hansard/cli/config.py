@@ -62,13 +62,15 @@ def _shown(settings: Settings, name: str) -> str:
         case "models":
             return ", ".join(_model(model) for model in value)
         case "upstreams":
-            return ", ".join(f"{upstream.name}={upstream.base_url}" for upstream in value)
+            return ", ".join(f"{upstream.name}={upstream.address}" for upstream in value)
         case "aliases":
             return ", ".join(f"{alias}={model}" for alias, model in value.items())
     return "" if value is None else str(value)
 
 
 def _model(model: ModelSpec) -> str:
+    if model.targets:
+        return f"{model.name}=" + "|".join(f"{target.upstream or 'here'}:{target.model}" for target in model.targets)
     own = ("mmproj", "ctx", "parallel", "threads", "gpu_layers")
     tuned = " ".join(f"{name}={getattr(model, name)}" for name in own if getattr(model, name) is not None)
     return f"{model.name}={model.path or 'builtin'}" + (f" ({tuned})" if tuned else "")

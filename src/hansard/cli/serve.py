@@ -62,6 +62,9 @@ def serve(
     api_key_file: Annotated[
         Text, typer.Option(metavar="FILE", help="File with the key clients must send; or HANSARD_API_KEY.")
     ] = None,
+    store: Annotated[
+        Text, typer.Option(metavar="asked|always|never", help="Which completions to keep.  [default: asked]")
+    ] = None,
     list_order: Annotated[Text, typer.Option(metavar="asc|desc", help="Order of lists.  [default: asc]")] = None,
     metadata_without_store: Annotated[
         Text, typer.Option(metavar="refuse|accept", help="Metadata on what is not stored.  [default: refuse]")

@@ -17,12 +17,23 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hansard.config import specs, values
+from hansard.config import specs, upstreams, values
 from hansard.config.reader import DEFAULT, Layer, Reader, Secret, absolute
-from hansard.config.specs import BUILTIN_NAME, ModelSpec, UpstreamSpec
+from hansard.config.specs import BUILTIN_NAME, ModelSpec, TargetSpec
+from hansard.config.upstreams import UpstreamSpec
 from hansard.errors import StartupError
 
-__all__ = ["BUILTIN_NAME", "DEFAULT", "ModelSpec", "Secret", "Settings", "UpstreamSpec", "is_loopback", "resolve"]
+__all__ = [
+    "BUILTIN_NAME",
+    "DEFAULT",
+    "ModelSpec",
+    "Secret",
+    "Settings",
+    "TargetSpec",
+    "UpstreamSpec",
+    "is_loopback",
+    "resolve",
+]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -48,6 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     upstream_key: Secret | None
     aliases: Mapping[str, str]
     api_key: Secret | None
+    store: Literal["asked", "always", "never"]
     list_order: Literal["asc", "desc"]
     metadata_without_store: Literal["refuse", "accept"]
     on_disconnect: Literal["cancel", "finish"]
@@ -104,10 +116,11 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         parallel=reader.take("parallel", values.whole(1), None),
         threads=reader.take("threads", values.whole(1), None),
         gpu_layers=reader.take("gpu_layers", values.whole(-1), None),
-        upstreams=reader.take_each("upstreams", specs.upstream(environ)),
+        upstreams=reader.take_each("upstreams", upstreams.upstream(environ)),
         upstream_key=reader.take_secret("upstream_key"),
         aliases=dict(chain.from_iterable(reader.take_each("aliases", specs.alias))),
         api_key=reader.take_secret("api_key"),
+        store=reader.take("store", values.one_of("asked", "always", "never"), "asked"),
         list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),
         metadata_without_store=reader.take("metadata_without_store", values.one_of("refuse", "accept"), "refuse"),
         on_disconnect=reader.take("on_disconnect", values.one_of("cancel", "finish"), "cancel"),
@@ -125,7 +138,9 @@ def _filled(settings: Settings) -> Settings:
     return replace(
         settings,
         models=tuple(_with_shared(model, settings) for model in models),
-        upstreams=tuple(replace(u, key=u.key or settings.upstream_key) for u in settings.upstreams),
+        upstreams=tuple(
+            replace(one, key=settings.upstream_key) if _is_keyless(one) else one for one in settings.upstreams
+        ),
     )
 
 
@@ -151,6 +166,7 @@ def _contradictions(settings: Settings, *, failed: set[str]) -> Iterator[str]:
     yield from _shared_by_several(settings)
     if not failed & {"models", "upstreams"}:
         yield from _alias_contradictions(settings)
+        yield from _target_contradictions(settings)
 
 
 def _shared_by_several(settings: Settings) -> Iterator[str]:
@@ -160,7 +176,7 @@ def _shared_by_several(settings: Settings) -> Iterator[str]:
             f"{settings.origins['mmproj']}: belongs to one model file, and there are {len(files)}; "
             "give each model its own mmproj under [[models]] in the TOML file."
         )
-    keyless = [upstream.name for upstream in settings.upstreams if upstream.key is None]
+    keyless = [upstream.name for upstream in settings.upstreams if _is_keyless(upstream)]
     if settings.upstream_key is not None and len(keyless) != 1:
         yield (
             f"{settings.origins['upstream_key']}: goes to one upstream, and {len(keyless)} have no key of their own; "
@@ -175,6 +191,25 @@ def _alias_contradictions(settings: Settings) -> Iterator[str]:
             yield f"{settings.origins['aliases']}: {name} is a model already; an alias needs a name of its own."
         if not settings.upstreams and model not in served:
             yield f"{settings.origins['aliases']}: no model is called {model}; these are served: {', '.join(served)}."
+
+
+def _target_contradictions(settings: Settings) -> Iterator[str]:
+    upstreams = {upstream.name for upstream in settings.upstreams}
+    here = {model.name for model in settings.models if not model.targets}
+    for model in settings.models:
+        for target in model.targets:
+            where = f"{settings.origins['models']}, {model.name}"
+            if target.upstream is None and target.model not in here:
+                yield f"{where}: no model here is called {target.model}; name its upstream, or add it under [[models]]."
+            if target.upstream is not None and target.upstream not in upstreams:
+                known = (
+                    f"these are there: {', '.join(sorted(upstreams))}" if upstreams else "add it under [[upstreams]]"
+                )
+                yield f"{where}: no upstream is called {target.upstream}; {known}."
+
+
+def _is_keyless(upstream: UpstreamSpec) -> bool:
+    return upstream.key is None and not upstream.takes_client_key
 
 
 def is_loopback(host: str) -> bool:

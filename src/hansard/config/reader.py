@@ -87,7 +87,7 @@ class Reader:
 
     def take_each(self, name: str, parse: Callable[[Given], T]) -> tuple[T, ...]:
         """A list: of flags, of comma-separated words in a variable, or of TOML values."""
-        return self.take(name, lambda given: _each(given, parse), ())
+        return self.take(name, lambda given: each(given, parse), ())
 
     def take_secret(self, name: str) -> Secret | None:
         """A key from ``name`` where a layer may hold it plainly, or from the file that ``name_file`` names."""
@@ -105,6 +105,13 @@ class Reader:
             if plain or named:
                 return self._secret(name, layer.given(name if plain else file), from_file=named)
         return None
+
+    def take_at_most_one(self, *names: str) -> None:
+        """Complain if more than one of these was given in the same place."""
+        for layer in self.layers:
+            given = [layer.spell(name) for name in names if name in layer.values]
+            if len(given) > 1:
+                self.problems.append(f"{' and '.join(given)}: only one of them can hold; keep one.")
 
     def reject_unknown(self) -> None:
         """Complain about what no setting was taken for, and guess what was meant."""
@@ -158,7 +165,8 @@ def absolute(given: Given) -> Path:
     return given.base / Path(given.value).expanduser()
 
 
-def _each(given: Given, parse: Callable[[Given], T]) -> tuple[T, ...]:
+def each(given: Given, parse: Callable[[Given], T]) -> tuple[T, ...]:
+    """Every item of a list, parsed; what is wrong with any is raised together."""
     parsed: list[T] = []
     lines: list[str] = []
     for item in _items(given):
@@ -171,6 +179,18 @@ def _each(given: Given, parse: Callable[[Given], T]) -> tuple[T, ...]:
     if lines:
         raise StartupError(*lines)
     return tuple(parsed)
+
+
+def table_of(given: Given) -> Reader:
+    """A reader of one TOML table, which says where each of its keys is."""
+    assert isinstance(given.value, Mapping)
+    return Reader(Layer(given.value, lambda key: f"{key} of {given.where}", given.base))
+
+
+def named(word: str, *, name: str) -> tuple[str, str]:
+    """``NAME=VALUE`` in two; without a name, "" and the whole."""
+    match = re.fullmatch(rf"({name})=(.+)", word)
+    return (match[1].strip(), match[2].strip()) if match else ("", word)
 
 
 def _items(given: Given) -> Iterator[Given]:

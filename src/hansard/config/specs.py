@@ -1,20 +1,19 @@
-"""Models, upstreams and aliases: what each is, and how one is read from a flag or a TOML table.
+"""Models and aliases: what each is, and how one is read from a flag or a TOML table.
 
-On the command line a model is ``[NAME=]FILE`` or ``[NAME=]builtin``, an upstream ``[NAME=]URL``,
-an alias ``NAME=MODEL``; in the TOML file each may say more.
+On the command line a model is ``[NAME=]FILE`` or ``[NAME=]builtin``, an alias ``NAME=MODEL``; in the
+TOML file a model may say more, or be a name for targets.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from hansard.config.reader import Given, Layer, Reader, Secret, SettingError, absolute, check_secret, read_secret
-from hansard.config.values import existing_file, http_url, text, whole
+from hansard.config.reader import Given, Reader, SettingError, absolute, each, named, table_of
+from hansard.config.values import existing_file, share, text, whole
 
 BUILTIN_NAME = "hansard-tiny"
 
@@ -22,10 +21,19 @@ BUILTIN_NAME = "hansard-tiny"
 WITHOUT_FILE = {"builtin": BUILTIN_NAME, "echo": "echo"}
 
 
+class TargetSpec(Struct, frozen=True, kw_only=True):
+    """A model by the name it has at an upstream, or here if none is named. ``weight`` is its share of the requests."""
+
+    model: str
+    upstream: str | None = None
+    weight: float | None = None
+
+
 class ModelSpec(Struct, frozen=True, kw_only=True):
     """A model served from here; ``path`` is None for the built-in one and for the echo of tests.
 
     ``ctx`` is tokens for one request; ``gpu_layers`` -1 means all. None leaves it to the engine.
+    One with ``targets`` is only a name, and they answer for it.
     """
 
     name: str
@@ -35,23 +43,18 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     parallel: int | None = None
     threads: int | None = None
     gpu_layers: int | None = None
-
-
-class UpstreamSpec(Struct, frozen=True, kw_only=True):
-    """A chat server elsewhere. ``base_url`` has no slash at its end."""
-
-    name: str
-    base_url: str
-    key: Secret | None = None
+    targets: tuple[TargetSpec, ...] = ()
 
 
 def model(given: Given) -> ModelSpec:
     """One model, from ``[NAME=]FILE``, ``[NAME=]builtin`` or a table."""
     if not isinstance(given.value, Mapping):
-        name, file = _named(text(given), name=r"[^=/\\]+")
+        name, file = named(text(given), name=r"[^=/\\]+")
         given = given._replace(value=file)
         return _with_its_own_name(ModelSpec(name=name or _model_name(given), path=_model_file(given)))
-    table = _table(given)
+    if "targets" in given.value:
+        return _routed(table_of(given))
+    table = table_of(given)
     spec = ModelSpec(
         name=table.take("name", text, None) or table.require("path", _model_name, ""),
         path=table.require("path", _model_file, None),
@@ -65,24 +68,35 @@ def model(given: Given) -> ModelSpec:
     return _with_its_own_name(spec)
 
 
-def upstream(environ: Mapping[str, str]) -> Callable[[Given], UpstreamSpec]:
-    """One upstream, from ``[NAME=]URL`` or a table whose ``key_env`` names one of these variables."""
+def _routed(table: Reader) -> ModelSpec:
+    spec = ModelSpec(name=table.require("name", text, ""), targets=table.take("targets", _targets, ()))
+    for own in ("path", "mmproj", "ctx", "parallel", "threads", "gpu_layers"):
+        table.take(own, _no_place, None)
+    table.finish()
+    return spec
 
-    def parse(given: Given) -> UpstreamSpec:
-        if not isinstance(given.value, Mapping):
-            name, url = _named(text(given), name=r"[^=/:]+")
-            given = given._replace(value=url)
-            return UpstreamSpec(name=name or _host(given), base_url=http_url(given))
-        table = _table(given)
-        spec = UpstreamSpec(
-            name=table.take("name", text, None) or table.require("base_url", _host, ""),
-            base_url=table.require("base_url", http_url, ""),
-            key=table.take("key_file", read_secret, None) or table.take("key_env", _variable(environ), None),
-        )
-        table.finish()
-        return spec
 
-    return parse
+def _no_place(given: Given) -> None:
+    raise SettingError("has no place beside targets; a model is a file or a name for others.")
+
+
+def _targets(given: Given) -> tuple[TargetSpec, ...]:
+    if not isinstance(given.value, list) or not given.value:
+        raise SettingError('is a list of one or more, as [{ upstream = "NAME", model = "NAME THERE" }].')
+    return each(given, _target)
+
+
+def _target(given: Given) -> TargetSpec:
+    if not isinstance(given.value, Mapping):
+        raise SettingError(f'{given.value!r} is not a target; write {{ upstream = "NAME", model = "NAME THERE" }}.')
+    table = table_of(given)
+    spec = TargetSpec(
+        model=table.require("model", text, ""),
+        upstream=table.take("upstream", text, None),
+        weight=table.take("weight", share, None),
+    )
+    table.finish()
+    return spec
 
 
 def alias(given: Given) -> tuple[tuple[str, str], ...]:
@@ -93,17 +107,6 @@ def alias(given: Given) -> tuple[tuple[str, str], ...]:
     if not name.strip() or not model.strip():
         raise SettingError(f"{given.value!r} is not NAME=MODEL.")
     return ((name.strip(), model.strip()),)
-
-
-def _table(given: Given) -> Reader:
-    assert isinstance(given.value, Mapping)
-    return Reader(Layer(given.value, lambda key: f"{key} of {given.where}", given.base))
-
-
-def _named(word: str, *, name: str) -> tuple[str, str]:
-    """``NAME=VALUE`` in two; without a name, "" and the whole."""
-    match = re.fullmatch(rf"({name})=(.+)", word)
-    return (match[1].strip(), match[2].strip()) if match else ("", word)
 
 
 def _with_its_own_name(spec: ModelSpec) -> ModelSpec:
@@ -121,17 +124,3 @@ def _model_name(given: Given) -> str:
 
 def _model_file(given: Given) -> Path | None:
     return None if given.value in WITHOUT_FILE else existing_file(given)
-
-
-def _host(given: Given) -> str:
-    return urlsplit(http_url(given)).netloc
-
-
-def _variable(environ: Mapping[str, str]) -> Callable[[Given], Secret]:
-    def parse(given: Given) -> Secret:
-        name = text(given)
-        if not environ.get(name):
-            raise SettingError(f"the variable {name} is not set; put the upstream's key in it.")
-        return check_secret(environ[name])
-
-    return parse

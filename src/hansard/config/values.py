@@ -48,6 +48,14 @@ def seconds(given: Given) -> float:
     return float(value)
 
 
+def share(given: Given) -> float:
+    """A number above 0 that is compared with others of its kind."""
+    value = given.value
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e9:
+        raise SettingError(f"{value!r} is not a number above 0.")
+    return float(value)
+
+
 def one_of(*allowed: Word) -> Callable[[Given], Word]:
     """One of these words."""
 
@@ -81,6 +89,16 @@ def sqlite_url(given: Given) -> str:
     if file == url or not file or file == ":memory:" or "?" in file:
         raise SettingError(f"{url!r} is not a database that can be used; write sqlite:///FILE.")
     return f"sqlite:///{absolute(given._replace(value=file))}"
+
+
+def address(given: Given) -> str:
+    """What ``http_url`` takes, or a Unix socket: ``unix:///FILE``, perhaps with a path behind it (``:/v1``)."""
+    url = text(given)
+    if not url.startswith("unix:"):
+        return http_url(given)
+    if not re.fullmatch(r"unix:///[^:?#]+(:/[^:?#]*)?", url):
+        raise SettingError(f"{url!r} is not the address of a socket; write one like unix:///run/vllm.sock:/v1.")
+    return url.rstrip("/")
 
 
 def http_url(given: Given) -> str:

@@ -1,0 +1,165 @@
+"""Upstreams: what one is, and how it is read from ``[NAME=]URL`` or a TOML table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from hansard.config.reader import (
+    NO_PLACE_FOR_A_KEY,
+    Given,
+    Reader,
+    Secret,
+    SettingError,
+    check_secret,
+    named,
+    read_secret,
+    table_of,
+)
+from hansard.config.values import address, seconds, text, whole
+
+Environ = Mapping[str, str]
+
+CLIENTS_KEY: Final = "client"
+DEFAULT_PATH: Final = "/v1"
+
+# What an upstream may be said not to understand: every field of a request that is not the request itself.
+# A test holds this list to the contract, which this room does not know.
+LEAVABLE: Final = (
+    *("audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens"),
+    *("max_tokens", "modalities", "moderation", "n", "parallel_tool_calls", "prediction", "presence_penalty"),
+    *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning_effort", "response_format"),
+    *("safety_identifier", "seed", "service_tier", "stop", "stream_options", "temperature", "tool_choice", "tools"),
+    *("top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
+)
+
+
+class UpstreamSpec(Struct, frozen=True, kw_only=True):
+    """A chat server elsewhere. ``address`` has no slash at its end; for a socket it is ``unix:///PATH[:/v1]``.
+
+    ``key`` is ours; with ``takes_client_key`` the client's own goes there instead. Seconds are None where the
+    engine's default holds, and 0 for no limit. ``unsupported`` are the request fields it does not understand.
+    """
+
+    name: str
+    address: str
+    key: Secret | None = None
+    takes_client_key: bool = False
+    headers: Mapping[str, str] = {}
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    between_chunks_s: float | None = None
+    total_s: float | None = None
+    max_connections: int = 0
+    retries: int = 2
+    unsupported: tuple[str, ...] = ()
+
+    @property
+    def socket(self) -> str | None:
+        """The file of its Unix socket, if that is where it is."""
+        return self.address.removeprefix("unix://").partition(":")[0] if self.address.startswith("unix:") else None
+
+    @property
+    def base_url(self) -> str:
+        """What ``/chat/completions`` is appended to; with a socket its host is only a name."""
+        if self.socket is None:
+            return self.address
+        path = self.address.removeprefix("unix://").partition(":")[2]
+        return f"http://localhost{path or DEFAULT_PATH}"
+
+
+def upstream(environ: Environ) -> Callable[[Given], UpstreamSpec]:
+    """A parser for one upstream; the keys that tables name as ``key_env`` are taken from these variables."""
+
+    def parse(given: Given) -> UpstreamSpec:
+        if isinstance(given.value, Mapping):
+            return _from_table(table_of(given), environ)
+        name, url = named(text(given), name=r"[^=/:]+")
+        given = given._replace(value=url)
+        where = address(given)
+        return UpstreamSpec(name=name or _host(where), address=where)
+
+    return parse
+
+
+def _from_table(table: Reader, environ: Environ) -> UpstreamSpec:
+    clients = table.take("key", _clients_key, None) is not None
+    where = table.require("base_url", address, "")
+    spec = UpstreamSpec(
+        name=table.take("name", text, None) or _host(where),
+        address=where,
+        key=table.take("key_file", read_secret, None) or table.take("key_env", _variable(environ), None),
+        takes_client_key=clients,
+        headers=table.take("headers", _headers(environ), {}),
+        connect_s=table.take("connect_s", seconds, None),
+        first_byte_s=table.take("first_byte_s", seconds, None),
+        between_chunks_s=table.take("between_chunks_s", seconds, None),
+        total_s=table.take("total_s", seconds, None),
+        max_connections=table.take("max_connections", whole(0), 0),
+        retries=table.take("retries", whole(0, 10), 2),
+        unsupported=table.take_each("unsupported", _field),
+    )
+    table.take_at_most_one("key", "key_file", "key_env")
+    table.finish()
+    return spec
+
+
+def _host(url: str) -> str:
+    return url.removeprefix("unix://").partition(":")[0] if url.startswith("unix:") else urlsplit(url).netloc
+
+
+def _clients_key(given: Given) -> str:
+    if given.value != CLIENTS_KEY:  # it may be a key: never shown
+        raise SettingError(f'{NO_PLACE_FOR_A_KEY}: key_file or key_env. Only key = "client" can stand here.')
+    return CLIENTS_KEY
+
+
+def _headers(environ: Environ) -> Callable[[Given], dict[str, str]]:
+    def parse(given: Given) -> dict[str, str]:
+        if not isinstance(given.value, Mapping):
+            raise SettingError('is a table, as { "X-Team" = "search", "api-key" = { env = "VARIABLE" } }.')
+        return {
+            _header_name(name): _header(given._replace(value=value), environ) for name, value in given.value.items()
+        }
+
+    return parse
+
+
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):  # RFC 9110, 5.6.2
+        raise SettingError(f"{name!r} is not the name of a header.")
+    return name
+
+
+def _header(given: Given, environ: Environ) -> str:
+    match given.value:
+        case {"env": variable, **rest} if not rest:
+            return _variable(environ)(given._replace(value=variable))
+        case str() as value if re.fullmatch(r"[ -~]*", value):
+            return value
+    raise SettingError(f'{given.value!r} is not the value of a header; write a text or {{ env = "VARIABLE" }}.')
+
+
+def _variable(environ: Environ) -> Callable[[Given], Secret]:
+    def parse(given: Given) -> Secret:
+        name = text(given)
+        if not environ.get(name):
+            raise SettingError(f"the variable {name} is not set; put the upstream's key in it.")
+        return check_secret(environ[name])
+
+    return parse
+
+
+def _field(given: Given) -> str:
+    name = text(given)
+    if name not in LEAVABLE:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, LEAVABLE, n=1)
+        guess = f"; did you mean {close[0]}?" if close else "."
+        raise SettingError(f"{name} is no field of a request that can be left out{guess}")
+    return name
