@@ -43,6 +43,11 @@ class Server:
         question = urlencode(list(query))
         return self._ask("GET", f"{path}?{question}" if question else path)
 
+    def readiness(self) -> dict[str, Any]:
+        """What a Hansard server says of its engines, be it ready or not."""
+        with self._reply("GET", "/readyz?verbose", also=503) as reply:
+            return self._object(reply.read())
+
     def post(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """What the server answers to ``document``."""
         return self._ask("POST", path, document)
@@ -70,7 +75,7 @@ class Server:
 
     @contextmanager
     def _reply(
-        self, method: str, path: str, document: Mapping[str, Any] | None = None
+        self, method: str, path: str, document: Mapping[str, Any] | None = None, *, also: int = 200
     ) -> Iterator[http.client.HTTPResponse]:
         body = None if document is None else json.dumps(document, ensure_ascii=False).encode()
         connection = self._connection()
@@ -79,7 +84,7 @@ class Server:
             connection.sock.settimeout(READ_TIMEOUT_S)
             connection.request(method, self._parts.path + path, body=body, headers=self._headers)
             reply = connection.getresponse()
-            if reply.status >= 300:
+            if reply.status >= 300 and reply.status != also:
                 raise _refusal(reply)
             yield reply
         except (OSError, http.client.HTTPException) as error:
