@@ -193,6 +193,18 @@ async def test_a_seed_gives_the_same_text_alone_and_among_others(engine: LlamaCp
     assert len(set(together)) > 1
 
 
+async def test_a_text_does_not_depend_on_what_is_read_with_it(engine: LlamaCppEngine, call_of: Ask) -> None:
+    async def certainty(number: int) -> list[float]:
+        asked = call_of(messages=user(f"{number} " + "story " * 120), temperature=0, max_tokens=4, logprobs=True)
+        entries = (await engine.complete(asked))["choices"][0]["logprobs"]["content"]
+        return [entry["logprob"] for entry in entries]
+
+    alone = await certainty(0)
+    together = await asyncio.gather(*(certainty(number % 3) for number in range(9)))
+
+    assert [together[0], together[3], together[6]] == [alone] * 3
+
+
 async def test_choices_have_following_seeds_and_share_one_prompt(engine: LlamaCppEngine, call_of: Ask) -> None:
     fields: dict[str, Any] = {"temperature": 1.0, "max_tokens": 12, "messages": user("Tell me a story")}
 
@@ -344,21 +356,19 @@ async def test_leaving_early_frees_the_slot(engine: LlamaCppEngine, call_of: Ask
 
 
 async def test_leaving_before_the_first_token_frees_the_slot(engine: LlamaCppEngine, call_of: Ask) -> None:
-    calls = [call_of(messages=user(f"{seed} " + "word " * 1500), **NEVER_ENDS) for seed in range(12)]
-    leaving = [asyncio.create_task(engine.complete(call)) for call in calls]
+    assert engine._running is not None
+    asked = call_of(messages=user("word " * 1500), **NEVER_ENDS)
+    order = body.order(asked.request, engine._running.abilities)
+    sent = msgspec.json.encode(body.seeded(order.body, 1))
+
+    async with aclosing(client(engine).stream(module.CHAT, sent)) as reads:
+        (first, *_) = await anext(reads)
+
+    progress = msgspec.json.decode(first)["prompt_progress"]
+    assert progress["processed"] < progress["total"]
     async with asyncio.timeout(PATIENCE_S):
-        while not await busy_slots(engine):
-            await asyncio.sleep(0.01)
-
-        for task in leaving:
-            task.cancel()
-
-        assert {type(outcome) for outcome in await asyncio.gather(*leaving, return_exceptions=True)} == {
-            asyncio.CancelledError
-        }
         while await busy_slots(engine):
             await asyncio.sleep(0.01)
-    assert engine._admission.waiting == 0
     assert await text(engine, call_of(max_tokens=3))
 
 

@@ -22,6 +22,9 @@ from hansard.engines.llamacpp import gguf
 DEFAULT_CONTEXT = 8192
 UNKNOWN_CONTEXT = 4096
 BATCH_TOKENS = 512  # also how often a prompt being read can be cancelled
+# From 64 tokens of one prompt on, flash attention takes another kernel, which rounds otherwise (seen: up to 0.05
+# in a log probability): a text then depends on what is read along with it and on what was cached. Below, all is exact.
+EXACT_BATCH_TOKENS = 48
 PROMPT_CACHE_MIB = 256
 HTTP_THREADS = 4  # it starts more by itself when these are taken
 ERRORS_ONLY = 1
@@ -84,6 +87,8 @@ def _serve(configuration: dict[str, Any], context: int) -> tuple[str, Any]:
     engine.n_parallel = configuration["parallel"]
     engine.n_ctx = context * configuration["parallel"]
     engine.kv_unified = False  # a seed gives the same text alone and among others
+    if configuration["exact"]:
+        engine.n_ubatch = EXACT_BATCH_TOKENS
     engine.n_batch = BATCH_TOKENS
     engine.prefill_assistant = False  # a last message of the assistant is one more turn, not the start of the next
     engine.cpuparams.n_threads = engine.cpuparams_batch.n_threads = configuration["threads"]

@@ -87,6 +87,7 @@ class LlamaCppEngine:
             parallel=slots,
             threads=threads or (_cores() if size_bytes > TINY_MODEL_BYTES else 1),
             gpu_layers=gpu_layers,
+            exact=size_bytes <= TINY_MODEL_BYTES,
         )
         self._supervisor = Supervisor(settings, on_change=self._report)
         self._running: _Running | None = None

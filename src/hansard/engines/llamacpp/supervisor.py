@@ -35,7 +35,10 @@ LOAD_ERROR = "error loading model: "  # only to choose which line to show
 
 
 class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine is started with. ``ctx`` is tokens per request; ``None`` lets the model decide."""
+    """What the engine is started with. ``ctx`` is tokens per request; ``None`` lets the model decide.
+
+    ``exact`` gives a seed the same text whatever else runs, and reads prompts more slowly for it.
+    """
 
     model_path: str
     mmproj: str | None = None
@@ -43,6 +46,7 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int
     threads: int
     gpu_layers: int | None = None
+    exact: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
