@@ -56,6 +56,7 @@ def test_the_tree() -> None:
         "completions delete",
         "models",
         "models list",
+        "models check",
         "config",
         "config show",
     ]
