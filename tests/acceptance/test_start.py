@@ -40,6 +40,13 @@ def test_the_banner_says_where_and_what(make_server: Workshop) -> None:
     assert (server.data / "hansard.sqlite3").is_file()
 
 
+@pytest.mark.skipif(MODEL_FILE != "builtin", reason="HANSARD_TEST_MODEL replaces the built-in model")
+def test_asked_for_nothing_it_serves_the_built_in_model(make_server: Workshop) -> None:
+    server = make_server(model=()).start()
+    assert [model["id"] for model in server.get("/models").json()["data"]] == [MODEL]
+    assert server.ask("What is the capital of France?").text == "The capital of France is Paris."
+
+
 def test_a_line_per_request_without_contents_or_keys(make_server: Workshop) -> None:
     server = make_server(model=ECHO, environment={"HANSARD_API_KEY": KEY}).start()
     assert server.ask("a secret of state", model="echo", store=True).status == 401
