@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hansard import observe
 from hansard.api.front import Front
 from hansard.api.routes import application
 from hansard.completions import Completions
@@ -22,7 +21,9 @@ from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
 from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
-from hansard.observe import Observer
+from hansard.observe import Observer, both, ignore
+from hansard.observe.console import console
+from hansard.observe.metrics import Metrics
 from hansard.recorder import Recorder
 from hansard.store.sql import SqlStore
 from hansard.tenancy import Gate
@@ -40,6 +41,8 @@ class House:
     """Every part of one server, wired and not yet running."""
 
     def __init__(self, settings: Settings, *, observer: Observer) -> None:
+        self.metrics = Metrics()
+        observer = both(self.metrics, observer)
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings.upstreams, observer)
         self.engines = [*here.values(), *elsewhere.values()]
@@ -66,7 +69,9 @@ class House:
     def application(self, *, own_lifespan: bool) -> ASGIApp:
         """The ASGI application; with ``own_lifespan`` the server that runs it opens and closes the house."""
         lifespan = (lambda _app: self.opened()) if own_lifespan else None
-        return application(self.completions, self.front, default_order=self._list_order, lifespan=lifespan)
+        return application(
+            self.completions, self.front, metrics=self.metrics, default_order=self._list_order, lifespan=lifespan
+        )
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -82,7 +87,7 @@ class House:
             yield
 
 
-def create_app(settings: Settings, *, observer: Observer = observe.ignore) -> ASGIApp:
+def create_app(settings: Settings, *, observer: Observer = ignore) -> ASGIApp:
     """Hansard as an ASGI application for a server of your choice; its lifespan opens and closes everything."""
     return House(settings, observer=observer).application(own_lifespan=True)
 
@@ -110,7 +115,7 @@ async def _serve(
 ) -> None:
     import uvicorn
 
-    house = House(settings, observer=observe.console if settings.log == "text" else observe.ignore)
+    house = House(settings, observer=console if settings.log == "text" else ignore)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -14,7 +14,8 @@ from hansard.api.routes import application
 from hansard.completions import Completions
 from hansard.engines.router import Router
 from hansard.errors import EngineBusy, RateLimited, UpstreamFailed
-from hansard.observe import Crashed, Event, RequestServed
+from hansard.observe import Crashed, Event, RequestServed, both
+from hansard.observe.metrics import Metrics
 from hansard.recorder import Recorder
 from hansard.tenancy import Gate
 from tests.api.asgi import Client, Reply
@@ -34,13 +35,15 @@ class Site:
         self.engine = ScriptedEngine(*(steps or HELLO), models=["org/m"])
         self.store = MemoryStore()
         self.events: list[Event] = []
+        self.metrics = Metrics()
+        observer = both(self.metrics, self.events.append)
         completions = Completions(
             router=Router(engines=[self.engine], aliases={}),
             store=self.store,
-            recorder=Recorder(store=self.store, observer=self.events.append),
+            recorder=Recorder(store=self.store, observer=observer),
         )
-        front = Front(gate=Gate(key=key), observer=self.events.append, max_body_bytes=max_body_bytes)
-        self.client = Client(application(completions, front, default_order="asc"))
+        front = Front(gate=Gate(key=key), observer=observer, max_body_bytes=max_body_bytes)
+        self.client = Client(application(completions, front, metrics=self.metrics, default_order="asc"))
 
     @property
     def served(self) -> RequestServed:
@@ -316,6 +319,7 @@ async def test_a_wrong_method_says_which_are_right(method: str, path: str, allow
         ("GET", "/v1/chat/completions/chatcmpl-1/messages"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/m"),
+        ("GET", "/metrics"),
     ],
 )
 async def test_every_operation_asks_for_the_key(method: str, path: str) -> None:
@@ -394,3 +398,19 @@ async def test_who_speaks_another_api_is_told_what_to_set(path: str) -> None:
     assert error(reply)[0] == 404
     for word in ("Chat Completions", "openai.chat(", "openai-chat:", "openai-api/"):
         assert word in reply.json["error"]["message"]
+
+
+async def test_metrics_count_what_was_served() -> None:
+    site = Site()
+    await site.create(store=True)
+    await site.create(model="unknown")
+
+    reply = await site.client.get("/metrics")
+
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = reply.body.decode().splitlines()
+    assert 'hansard_requests_total{method="POST",path="/chat/completions",status="200"} 1' in lines
+    assert 'hansard_requests_total{method="POST",path="/chat/completions",status="404"} 1' in lines
+    assert 'hansard_tokens_total{kind="completion"} 2' in lines
+    assert "hansard_completions_stored_total 1" in lines
+    assert 'hansard_ready{part="scripted"} 1' in lines

@@ -89,11 +89,16 @@ class Exchange:
                 return b"".join(pieces)
 
     async def reply(
-        self, status: int, document: Document | bytes, headers: Mapping[bytes, bytes] | None = None
+        self,
+        status: int,
+        document: Document | bytes,
+        headers: Mapping[bytes, bytes] | None = None,
+        *,
+        content_type: bytes = JSON,
     ) -> None:
-        """Send a whole JSON reply."""
+        """Send a whole reply; a document is sent as JSON."""
         body = document if isinstance(document, bytes) else msgspec.json.encode(document)
-        await self._start(status, [(b"content-length", b"%d" % len(body)), *(headers or {}).items()], JSON)
+        await self._start(status, [(b"content-length", b"%d" % len(body)), *(headers or {}).items()], content_type)
         await self._finish(body)
 
     async def start_stream(self) -> None:

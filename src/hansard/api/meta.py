@@ -9,6 +9,7 @@ from hansard.contract import Document
 from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Target
 from hansard.errors import NotFound
+from hansard.observe.metrics import CONTENT_TYPE, Metrics
 
 # Clients whose default is another API show this text to their users word for word.
 _OTHER_APIS = ("/responses", "/completions", "/assistants", "/threads")
@@ -59,6 +60,17 @@ def ready(completions: Completions) -> Handler:
             await exchange.reply(200, document)
         else:
             await exchange.reply(503, document, {b"retry-after": b"1"})
+
+    return handle
+
+
+def numbers(completions: Completions, metrics: Metrics) -> Handler:
+    """GET /metrics, for Prometheus."""
+
+    async def handle(exchange: Exchange) -> None:
+        state = await completions.readiness()
+        parts = {"store": state.store} | {name: health.ready for name, health in state.engines.items()}
+        await exchange.reply(200, metrics.render(parts), content_type=CONTENT_TYPE)
 
     return handle
 

@@ -12,6 +12,7 @@ from hansard.api import chat, meta
 from hansard.api.front import Front
 from hansard.completions import Completions
 from hansard.core.paging import Order
+from hansard.observe.metrics import Metrics
 
 PREFIXES = ("/v1", "")
 
@@ -20,6 +21,7 @@ def application(
     completions: Completions,
     front: Front,
     *,
+    metrics: Metrics,
     default_order: Order,
     lifespan: Callable[[ASGIApp], AbstractAsyncContextManager[None]] | None = None,
 ) -> ASGIApp:
@@ -35,6 +37,7 @@ def application(
         ),
         "/models": resource({"GET": meta.models(completions)}),
         "/models/{id:path}": resource({"GET": meta.model(completions)}),
+        "/metrics": resource({"GET": meta.numbers(completions, metrics)}),
     }
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
     probes = {

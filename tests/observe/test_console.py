@@ -1,10 +1,19 @@
-"""observe.py: what a person at a terminal reads."""
+"""observe/console.py: what a person at a terminal reads."""
 
 from __future__ import annotations
 
 import pytest
 
-from hansard.observe import Crashed, EngineChanged, Event, RecordLost, RequestServed, console
+from hansard.observe import (
+    Crashed,
+    EngineChanged,
+    Event,
+    RecordLost,
+    RequestServed,
+    TargetFailed,
+    UpstreamTried,
+)
+from hansard.observe.console import console
 
 
 def served(**fields: object) -> RequestServed:
@@ -32,6 +41,14 @@ def served(**fields: object) -> RequestServed:
         ),
         (EngineChanged(engine="m", state="restarting", reason="it died"), "engine m: restarting (it died)"),
         (EngineChanged(engine="m", state="ready"), "engine m: ready"),
+        (
+            UpstreamTried(upstream="office", outcome="upstream_timeout", duration_s=2.5),
+            "upstream office: upstream_timeout after 2.5s",
+        ),
+        (
+            TargetFailed(engine="office", model="qwen3", reason="upstream_timeout"),
+            "next target: qwen3 of office does not answer (upstream_timeout)",
+        ),
         (RecordLost(completion_id="chatcmpl-1", reason="disk full"), "not stored: chatcmpl-1 (disk full)"),
     ],
 )
@@ -51,8 +68,14 @@ def test_a_bug_shows_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
 
     written = capsys.readouterr().err
     assert "bug in req_1" in written
-    assert "test_observe.py" in written
+    assert "test_console.py" in written
     assert "KeyError: 'oops'" in written
+
+
+def test_an_upstream_that_answers_needs_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    console(UpstreamTried(upstream="office", outcome="ok", duration_s=0.1))
+
+    assert capsys.readouterr().err == ""
 
 
 def test_only_a_probe_that_fails_is_worth_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,84 @@
+"""What happens, as events; a sink decides what becomes of them.
+
+One union, one call. Events carry names, numbers and ids, never message contents and never keys.
+The sinks are ``observe.console`` (a line per event) and ``observe.metrics`` (numbers for Prometheus).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+
+class RequestServed(msgspec.Struct, frozen=True, kw_only=True):
+    """A request was answered, or its client left (``status`` 499). ``duration_ms`` is to the last byte."""
+
+    method: str
+    path: str
+    status: int
+    duration_ms: float
+    request_id: str
+    model: str | None = None
+    completion_id: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    stored: bool = False
+    error: str | None = None
+
+
+class Crashed(msgspec.Struct, frozen=True, kw_only=True):
+    """A bug: an exception nobody translated, seen at the outermost edge."""
+
+    request_id: str
+    exception: BaseException
+
+
+class EngineChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine came or went. ``state`` is one word, ``reason`` one line."""
+
+    engine: str
+    state: str
+    reason: str = ""
+
+
+class UpstreamTried(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of a call to an upstream: ``ok`` or an error's code, and the time to the first byte."""
+
+    upstream: str
+    outcome: str
+    duration_s: float
+
+
+class TargetFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """One target of a model could not answer, so the next one is asked. ``reason`` is an error's code."""
+
+    engine: str
+    model: str
+    reason: str
+
+
+class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A completion could not be committed, so its client was told that it is not stored."""
+
+    completion_id: str
+    reason: str
+
+
+Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost
+Observer: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The sink of those who do not look."""
+
+
+def both(first: Observer, second: Observer) -> Observer:
+    """A sink that passes every event on to two."""
+
+    def tell(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return tell
