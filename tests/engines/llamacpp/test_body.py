@@ -15,6 +15,7 @@ from hansard.errors import InvalidRequest
 Ask = Callable[..., ChatRequest]
 
 PLAIN = Abilities(knows_developer=False, sees_images=False)
+JSON = [{"role": "user", "content": "In JSON, please"}]
 TIMER = {"type": "function", "function": {"name": "timer", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -113,6 +114,25 @@ def test_forced_tools_bind_the_output_to_one_call(request_of: Ask) -> None:
     assert forced["response_format"]["json_schema"]["schema"]["properties"]["name"] == {"const": "timer"}
 
 
+def test_tools_beside_a_schema_bind_the_output_to_either(request_of: Ask) -> None:
+    tree = {"type": "object", "properties": {"next": {"$ref": "#"}}}
+    format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": tree}}
+
+    bound = sent(request_of(tools=[TIMER], response_format=format_))
+
+    call, answer = bound["response_format"]["json_schema"]["schema"]["anyOf"]
+    assert call["properties"]["name"] == {"const": "timer"}
+    assert answer == {"type": "object", "properties": {"next": {"$ref": "#/anyOf/1"}}}
+    assert bound["tool_choice"] == "none"
+    assert bound["messages"][0]["content"].startswith("Respond with JSON that matches this schema:\n")
+
+
+def test_a_forced_call_needs_no_word_about_answers(request_of: Ask) -> None:
+    forced = request_of(tools=[TIMER], tool_choice="required", response_format={"type": "json_object"}, messages=JSON)
+
+    assert sent(forced)["messages"] == JSON
+
+
 def test_no_tools_in_the_prompt_when_none_may_be_called(request_of: Ask) -> None:
     assert sent(request_of(tools=[TIMER], tool_choice="none")) == sent(request_of())
 
@@ -138,7 +158,7 @@ def test_any_object_when_no_schema_says_more(request_of: Ask, format_: dict[str,
     bound = sent(request_of(messages=messages, response_format=format_))
 
     assert bound["messages"][0]["content"] == "Speak JSON.\n\nRespond with a JSON object."
-    assert bound["response_format"] == {"type": "json_object"}
+    assert bound["response_format"] == {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
 
 
 def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:

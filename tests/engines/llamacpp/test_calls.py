@@ -10,35 +10,60 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansard.engines.llamacpp.calls import CallWriter, ForcedCall
+from hansard.engines.llamacpp.calls import CallWriter, JsonReader
 from hansard.engines.llamacpp.tools import ToolPlan
 
 PLAN = ToolPlan(
-    offered=[], forced=False, named=False, parallel=True, custom=frozenset({"note"}), legacy=False
+    offered=[], forced=False, in_json=False, named=False, parallel=True, custom=frozenset({"note"}), legacy=False
 )  # fmt: skip
 LEGACY = msgspec.structs.replace(PLAN, legacy=True)
 
 
-def read(pieces: list[str], *, closed: bool = True) -> tuple[str | None, str]:
-    call = ForcedCall()
-    arguments = "".join(call.feed(piece) for piece in pieces)
-    return call.name, arguments + call.end(closed=closed)
+def read(pieces: list[str], *names: str, closed: bool = True) -> tuple[str | None, str]:
+    reader = JsonReader(names)
+    text = "".join(reader.feed(piece) for piece in pieces)
+    return reader.name, text + reader.end(closed=closed)
 
 
-@given(
-    arguments=st.dictionaries(st.text(), st.recursive(st.integers() | st.text(), st.lists, max_leaves=5)),
-    name=st.text(min_size=1),
-    cuts=st.lists(st.integers(0, 200), max_size=8),
-    space=st.sampled_from(["", " ", "\n  "]),
+def cut(text: str, cuts: list[int]) -> list[str]:
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    return [text[start:end] for start, end in itertools.pairwise(edges)]
+
+
+VALUES = st.recursive(
+    st.integers() | st.text() | st.booleans(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
 )
-def test_any_split_gives_the_name_and_the_arguments(
+CUTS = st.lists(st.integers(0, 200), max_size=8)
+SPACE = st.sampled_from(["", " ", "\n  "])
+
+
+@given(arguments=st.dictionaries(st.text(), VALUES), name=st.text(min_size=1), cuts=CUTS, space=SPACE)
+def test_any_split_of_a_call_gives_its_name_and_its_arguments(
     arguments: dict[str, Any], name: str, cuts: list[int], space: str
 ) -> None:
     written = msgspec.json.encode(arguments).decode()
     text = f'{{{space}"name":{space}{msgspec.json.encode(name).decode()},{space}"arguments":{space}{written}{space}}}'
-    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
 
-    assert read([text[a:b] for a, b in itertools.pairwise(edges)]) == (name, written)
+    assert read(cut(text, cuts), "other", name) == (name, written)
+
+
+@given(answer=VALUES | st.fixed_dictionaries({"name": VALUES}, optional={"arguments": VALUES, "b": VALUES}), cuts=CUTS)
+def test_any_split_of_an_answer_gives_the_answer(answer: Any, cuts: list[int]) -> None:
+    text = msgspec.json.encode(answer).decode()
+
+    assert read(cut(text, cuts), "no such name here") == (None, text)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a', '{"name": "f", "b": ', '{"name": {', "[1", '{"name": "g", "arguments": {', "{}"]
+)
+def test_an_answer_is_known_as_soon_as_it_cannot_be_a_call(text: str) -> None:
+    reader = JsonReader(["f"])
+    reader.feed(text)
+
+    assert reader.answering is (text not in ('{"a', '{"name": "f", "b": '))
 
 
 @pytest.mark.parametrize(
@@ -46,11 +71,11 @@ def test_any_split_gives_the_name_and_the_arguments(
     [
         ('{"name": "f", "arguments": {"a": {"b": 1}', ("f", '{"a": {"b": 1}')),
         ('{"name": "f", "arguments": {"a": "x}', ("f", '{"a": "x}')),
-        ('{"name": "f", "argu', (None, "")),
+        ('{"name": "f", "argu', (None, '{"name": "f", "argu')),
     ],
 )
-def test_a_call_that_was_cut_off_keeps_what_it_has(text: str, expected: tuple[str | None, str]) -> None:
-    assert read([text], closed=False) == expected
+def test_what_was_cut_off_keeps_what_it_has(text: str, expected: tuple[str | None, str]) -> None:
+    assert read([text], "f", closed=False) == expected
 
 
 def written(plan: ToolPlan, *calls: tuple[str, list[str]]) -> list[dict[str, Any]]:

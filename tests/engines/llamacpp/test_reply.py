@@ -13,7 +13,10 @@ from hansard.engines.llamacpp.reply import Reply
 from hansard.engines.llamacpp.tools import ToolPlan
 from hansard.errors import InvalidRequest, UpstreamFailed
 
-PLAN = ToolPlan(offered=[], forced=False, named=False, parallel=True, custom=frozenset(), legacy=False)
+OFFERED = [{"type": "function", "function": {"name": "f"}}]
+PLAN = ToolPlan(
+    offered=OFFERED, forced=False, in_json=False, named=False, parallel=True, custom=frozenset(), legacy=False
+)
 OPENER = {"role": "assistant", "content": "", "refusal": None}
 
 
@@ -141,7 +144,7 @@ def test_a_second_call_only_where_it_may_be(parallel: bool, count: int) -> None:
     [({"named": True}, "stop"), ({}, "tool_calls"), ({"legacy": True}, "function_call")],
 )
 def test_a_forced_call_is_read_out_of_json(change: dict[str, bool], reason: str) -> None:
-    plan = msgspec.structs.replace(PLAN, forced=True, **change)
+    plan = msgspec.structs.replace(PLAN, forced=True, in_json=True, **change)
     documents = read(
         ROLE,
         *(payload({"content": piece}) for piece in ('{"name": "', 'f", "arg', 'uments": {"a"', ": {}}", "}")),
@@ -157,12 +160,22 @@ def test_a_forced_call_is_read_out_of_json(change: dict[str, bool], reason: str)
 
 
 def test_a_forced_call_cut_off_before_its_name_is_no_call() -> None:
-    plan = msgspec.structs.replace(PLAN, forced=True)
+    plan = msgspec.structs.replace(PLAN, forced=True, in_json=True)
 
     assert choices(read(payload({"content": '{"na'}), payload({}, finish="length"), tools=plan)) == [
         (OPENER, None, None),
         ({}, None, "length"),
     ]
+
+
+def test_json_that_is_no_call_is_the_answer() -> None:
+    plan = msgspec.structs.replace(PLAN, in_json=True)
+    pieces = ('{"name": "f", ', '"age": 3', "}")
+
+    documents = read(ROLE, *(payload({"content": piece}) for piece in pieces), payload({}, finish="stop"), tools=plan)
+
+    assert "".join(delta.get("content", "") for delta, _, _ in choices(documents)) == "".join(pieces)
+    assert choices(documents)[-1] == ({}, None, "stop")
 
 
 def usage(prompt: int, completion: int) -> bytes:

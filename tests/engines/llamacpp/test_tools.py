@@ -34,17 +34,17 @@ OFFERED_NOTE = {
 
 
 def planned(request: ChatRequest) -> tools.ToolPlan:
-    plan = tools.plan(request)
+    plan = tools.plan(request, bound=False)
     assert plan is not None
     return plan
 
 
 def test_no_tools_no_plan(request_of: Ask) -> None:
-    assert tools.plan(request_of()) is None
+    assert tools.plan(request_of(), bound=False) is None
 
 
 def test_none_drops_the_tools(request_of: Ask) -> None:
-    assert tools.plan(request_of(tools=[TIMER], tool_choice="none")) is None
+    assert tools.plan(request_of(tools=[TIMER], tool_choice="none"), bound=True) is None
 
 
 def test_by_default_all_are_offered_and_none_forced(request_of: Ask) -> None:
@@ -78,6 +78,16 @@ def test_only_what_was_chosen_is_offered(
     assert (plan.forced, plan.named) == (forced, named)
 
 
+@pytest.mark.parametrize(("bound", "choice", "in_json"), [(0, "auto", 0), (1, "auto", 1), (0, "required", 1)])
+def test_calls_are_json_where_they_are_forced_or_answers_are(
+    request_of: Ask, bound: int, choice: str, in_json: int
+) -> None:
+    plan = tools.plan(request_of(tools=[TIMER], tool_choice=choice), bound=bool(bound))
+
+    assert plan is not None
+    assert plan.in_json is bool(in_json)
+
+
 def test_one_call_at_a_time_if_asked(request_of: Ask) -> None:
     assert planned(request_of(tools=[TIMER], parallel_tool_calls=False)).parallel is False
 
@@ -93,7 +103,9 @@ def test_a_custom_tool_with_a_grammar_is_refused_by_name(request_of: Ask) -> Non
     form = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "a+"}}
 
     with pytest.raises(InvalidRequest) as caught:
-        tools.plan(request_of(tools=[TIMER, {"type": "custom", "custom": {"name": "note", "format": form}}]))
+        tools.plan(
+            request_of(tools=[TIMER, {"type": "custom", "custom": {"name": "note", "format": form}}]), bound=False
+        )
 
     assert (caught.value.param, caught.value.code) == ("tools[1].custom.format", "unsupported_parameter")
 
@@ -102,7 +114,7 @@ def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:
     bad = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {"pattern": "["}}}}}
 
     with pytest.raises(InvalidRequest) as caught:
-        tools.plan(request_of(tools=[bad]))
+        tools.plan(request_of(tools=[bad]), bound=False)
 
     assert caught.value.message == (
         """Invalid schema for function 'f': In context=('properties', 'a', 'pattern'), "[" is not a "regex"."""
@@ -114,7 +126,7 @@ def test_a_forced_call_is_one_schema_per_tool() -> None:
     recursive = {"type": "object", "properties": {"next": {"$ref": "#"}}}
     node = {"type": "function", "function": {"name": "node", "parameters": recursive}}
 
-    assert tools.forced_schema([node]) == {
+    assert tools.schema_of_one([node], None) == {
         "type": "object",
         "properties": {
             "name": {"const": "node"},
@@ -123,5 +135,5 @@ def test_a_forced_call_is_one_schema_per_tool() -> None:
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }
-    second = tools.forced_schema([OFFERED_TIMER, node])["anyOf"][1]
+    second = tools.schema_of_one([OFFERED_TIMER, node], None)["anyOf"][1]
     assert second["properties"]["arguments"]["properties"]["next"] == {"$ref": "#/anyOf/1/properties/arguments"}

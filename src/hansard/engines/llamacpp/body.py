@@ -48,25 +48,34 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     tools: ToolPlan | None
 
 
+class BoundAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that has to be JSON: its schema, and the sentence that tells the model, since the engine does not."""
+
+    schema: Document
+    sentence: str
+
+
 def order(request: ChatRequest, abilities: Abilities) -> Order:
     """The order for a request; raises ``InvalidRequest`` for what this engine cannot do."""
     _refuse_unsupported(request)
-    plan = tools.plan(request)
+    answer = _bound_answer(request)
+    plan = tools.plan(request, bound=answer is not None)
     logprobs = normalize.top_logprobs(request)
     if plan is not None and logprobs is not None:
         text = "Unsupported parameter: 'logprobs' is not supported with this model when 'tools' are specified."
         raise InvalidRequest(text, param="logprobs", code="unsupported_parameter")
+    conversation = prompt.messages(request.messages, abilities)
+    if answer is not None and (plan is None or not plan.forced):
+        conversation = prompt.instructed(conversation, answer.sentence)
     body = {
-        "messages": prompt.messages(request.messages, abilities),
+        "messages": conversation,
         **{name: value for name in PASSED_ON if (value := given(getattr(request, name))) is not None},
         **_limits(request),
         **ALWAYS,
+        **_form(plan, answer),
     }
     if logprobs is not None:
         body |= {"logprobs": True, "top_logprobs": max(1, logprobs)}  # at 0 it would report none at all
-    body |= _tool_fields(plan)
-    if plan is None or not plan.forced:
-        body |= _format_fields(request, body["messages"])
     return Order(body=body, n=normalize.n(request), logprobs=logprobs, tools=plan)
 
 
@@ -106,26 +115,26 @@ def _token(name: str) -> int:
     return min(int(name[:11]), INT32_MAX)  # past any vocabulary it has no effect
 
 
-def _tool_fields(plan: ToolPlan | None) -> Document:
-    """No plan, no tools: left in the prompt they would be called in plain text."""
+def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:
+    """What the engine is free to write. Without a plan there are no tools: in the prompt, they would be called."""
     if plan is None:
-        return {}
-    if plan.forced:
-        return {"tools": plan.offered, "tool_choice": "none", **schema.constraint(tools.forced_schema(plan.offered))}
-    return {"tools": plan.offered, "tool_choice": "auto", "parallel_tool_calls": plan.parallel}
+        return {} if answer is None else schema.constraint(answer.schema)
+    if not plan.in_json:
+        return {"tools": plan.offered, "tool_choice": "auto", "parallel_tool_calls": plan.parallel}
+    instead = None if plan.forced or answer is None else answer.schema
+    one = tools.schema_of_one(plan.offered, instead)
+    return {"tools": plan.offered, "tool_choice": "none", **schema.constraint(one)}
 
 
-def _format_fields(request: ChatRequest, conversation: list[Document]) -> Document:
-    """Output bound to JSON; the engine binds it only, so the prompt has to say what is wanted."""
+def _bound_answer(request: ChatRequest) -> BoundAnswer | None:
     wanted = given(request.response_format)
     if isinstance(wanted, JsonSchemaFormat) and (described := given(wanted.json_schema.schema)) is not None:
         wrong = schema.check(described)
         if wrong is not None:
             text = f"Invalid schema for response_format '{wanted.json_schema.name}': {wrong}"
             raise InvalidRequest(text, param="response_format")
-        sentence = SCHEMA_SENTENCE + json.dumps(described, separators=(",", ":"), ensure_ascii=False)
-        return {"messages": prompt.instructed(conversation, sentence), **schema.constraint(described)}
+        spelled = json.dumps(described, separators=(",", ":"), ensure_ascii=False)
+        return BoundAnswer(schema=described, sentence=SCHEMA_SENTENCE + spelled)
     if isinstance(wanted, JsonSchemaFormat | JsonObjectFormat):
-        bound = {"response_format": {"type": "json_object"}}
-        return {"messages": prompt.instructed(conversation, OBJECT_SENTENCE), **bound}
-    return {}
+        return BoundAnswer(schema=schema.ANY_OBJECT, sentence=OBJECT_SENTENCE)
+    return None

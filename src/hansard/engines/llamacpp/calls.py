@@ -6,33 +6,43 @@ Three forms of the same thing: function calls, custom calls (free text), and the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.engines.llamacpp.tools import CUSTOM_INPUT, ToolPlan
 
-_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\S)')
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_HEAD = re.compile(rf'\s*\{{\s*"name"\s*:\s*({_STRING})\s*,\s*"arguments"\s*:\s*(?=\S)')
+# Enough of a JSON text to know that it has no such head: no object, an empty one, a first value
+# that is no string, or whatever follows a first string.
+_NO_HEAD = re.compile(
+    rf"\s*(?:[^\s{{]|\{{\s*(?:\}}|{_STRING}\s*:\s*(?:[^\s\"]|{_STRING}\s*(?:\}}|,\s*{_STRING}\s*:\s*\S))))"
+)
 _TAIL = re.compile(r"[\s}]*\Z")
 
 
-class ForcedCall:
-    """Reads ``{"name": ..., "arguments": {...}}`` as it is written: the name once, the arguments piece by piece."""
+class JsonReader:
+    """Reads JSON as it is written: a call, ``{"name": ..., "arguments": {...}}``, or an answer in its own right.
 
-    def __init__(self) -> None:
+    ``name`` is set once it is known to be a call of one of ``names``, ``answering`` once it is known to be none.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
         self.name: str | None = None
+        self.answering = False
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """The argument text that is certain now; "" while the name is still being written."""
+        """What is certain now of the arguments, or of the answer; "" while it may be either."""
         self._held += text
-        if self.name is None:
-            head = _HEAD.match(self._held)
-            if head is None:
-                return ""
-            self.name = msgspec.json.decode(head[1], type=str)
-            self._held = self._held[head.end() :]
+        if self.name is None and not self.answering and not self._decide():
+            return ""
+        if self.answering:
+            certain, self._held = self._held, ""
+            return certain
         # The last brace closes the call itself, so braces at the end wait for what follows them.
         tail = _TAIL.search(self._held)
         assert tail is not None
@@ -40,11 +50,21 @@ class ForcedCall:
         return certain
 
     def end(self, *, closed: bool) -> str:
-        """What was held back; ``closed`` when the call was written to its end."""
+        """What was held back; ``closed`` when the JSON was written to its end."""
         held, self._held = self._held, ""
         if self.name is None:
-            return ""
+            self.answering = True
+            return held
         return held.rstrip().removesuffix("}").rstrip() if closed else held
+
+    def _decide(self) -> bool:
+        head = _HEAD.match(self._held)
+        if head is not None and (name := msgspec.json.decode(head[1], type=str)) in self._names:
+            self.name = name
+            self._held = self._held[head.end() :]
+        elif _NO_HEAD.match(self._held):
+            self.answering = True
+        return self.name is not None or self.answering
 
 
 class CallWriter:

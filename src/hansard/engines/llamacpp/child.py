@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,7 @@ EXACT_BATCH_TOKENS = 48
 PROMPT_CACHE_MIB = 256
 HTTP_THREADS = 4  # it starts more by itself when these are taken
 ERRORS_ONLY = 1
+LAST_WORDS_S = 0.5  # the engine's log has a thread of its own, and nobody waits for it when the process ends
 FINGERPRINT_BYTES = 1024 * 1024
 
 MISSING_LIBGOMP = (
@@ -50,7 +52,8 @@ def main() -> NoReturn:
         os._exit(1)
     except Exception as failure:  # noqa: BLE001 - whatever went wrong, the parent wants to hear it
         _say({"failed": None, "cause": str(failure)})
-        os._exit(1)
+        time.sleep(LAST_WORDS_S)
+        sys.exit(1)
     _live_until_parent_ends()
     _say({"ready": {**ready, "address": server.listening_address}})
     while sys.stdin.buffer.read(4096):

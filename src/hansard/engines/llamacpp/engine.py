@@ -25,7 +25,7 @@ from hansard.engines.llamacpp.body import Order
 from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
 from hansard.engines.llamacpp.reply import Reply
 from hansard.engines.llamacpp.supervisor import ChildSettings, Ready, Supervisor
-from hansard.errors import EngineUnavailable, UpstreamFailed, UpstreamTimeout
+from hansard.errors import EngineUnavailable, StartupError, UpstreamFailed, UpstreamTimeout
 
 BUILTIN = Path(__file__).parent.parent / "builtin" / "hansard-tiny.gguf"
 CHAT = "/v1/chat/completions"
@@ -104,7 +104,10 @@ class LlamaCppEngine:
 
     async def start(self) -> None:
         """Load the model and return once it answers; raise ``StartupError`` with the reason if it cannot."""
-        ready = await self._supervisor.start()
+        try:
+            ready = await self._supervisor.start()
+        except StartupError as failure:
+            raise StartupError(*(f"Model {self.name}: {problem}" for problem in failure.problems)) from None
         self._served = ServedModel(id=self.name, created=ready.created, owned_by=OWNER, description=self._description)
         self._running = _Running(
             client=_client(ready, self._supervisor),

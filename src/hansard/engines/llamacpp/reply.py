@@ -12,7 +12,7 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.engines.llamacpp import failures
-from hansard.engines.llamacpp.calls import CallWriter, ForcedCall
+from hansard.engines.llamacpp.calls import CallWriter, JsonReader
 from hansard.engines.llamacpp.tools import ToolPlan
 
 SERVICE_TIER = "default"
@@ -88,7 +88,7 @@ class Reply:
         self._logprobs = logprobs
         self._tools = tools
         self._calls = None if tools is None else CallWriter(tools, mint)
-        self._forced = ForcedCall() if tools is not None and tools.forced else None
+        self._json = None if tools is None or not tools.in_json else JsonReader(_names(tools))
         self._opened = False
         self.finished = False
         self.reasoning: list[str] = []
@@ -112,10 +112,10 @@ class Reply:
     def _take(self, choice: _Choice, documents: list[Document]) -> None:
         delta = choice.delta
         if delta.content:
-            if self._forced is None:
+            if self._json is None:
                 self._say(delta.content, choice.logprobs, documents)
             else:
-                self._force(self._forced, self._forced.feed(delta.content), documents)
+                self._say_json(self._json, self._json.feed(delta.content), documents)
         if delta.reasoning_content:
             self.reasoning.append(delta.reasoning_content)
         for call in delta.tool_calls or ():
@@ -146,12 +146,14 @@ class Reply:
             self._write(self._calls.begin(call.function.name), documents)
         self._write(self._calls.more(call.function.arguments or ""), documents)
 
-    def _force(self, forced: ForcedCall, arguments: str, documents: list[Document]) -> None:
-        if self._calls is None or forced.name is None:
-            return
-        if self._calls.count == 0:
-            self._write(self._calls.begin(forced.name), documents)
-        self._write(self._calls.more(arguments), documents)
+    def _say_json(self, json: JsonReader, text: str, documents: list[Document]) -> None:
+        """Arguments of a call, or the text of an answer where there may be one."""
+        if self._calls is not None and json.name is not None:
+            if self._calls.count == 0:
+                self._write(self._calls.begin(json.name), documents)
+            self._write(self._calls.more(text), documents)
+        elif text and self._tools is not None and not self._tools.forced:
+            self._say(text, None, documents)
 
     def _write(self, deltas: Iterable[Document], documents: list[Document]) -> None:
         for delta in deltas:
@@ -161,8 +163,8 @@ class Reply:
                 self._open({"content": None, **delta, "refusal": None}, documents)
 
     def _finish(self, reason: str, documents: list[Document]) -> None:
-        if self._forced is not None:
-            self._force(self._forced, self._forced.end(closed=reason != "length"), documents)
+        if self._json is not None:
+            self._say_json(self._json, self._json.end(closed=reason != "length"), documents)
         if self._calls is not None:
             self._write(self._calls.end(), documents)
         if not self._opened:
@@ -213,6 +215,10 @@ def usage_chunk(fingerprint: str, usages: Sequence[Usage], *, reasoning_tokens: 
         },
     }
     return {"service_tier": SERVICE_TIER, "system_fingerprint": fingerprint, "choices": [], "usage": usage}
+
+
+def _names(tools: ToolPlan) -> frozenset[str]:
+    return frozenset(tool["function"]["name"] for tool in tools.offered)
 
 
 def _alternative(alternative: _Alternative) -> Document:

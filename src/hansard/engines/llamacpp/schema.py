@@ -14,6 +14,8 @@ import msgspec
 from hansard.contract import Document
 from hansard.errors import InvalidRequest
 
+ANY_OBJECT: Document = {"type": "object"}
+
 # LLGuidance writes JSON with any white space unless told how; models are trained on this form.
 _LLGUIDANCE_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 # What a grammar of ours must not meet: a template that opens a train of thought first.

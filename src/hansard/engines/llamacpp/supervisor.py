@@ -30,6 +30,7 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 HEALTHY_S = 30.0
 KEPT_LINES = 40
+READ_BYTES = 4096
 SOCKET_PATH_LIMIT = 100  # sun_path has 104 bytes on macOS, 108 on Linux
 LOAD_ERROR = "error loading model: "  # only to choose which line to show
 
@@ -125,8 +126,13 @@ class Child:
     async def _listen(self) -> None:
         """Keep the last lines of its standard error, and never let that pipe fill up."""
         assert self._process.stderr is not None
-        while line := await self._process.stderr.read(4096):
-            self._complaints.extend(line.decode("utf-8", "replace").splitlines())
+        unfinished = ""
+        while piece := await self._process.stderr.read(READ_BYTES):
+            *lines, unfinished = (unfinished + piece.decode("utf-8", "replace")).split("\n")
+            self._complaints.extend(lines)
+            unfinished = unfinished[-READ_BYTES:]
+        if unfinished:
+            self._complaints.append(unfinished)
 
     def _reason(self, cause: str | None) -> str:
         for line in self._complaints:
