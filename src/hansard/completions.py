@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -20,7 +20,7 @@ from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received, reject_unknown
-from hansard.engines.base import Call, Chunks, Health, ServedModel
+from hansard.engines.base import Call, Health, ServedModel
 from hansard.engines.router import Route, Router, Target
 from hansard.errors import CompletionNotFound, InvalidRequest, ModelNotFound
 from hansard.recorder import Recorder
@@ -29,6 +29,10 @@ from hansard.tenancy import Principal
 
 # A seed we draw is kept small enough for every engine (32 bits, signed) and for JavaScript's numbers.
 _SEEDS = 2**31
+
+
+Shown: TypeAlias = Sequence[Document | bytes]
+"""Chunks as the client may see them, each a document or its JSON text; those that came together leave together."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +112,7 @@ class Completions:
         work = self._complete(run)
         return await (self._recorder.outlive(work) if self._outlives(run) else work)
 
-    async def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Chunks, None]:
+    async def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         """The completion in chunks, as they come; when the last has been taken it is committed if it was to be."""
         run = await self._begin(asked, progress)
         chunks = self._chunks(run)
@@ -169,7 +173,7 @@ class Completions:
     async def _complete(self, run: _Run) -> bytes:
         return await self._conclude(run, await run.route.complete(run.call))
 
-    async def _chunks(self, run: _Run) -> AsyncGenerator[Chunks, None]:
+    async def _chunks(self, run: _Run) -> AsyncGenerator[Shown, None]:
         choices = normalize.n(run.call.request)
         seen = Accumulator(choices=choices) if run.stored else Ending(choices=choices)
         try:

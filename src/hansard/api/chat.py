@@ -8,9 +8,8 @@ from contextlib import aclosing
 
 from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
-from hansard.completions import Asked, Completions
+from hansard.completions import Asked, Completions, Shown
 from hansard.core import normalize, paging, sse, validate
-from hansard.engines.base import Chunks
 
 # For clients whose libraries swallow the field (LangChain, LiteLLM, DSPy): a JSON object, with the field's limits.
 _METADATA = b"x-hansard-metadata"
@@ -88,7 +87,7 @@ def delete(completions: Completions) -> Handler:
     return handle
 
 
-async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Chunks, None], noise: str | None) -> None:
+async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], noise: str | None) -> None:
     """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
     async with aclosing(chunks):
         first = await anext(chunks)
@@ -99,5 +98,5 @@ async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Chunks, None],
         await exchange.end(sse.DONE)
 
 
-def _events(chunks: Chunks, noise: str | None) -> bytes:
+def _events(chunks: Shown, noise: str | None) -> bytes:
     return b"".join([sse.encode(chunk, noise=noise) for chunk in chunks])

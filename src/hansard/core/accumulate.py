@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from hansard.contract import Document
+from hansard.core.spelled import Spelled
 from hansard.errors import UpstreamFailed
 
 # Said whole every time, so the last one counts; all other strings come in pieces.
@@ -73,16 +76,18 @@ class Accumulator:
         choices = self._choices.values()
         return len(choices) >= self._wanted and all(choice.finished for choice in choices)
 
-    def feed(self, chunk: Document) -> None:
+    def feed(self, chunk: Document | Spelled) -> None:
         """Take one chunk in; raises ``MalformedStream``."""
         try:
+            if isinstance(chunk, Spelled):
+                chunk = chunk.document
             for key, value in chunk.items():
                 if key == "choices":
                     for choice in value or ():
                         self._feed_choice(choice)
                 elif value is not None:
                     self._top[key] = value
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, msgspec.DecodeError) as error:
             raise MalformedStream from error
 
     def finish(self) -> Document:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream, MalformedStream
+from hansard.core.spelled import Spelled
 
 
 class Ending:
@@ -25,8 +26,15 @@ class Ending:
         """Whether every choice has said why it ended."""
         return len(self._ended) >= self._wanted and all(self._ended.values())
 
-    def feed(self, chunk: Document) -> None:
+    def feed(self, chunk: Document | Spelled) -> None:
         """Look at one chunk; raises ``MalformedStream``."""
+        if isinstance(chunk, Spelled):
+            for said in chunk.choices:
+                if said.finish_reason is not None:
+                    self._ended[said.index] = True
+                else:
+                    self._ended.setdefault(said.index, False)
+            return
         try:
             for choice in chunk.get("choices") or ():
                 index = choice.get("index", 0)

@@ -91,15 +91,21 @@ def _whole_events(data: bytes) -> list[bytes] | None:
     return payloads
 
 
-def encode(chunk: Document, *, noise: str | None) -> bytes:
-    """One event. With ``noise`` (15 or more of ``[A-Za-z0-9]``) it hides how long the chunk's text is.
+def encode(chunk: Document | bytes, *, noise: str | None) -> bytes:
+    """One event, of a chunk or of its JSON text. With ``noise`` (15 or more of ``[A-Za-z0-9]``) it hides its length.
 
     The rule is measured on the API's own streams: as much noise as makes the length of the JSON
-    text, in characters, one more than a multiple of 16.
+    text, in characters, one more than a multiple of 16. A chunk that has noise of its own keeps it,
+    and loses it if none is wanted.
     """
-    if "obfuscation" in chunk:
-        chunk = {key: value for key, value in chunk.items() if key != "obfuscation"}
-    text = _to_json(chunk)
+    if isinstance(chunk, bytes):
+        text = chunk
+    else:
+        if "obfuscation" in chunk:
+            if noise is not None:
+                return b"data: " + _to_json(chunk) + b"\n\n"
+            chunk = {key: value for key, value in chunk.items() if key != "obfuscation"}
+        text = _to_json(chunk)
     if noise is None:
         return b"data: " + text + b"\n\n"
     length = len(text) if text.isascii() else len(text.decode())

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from hansard.contract import Document
+from hansard.core.spelled import Spelled
 
 
 class Stamp:
@@ -21,15 +24,22 @@ class Stamp:
         self._created = created
         self._model = model
         self._include_usage = include_usage
+        self._end = b',"usage":null}' if include_usage else b"}"
+        self._head = b""
 
     def completion(self, made: Document) -> Document:
         """The whole completion."""
         return self._stamped(made, "chat.completion")
 
-    def chunks(self, made: Iterable[Document]) -> list[Document]:
-        """The chunks that the client may see, stamped."""
-        stamped = (self.chunk(chunk) for chunk in made)
-        return [chunk for chunk in stamped if chunk is not None]
+    def chunks(self, made: Iterable[Document | Spelled]) -> list[Document | bytes]:
+        """The chunks that the client may see, stamped; one in its own spelling as the text that it now is."""
+        shown: list[Document | bytes] = []
+        for chunk in made:
+            if type(chunk) is Spelled:
+                shown.append(self._text(chunk))
+            elif (stamped := self.chunk(chunk)) is not None:  # type: ignore[arg-type]
+                shown.append(stamped)
+        return shown
 
     def chunk(self, made: Document) -> Document | None:
         """The chunk as the client may see it; None for a usage chunk nobody asked for."""
@@ -40,13 +50,17 @@ class Stamp:
             return None
         return stamped
 
+    def _text(self, made: Spelled) -> bytes:
+        if not self._head or made.model != self._model:
+            self._model = made.model
+            self._head = msgspec.json.encode(self._ours("chat.completion.chunk"))[:-1] + b","
+        return self._head + made.rest + self._end
+
     def _stamped(self, made: Document, kind: str) -> Document:
         if (model := made.get("model")) and isinstance(model, str):
             self._model = model
-        ours: dict[str, Any] = {
-            "id": self._id,
-            "object": kind,
-            "created": self._created,
-            "model": self._model,
-        }
+        ours = self._ours(kind)
         return {**ours, **made, **ours}
+
+    def _ours(self, kind: str) -> dict[str, Any]:
+        return {"id": self._id, "object": kind, "created": self._created, "model": self._model}

@@ -14,9 +14,10 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest
+from hansard.core.spelled import Spelled
 
-Chunks: TypeAlias = Sequence[Document]
-"""Chunks that came together, in order; they may leave together."""
+Chunks: TypeAlias = Sequence[Document | Spelled]
+"""Chunks that came together, in order; they may leave together. One that only passes through may stay as spelled."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

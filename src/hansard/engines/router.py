@@ -14,6 +14,7 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
+from hansard.core.spelled import Spelled
 from hansard.engines.base import Call, Chunks, Engine, ServedModel
 from hansard.errors import HansardError, ModelNotFound
 from hansard.observe import Observer, TargetFailed, ignore
@@ -53,10 +54,14 @@ class Route:
         *others, last = self._targets
         for target in others:
             try:
-                return self._named(await target.engine.complete(_for(target, call)), target)
+                made = await target.engine.complete(_for(target, call))
             except HansardError as error:
                 self._pass_over(target, error)
-        return self._named(await last.engine.complete(_for(last, call)), last)
+            else:
+                self.answered = target
+                return _named(made, target)
+        self.answered = last
+        return _named(await last.engine.complete(_for(last, call)), last)
 
     def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         """The chunks of the first target that gives one."""
@@ -77,14 +82,12 @@ class Route:
                         raise
                     self._pass_over(target, error)
                     continue
-                yield [self._named(first[0], target), *first[1:]]
+                self.answered = target
+                # A chunk in its own spelling names its model.
+                yield [first[0] if isinstance(first[0], Spelled) else _named(first[0], target), *first[1:]]
                 async for chunks in stream:
                     yield chunks
                 return
-
-    def _named(self, made: Document, target: Target) -> Document:
-        self.answered = target
-        return made if made.get("model") else {**made, "model": target.model}
 
     def _pass_over(self, target: Target, error: HansardError) -> None:
         """Go on to the next target, or raise what is the client's own doing and would fail there as well."""
@@ -167,6 +170,11 @@ class Router:
                     del weighted[drawn]
                     break
         yield from (target for target in targets if target.weight is None)
+
+
+def _named(made: Document, target: Target) -> Document:
+    """With the target's name for the model, if the engine did not say one."""
+    return made if made.get("model") else {**made, "model": target.model}
 
 
 def _for(target: Target, call: Call) -> Call:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from hansard.core.accumulate import Accumulator, IncompleteStream
+from hansard.core.spelled import Spelled
 from hansard.core.validate import parse_create
 from hansard.engines.base import Call
 from hansard.engines.client import Timeouts
@@ -185,7 +186,10 @@ async def test_a_chunk_is_passed_on_before_the_next_is_there() -> None:
         more.set()
         [last] = await anext(stream)
 
-    assert [first["choices"][0]["delta"], last["choices"][0]["finish_reason"]] == [{"content": "a"}, "stop"]
+    assert isinstance(first, Spelled)
+    assert isinstance(last, Spelled)
+    assert first.document["choices"][0]["delta"] == {"content": "a"}
+    assert last.choices[0].finish_reason == "stop"
 
 
 async def test_an_upstream_that_does_not_stream_is_streamed_all_the_same() -> None:

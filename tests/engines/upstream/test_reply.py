@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import msgspec
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from hansard.contract import Document
 from hansard.core.accumulate import Accumulator
-from hansard.core.sse import Decoder
+from hansard.core.spelled import Spelled
+from hansard.core.sse import Decoder, encode
+from hansard.core.stamp import Stamp
 from hansard.engines.upstream import reply
 from hansard.errors import HansardError
 from tests.engines.upstream.streams import STREAMS
@@ -22,12 +25,16 @@ def chunks_of(pieces: list[bytes]) -> list[Document]:
     for piece in pieces:
         read += decoder.feed(piece)
     payloads = [payload for payload in [*read, *decoder.flush()] if payload != b"[DONE]"]
-    chunks, failure = reply.chunks(payloads)
+    chunks, failure = reply.Reader().chunks(payloads)
     assert failure is None
-    return chunks
+    return [decoded(chunk) for chunk in chunks]
 
 
-def completion_of(chunks: list[Document]) -> Document:
+def decoded(chunk: Document | Spelled) -> Document:
+    return chunk.document if isinstance(chunk, Spelled) else chunk
+
+
+def completion_of(chunks: Sequence[Document | Spelled]) -> Document:
     accumulator = Accumulator()
     for chunk in chunks:
         accumulator.feed(chunk)
@@ -42,6 +49,22 @@ def test_every_stream_spells_its_completion(name: str) -> None:
 
     [choice] = completion["choices"]
     found = {**completion, **choice, **choice["message"]}
+    assert {key: found.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_stamped_and_sent_it_still_spells_its_completion(name: str) -> None:
+    stream, expected = STREAMS[name]
+    read, _ = reply.Reader().chunks(Decoder().feed(stream.replace(b"[DONE]", b"") + b"\n\n"))
+    stamp = Stamp(completion_id="chatcmpl-ours", created=7, model="m", include_usage=True)
+
+    events = b"".join(encode(chunk, noise="abcdefghijklmnop") for chunk in stamp.chunks(read))
+    sent = [msgspec.json.decode(payload) for payload in Decoder().feed(events)]
+
+    assert {(chunk["id"], chunk["created"], chunk["model"]) for chunk in sent} == {("chatcmpl-ours", 7, "m")}
+    assert all("usage" in chunk and "obfuscation" in chunk for chunk in sent)
+    [choice] = completion_of(sent)["choices"]
+    found = {**completion_of(sent), **choice, **choice["message"]}
     assert {key: found.get(key) for key in expected} == expected
 
 
@@ -72,9 +95,9 @@ def test_byte_by_byte_is_the_same_stream(name: str) -> None:
 
 
 def test_a_choice_always_has_a_delta() -> None:
-    chunks, _ = reply.chunks([b'{"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"delta":null}]}'])
+    chunks, _ = reply.Reader().chunks([b'{"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"delta":null}]}'])
 
-    assert [choice["delta"] for choice in chunks[0]["choices"]] == [{}, {}]
+    assert [choice["delta"] for choice in decoded(chunks[0])["choices"]] == [{}, {}]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +114,7 @@ def test_a_choice_always_has_a_delta() -> None:
 def test_chunks_before_one_that_is_none_are_not_lost(payload: bytes, code: str) -> None:
     good = b'{"choices":[]}'
 
-    chunks, failure = reply.chunks([good, payload, good])
+    chunks, failure = reply.Reader().chunks([good, payload, good])
 
     assert chunks == [{"choices": []}]
     assert failure is not None
@@ -99,7 +122,7 @@ def test_chunks_before_one_that_is_none_are_not_lost(payload: bytes, code: str) 
 
 
 def test_a_null_error_is_none() -> None:
-    assert reply.chunks([b'{"choices":[],"error":null}']) == ([{"choices": [], "error": None}], None)
+    assert reply.Reader().chunks([b'{"choices":[],"error":null}']) == ([{"choices": [], "error": None}], None)
 
 
 def test_a_whole_completion_keeps_the_spelling_of_everything() -> None:

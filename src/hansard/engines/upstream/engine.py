@@ -105,7 +105,7 @@ class UpstreamEngine:
             if opened.failure is not None:
                 raise opened.failure
             async for payloads in reads:
-                chunks, failure = reply.chunks(payloads)
+                chunks, failure = opened.reader.chunks(payloads)
                 if chunks:
                     yield chunks
                 if failure is not None:
@@ -113,20 +113,20 @@ class UpstreamEngine:
 
     async def _open(self, sent: bytes, headers: Mapping[str, str] | None) -> _Opened:
         """The first chunks: until they are here, everything may be tried again."""
-        reads = self._client.stream(_CHAT, sent, headers=headers)
+        reads, reader = self._client.stream(_CHAT, sent, headers=headers), reply.Reader()
         try:
             payloads = await anext(reads, None)
         except NotAStream as other:
             if other.reply.status != 200:
                 raise refusals.of_reply(other.reply, key_is_clients=self.takes_client_key) from None
-            return _Opened(first=reply.exploded(other.reply.body), failure=None, rest=reads)
+            return _Opened(first=reply.exploded(other.reply.body), failure=None, reader=reader, rest=reads)
         if payloads is None:
             raise IncompleteStream("The model server's stream ended before it began.")
-        chunks, failure = reply.chunks(payloads)
+        chunks, failure = reader.chunks(payloads)
         if not chunks:
             await reads.aclose()
             raise failure or refusals.unreadable()
-        return _Opened(first=chunks, failure=failure, rest=reads)
+        return _Opened(first=chunks, failure=failure, reader=reader, rest=reads)
 
     def _headers(self, call: Call) -> Mapping[str, str] | None:
         if self.takes_client_key and call.authorization is not None:
@@ -140,6 +140,7 @@ class UpstreamEngine:
 class _Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A stream whose first chunks are here; ``failure`` if they are also its last."""
 
-    first: list[Document]
+    first: Chunks
     failure: HansardError | None
+    reader: reply.Reader
     rest: AsyncGenerator[list[bytes], None]

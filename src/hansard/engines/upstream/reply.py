@@ -1,7 +1,7 @@
 """What an upstream's bytes mean: a completion, or chunks and how they end. Nothing is lost on the way.
 
-The values of a plain reply stay as they were spelled; chunks are decoded, and where one lacks what
-clients rely on, it is filled in.
+The values of a plain reply and most chunks stay as they were spelled. What is unusual about a chunk is
+decoded, and where it lacks what clients rely on, that is filled in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.core.explode import explode
+from hansard.core.spelled import Spelled, Speller
 from hansard.engines.upstream import refusals
 from hansard.errors import HansardError
 
@@ -30,7 +31,7 @@ def completion(body: bytes) -> Document:
     return document
 
 
-def exploded(body: bytes) -> list[Document]:
+def exploded(body: bytes) -> list[Document | Spelled]:
     """The chunks of a whole completion, for an upstream that does not stream."""
     try:
         return list(explode(_completion(body)))
@@ -38,19 +39,32 @@ def exploded(body: bytes) -> list[Document]:
         raise refusals.unreadable() from error
 
 
-def chunks(payloads: Iterable[bytes]) -> tuple[list[Document], HansardError | None]:
-    """The chunks up to the first payload that is none, and what that one means."""
-    read: list[Document] = []
-    for payload in payloads:
-        try:
-            chunk = _decode(payload)
-        except HansardError as unusable:
-            return read, unusable
-        if chunk.get("error"):
-            return read, refusals.of_frame(payload)
-        _complete(chunk)
-        read.append(chunk)
-    return read, None
+class Reader:
+    """The chunks of one stream."""
+
+    def __init__(self) -> None:
+        self._speller = Speller()
+
+    def chunks(self, payloads: Iterable[bytes]) -> tuple[list[Document | Spelled], HansardError | None]:
+        """The chunks up to the first payload that is none, and what that one means."""
+        read: list[Document | Spelled] = []
+        for payload in payloads:
+            if (spelled := self._speller.look(payload)) is not None:
+                read.append(spelled)
+                continue
+            try:
+                read.append(_chunk(payload))
+            except HansardError as unusable:
+                return read, unusable
+        return read, None
+
+
+def _chunk(payload: bytes) -> Document:
+    chunk = _decode(payload)
+    if chunk.get("error"):
+        raise refusals.of_frame(payload)
+    _complete(chunk)
+    return chunk
 
 
 def _completion(body: bytes) -> Document:
