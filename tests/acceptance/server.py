@@ -36,6 +36,7 @@ EMBEDDED = ("--model", "builtin" if MODEL_FILE == "builtin" else f"{MODEL}={MODE
 MARK = "ACCEPTANCE_MARK"
 START_S = 30.0
 STOP_S = 30.0
+SHOWN_LINES = 40
 
 T = TypeVar("T")
 
@@ -189,6 +190,10 @@ class Server:
 
         eventually(gone, "the engine and its socket to be gone", within_s=5, server=self, seen=self._remains)
 
+    def assert_no_process_remains(self) -> None:
+        """The lesser promise: a file may stay, nothing that runs may."""
+        eventually(lambda: not self.processes(), "every process to be gone", server=self, seen=self._remains)
+
     def close(self) -> None:
         """End whatever still runs."""
         for process in self.processes():
@@ -267,7 +272,7 @@ def eventually(
     deadline = time.monotonic() + within_s
     while not (found := look()):
         if time.monotonic() > deadline:
-            log = f"\n{server.stderr}" if server is not None else ""
+            log = "\n".join(["", *server.stderr.splitlines()[-SHOWN_LINES:]]) if server is not None else ""
             raise AssertionError(f"Waited {within_s:.0f} s for {what}. {seen()}{log}")
         time.sleep(0.01)
     return found
