@@ -86,7 +86,9 @@ class Child:
         )
         child = cls(process)
         assert process.stdin is not None
-        process.stdin.write(configuration + b"\n")
+        # uvloop raises RuntimeError where the child has ended already; ``ready`` finds that out by itself.
+        with contextlib.suppress(RuntimeError, OSError):
+            process.stdin.write(configuration + b"\n")
         return child
 
     async def ready(self) -> Ready:
