@@ -40,7 +40,7 @@ OURS = '{"id":"chatcmpl-ours","object":"chat.completion.chunk","created":7,"mode
         (PLAIN, f'"choices":[{CHOICE}]'),
         # the order, the spaces and the keys of others
         (
-            '{ "model": "m", "created" : 1, "id": "x", "object": "o", "choices": [ {"delta": {"content": "\\u00e9"}} ]}',
+            '{ "model": "m", "created" : 1, "id": "x", "object":"o", "choices": [ {"delta": {"content": "\\u00e9"}} ]}',
             '"choices": [ {"delta": {"content": "\\u00e9"}} ]',
         ),
         (
