@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import msgspec
 import pytest
 
-from hansard.completions import Asked, Completions, Progress
+from hansard.completions import Asked, Completions, Progress, Readiness
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.paging import ListQuery, MessagesQuery
@@ -334,6 +334,31 @@ async def test_another_projects_completion_is_unknown() -> None:
         with pytest.raises(CompletionNotFound):
             await attempt
     assert len(await house.stored()) == 1
+
+
+OURS, OURS_DOWN = Health(ready=True), Health(ready=False)
+THEIRS, THEIRS_DOWN = Health(ready=True, elsewhere=True), Health(ready=False, elsewhere=True)
+
+
+@pytest.mark.parametrize(
+    ("store", "engines", "ready"),
+    [
+        (True, [OURS], True),
+        (False, [OURS], False),
+        (True, [OURS, OURS_DOWN], False),
+        (True, [THEIRS, THEIRS_DOWN], True),
+        (True, [THEIRS_DOWN, THEIRS_DOWN], False),
+        (True, [OURS, THEIRS_DOWN], False),
+        (True, [OURS_DOWN, THEIRS], False),
+        (True, [OURS, THEIRS_DOWN, THEIRS], True),
+    ],
+)
+async def test_readiness_needs_the_store_every_engine_of_ours_and_one_upstream(
+    store: bool, engines: list[Health], ready: bool
+) -> None:
+    named = {str(number): health for number, health in enumerate(engines)}
+
+    assert Readiness(store=store, engines=named, targets={}).ready is ready
 
 
 async def test_update_replaces_the_metadata() -> None:

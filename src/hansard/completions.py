@@ -67,8 +67,10 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ready(self) -> bool:
-        """Whether something can be answered and kept: one upstream that is away does not stop the others."""
-        return self.store and any(health.ready for health in self.engines.values())
+        """The store, every engine of ours, and at least one upstream: one that is away does not stop the others."""
+        ours = [health.ready for health in self.engines.values() if not health.elsewhere]
+        upstreams = [health.ready for health in self.engines.values() if health.elsewhere]
+        return self.store and all(ours) and (any(upstreams) or not upstreams)
 
 
 class Completions:

@@ -46,10 +46,11 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether an engine would take a call now, and in a line why not."""
+    """Whether an engine would take a call now, and in a line why not; ``elsewhere`` if it is not ours to keep up."""
 
     ready: bool
     reason: str = ""
+    elsewhere: bool = False
 
 
 class Engine(Protocol):

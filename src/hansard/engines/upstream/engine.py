@@ -75,8 +75,9 @@ class UpstreamEngine:
         """The breaker knows best, since it has seen the last calls; then whoever asked for the models."""
         state = self._attempts.breaker.state(self._clock())
         if state != "closed":
-            return Health(ready=state == "half-open", reason=f"breaker {state}: several calls in a row failed")
-        return Health(ready=not self._listing.trouble, reason=self._listing.trouble)
+            reason = f"breaker {state}: several calls in a row failed"
+            return Health(ready=state == "half-open", reason=reason, elsewhere=True)
+        return Health(ready=not self._listing.trouble, reason=self._listing.trouble, elsewhere=True)
 
     async def start(self) -> None:
         """Ask for the models once; an upstream that is down now may come up later."""
