@@ -108,6 +108,7 @@ async def test_it_serves_on_a_socket_nobody_else_can_reach(settings: ChildSettin
         assert await healthy(supervisor)
         started = [child for child in children() if child not in before]
         assert len(started) == 1
+        assert started[0].children() == []
 
     assert not Path(supervisor.socket).parent.exists()
     assert not started[0].is_running()
@@ -262,12 +263,12 @@ async def test_it_ends_with_its_parent_even_while_it_loads(
     async with asyncio.timeout(PATIENCE_S):
         while not loading.exists():
             await asyncio.sleep(0.01)
-    (child,) = psutil.Process(parent.pid).children()
+    family = psutil.Process(parent.pid).children(recursive=True)
 
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
-    gone, alive = psutil.wait_procs([child], timeout=PATIENCE_S)
+    gone, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
 
-    assert (gone, alive) == ([child], [])
+    assert (len(gone), alive) == (2, [])
+    assert not directory.exists()
     parent.stdout.close()
-    directory.rmdir()  # nothing in it: nobody was left to remove it

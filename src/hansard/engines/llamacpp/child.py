@@ -11,10 +11,12 @@ import contextlib
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,26 +43,24 @@ MISSING_LIBGOMP = (
 def main() -> NoReturn:
     """Load, say so, then wait for the end of standard input."""
     configuration = json.loads(sys.stdin.buffer.readline())
-    _die_with_parent()
     try:
-        ready, server = _load(configuration)
+        with _guarded(configuration["socket"]):
+            ready, server = _load(configuration)
     except gguf.BadModelFile as failure:
         _say({"failed": str(failure)})
-        os._exit(1)
+        sys.exit(1)
     except ImportError as failure:
         _say({"failed": MISSING_LIBGOMP if "libgomp" in str(failure) else f"The engine cannot be loaded: {failure}."})
-        os._exit(1)
+        sys.exit(1)
     except Exception as failure:  # noqa: BLE001 - whatever went wrong, the parent wants to hear it
         _say({"failed": None, "cause": str(failure)})
         time.sleep(LAST_WORDS_S)
         sys.exit(1)
-    _live_until_parent_ends()
     _say({"ready": {**ready, "address": server.listening_address}})
     while sys.stdin.buffer.read(4096):
         pass
     # Leaving the interpreter with a request in flight crashes inside the engine: skip its end.
-    if configuration["socket"]:
-        shutil.rmtree(Path(configuration["socket"]).parent, ignore_errors=True)
+    _remove(configuration["socket"])
     os._exit(0)
 
 
@@ -124,23 +124,44 @@ def _fingerprint(engine_version: str, *paths: str | None) -> str:
     return "fp_" + digest.hexdigest()[:10]
 
 
-def _die_with_parent() -> None:
-    """Let the kernel end us if the parent ends while we load: loading can hold Python still for seconds."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl
+@contextlib.contextmanager
+def _guarded(socket: str | None) -> Iterator[None]:
+    """Loading can hold this process still for seconds: as long as it does, a second one waits for the parent's end.
 
-        signal.signal(signal.SIGIO, signal.SIG_DFL)
-        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    Where processes cannot fork, the parent's end is noticed after loading.
+    """
+    if not hasattr(os, "fork"):
+        yield
+        return
+    loading = os.getpid()
+    loaded, at_work = os.pipe()
+    guard = os.fork()
+    if guard == 0:
+        os.close(at_work)
+        _guard(loading, loaded, socket)
+    os.close(loaded)
+    try:
+        yield
+    finally:
+        os.close(at_work)
+        os.waitpid(guard, 0)
 
 
-def _live_until_parent_ends() -> None:
-    """From here on we read that end ourselves and clean up after it."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl
+def _guard(loading: int, loaded: int, socket: str | None) -> NoReturn:
+    """Wait for the end of standard input, or of the need to: ``loaded`` ends with the loading, however that ends."""
+    os.close(1)  # whoever reads these two waits for the loading process, not for this one
+    os.close(2)
+    ended, _, _ = select.select([0, loaded], [], [])
+    if 0 in ended:
+        if os.getppid() == loading:
+            os.kill(loading, signal.SIGKILL)
+        _remove(socket)
+    os._exit(0)
 
-        signal.signal(signal.SIGIO, signal.SIG_IGN)
-        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) & ~os.O_ASYNC)
+
+def _remove(socket: str | None) -> None:
+    if socket is not None:
+        shutil.rmtree(Path(socket).parent, ignore_errors=True)
 
 
 def _say(line: dict[str, Any]) -> None:
