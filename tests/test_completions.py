@@ -14,7 +14,7 @@ from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.paging import ListQuery, MessagesQuery
 from hansard.core.validate import parse_create
-from hansard.engines.base import Call, Chunks
+from hansard.engines.base import Call, Chunks, Health
 from hansard.engines.router import Router, Target
 from hansard.errors import CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
 from hansard.observe import Event, RecordLost
