@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
 from hansard.contract import Document
 from hansard.core.validate import parse_create, reject_unknown
 from hansard.errors import InvalidRequest
-
-USER: Document = {"role": "user", "content": "Hi"}
-
-
-def body(**fields: Any) -> bytes:
-    return msgspec.json.encode({"model": "m", "messages": [USER], **fields})
-
-
-def refusal(sent: bytes) -> tuple[str, str | None, str | None]:
-    with pytest.raises(InvalidRequest) as caught:
-        parse_create(sent)
-    assert (caught.value.status, caught.value.type) == (400, "invalid_request_error")
-    return caught.value.message, caught.value.param, caught.value.code
-
-
-def call(identifier: str, arguments: str = "{}") -> Document:
-    return {"id": identifier, "type": "function", "function": {"name": "f", "arguments": arguments}}
-
-
-def function(name: str = "f", **more: Any) -> Document:
-    return {"type": "function", "function": {"name": name, **more}}
-
-
-def schema(schema: Document, **more: Any) -> Document:
-    return {"type": "json_schema", "json_schema": {"name": "router", "schema": schema, **more}}
-
+from tests.core.bodies import USER, body, function, refusal, schema
 
 # (fields, message, param, code); the first form of each message is literal in the dossier.
 ONE_FIELD: list[tuple[Document, str, str | None, str | None]] = [

@@ -18,36 +18,13 @@ from hansard.contract.request import ChatRequest
 from hansard.core import shapes, validate
 from hansard.core.validate import beside_body, parse_create, parse_update, reject_unknown
 from hansard.errors import InvalidRequest
+from tests.core.bodies import body, call, function, refusal, schema
 
-USER: Document = {"role": "user", "content": "Hi"}
 BAD_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
     "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
     "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
 )
-
-
-def body(**fields: Any) -> bytes:
-    return msgspec.json.encode({"model": "m", "messages": [USER], **fields})
-
-
-def refusal(sent: bytes) -> tuple[str, str | None, str | None]:
-    with pytest.raises(InvalidRequest) as caught:
-        parse_create(sent)
-    assert (caught.value.status, caught.value.type) == (400, "invalid_request_error")
-    return caught.value.message, caught.value.param, caught.value.code
-
-
-def call(identifier: str, arguments: str = "{}") -> Document:
-    return {"id": identifier, "type": "function", "function": {"name": "f", "arguments": arguments}}
-
-
-def function(name: str = "f", **more: Any) -> Document:
-    return {"type": "function", "function": {"name": name, **more}}
-
-
-def schema(schema: Document, **more: Any) -> Document:
-    return {"type": "json_schema", "json_schema": {"name": "router", "schema": schema, **more}}
 
 
 def test_what_is_received() -> None:
