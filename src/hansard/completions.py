@@ -6,7 +6,7 @@ It knows engines, the recorder and the store by their seams, and nothing of HTTP
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -29,6 +29,7 @@ from hansard.tenancy import Principal
 
 # A seed we draw is kept small enough for every engine (32 bits, signed) and for JavaScript's numbers.
 _SEEDS = 2**31
+_SEED_BYTES = 4
 
 
 Shown: TypeAlias = Sequence[Document | bytes]
@@ -220,14 +221,15 @@ class _Run:
         self.asked = asked
         self.route = route
         self.stored = stored
-        self.id = ids.completion_id(now_ns // 1_000_000, secrets.token_bytes(ids.ENTROPY_BYTES))
+        entropy = os.urandom(ids.ENTROPY_BYTES + _SEED_BYTES)
+        self.id = ids.completion_id(now_ns // 1_000_000, entropy[_SEED_BYTES:])
         self.created = now_ns // 1_000_000_000
         seed = normalize.seed(request)
         self.call = Call(
             request=request,
             document=asked.received.document,
             model=model,
-            seed=secrets.randbelow(_SEEDS) if seed is None else seed,
+            seed=int.from_bytes(entropy[:_SEED_BYTES]) % _SEEDS if seed is None else seed,
             authorization=asked.authorization,
         )
         self.stamp = Stamp(

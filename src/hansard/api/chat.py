@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -29,7 +29,7 @@ def create(completions: Completions) -> Handler:
         )
         async with exchange.while_connected():
             if received.request.stream is True:
-                noise = secrets.token_hex(8) if normalize.wants_obfuscation(received.request) else None
+                noise = os.urandom(8).hex() if normalize.wants_obfuscation(received.request) else None
                 await _send_stream(exchange, completions.stream(asked, exchange.progress), noise)
             else:
                 await exchange.reply(200, await completions.create(asked, exchange.progress))

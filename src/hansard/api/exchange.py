@@ -7,8 +7,7 @@ Starlette's own Request and StreamingResponse cost more per stream than everythi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -114,35 +113,17 @@ class Exchange:
         """Send the last events and end the stream."""
         await self._finish(events)
 
-    @asynccontextmanager
-    async def while_connected(self) -> AsyncIterator[None]:
+    def while_connected(self) -> WhileConnected:
         """Cancel what runs inside as soon as the client leaves, and raise ClientLeft in its place.
 
         To be entered once the body has been read.
         """
-        # A task of its own and no task group: a group would wrap every error from inside in an ExceptionGroup.
-        # It cannot outlive the block.
-        working = asyncio.current_task()
-        assert working is not None
-        watching = asyncio.get_running_loop().create_task(self._until_left())
-        watching.add_done_callback(lambda watch: None if watch.cancelled() or self.complete else working.cancel())
-        try:
-            yield
-        except asyncio.CancelledError:
-            if watching.done() and working.uncancel() == 0:
-                raise ClientLeft from None
-            raise
-        finally:
-            watching.cancel()
+        return WhileConnected(self._receive, is_over=lambda: self.complete)
 
     async def _finish(self, body: bytes) -> None:
         # Set first: once the reply is whole, the server reports a disconnect that is none.
         self.complete = True
         await self._send({"type": "http.response.body", "body": body})
-
-    async def _until_left(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
 
     async def _next_message(self) -> Message:
         message = await self._receive()
@@ -154,3 +135,41 @@ class Exchange:
         self.status = status
         head = [(b"content-type", content_type), *headers, *self._headers]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+
+class WhileConnected:
+    """The block of ``Exchange.while_connected``; ``is_over`` says whether the reply is whole.
+
+    Looking begins a moment late, because many replies are whole by then and need no task to look.
+    """
+
+    LATE_S = 0.02
+
+    def __init__(self, receive: Receive, *, is_over: Callable[[], bool]) -> None:
+        self._receive = receive
+        self._is_over = is_over
+        self._left = False
+
+    async def __aenter__(self) -> None:
+        working = asyncio.current_task()
+        assert working is not None
+        self._working = working
+        self._loop = asyncio.get_running_loop()
+        self._later: asyncio.TimerHandle | asyncio.Task[None] = self._loop.call_later(self.LATE_S, self._look)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._later.cancel()
+        if self._left and kind is asyncio.CancelledError and self._working.uncancel() == 0:
+            raise ClientLeft from None
+
+    def _look(self) -> None:
+        # A task of its own and no task group: a group would wrap every error from inside in an ExceptionGroup.
+        # It ends with the block.
+        self._later = self._loop.create_task(self._until_left())
+
+    async def _until_left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self._is_over():
+            self._left = True
+            self._working.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -56,7 +56,7 @@ class Front:
 
     def exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
         """The exchange for one ASGI call, under a fresh request id."""
-        request_id = ids.request_id(secrets.token_bytes(16))
+        request_id = ids.request_id(os.urandom(16))
         return Exchange(scope, receive, send, request_id=request_id, max_body_bytes=self._max_body_bytes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from starlette.routing import Route, Router
@@ -46,7 +46,8 @@ def application(
     }
     routes += [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in probes.items()]
     anywhere = _Anywhere(front)
-    return _without_trailing_slash(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan))
+    exact = {route.path: route.app for route in routes if "{" not in route.path}
+    return _without_trailing_slash(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)
 
 
 class _Anywhere:
@@ -60,12 +61,17 @@ class _Anywhere:
             await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), guarded=False)
 
 
-def _without_trailing_slash(app: ASGIApp) -> ASGIApp:
-    """Serve ``/x/`` as ``/x``: a redirect would lose the body of a POST."""
+def _without_trailing_slash(app: ASGIApp, exact: Mapping[str, ASGIApp]) -> ASGIApp:
+    """Serve ``/x/`` as ``/x``: a redirect would lose the body of a POST. ``exact`` addresses need no search."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith("/"):
-            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path.endswith("/"):
+                scope = {**scope, "path": path.rstrip("/") or "/"}
+            elif path in exact:
+                await exact[path](scope, receive, send)
+                return
         await app(scope, receive, send)
 
     return serve

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from hansard.observe import Crashed, EngineChanged, Event, RecordLost, RequestServed, TargetFailed, UpstreamTried
@@ -116,7 +117,7 @@ class Metrics:
         return ("\n".join(lines) + "\n").encode()
 
     def _served(self, event: RequestServed) -> None:
-        where = (("method", event.method if event.method in _METHODS else "other"), ("path", _place(event.path)))
+        where = _where(event.method, event.path)
         self._requests.add(1, (*where, ("status", str(event.status))))
         self._seconds.add(event.duration_ms / 1000, where)
         for kind, tokens in (("prompt", event.prompt_tokens), ("completion", event.completion_tokens)):
@@ -124,6 +125,11 @@ class Metrics:
                 self._tokens.add(tokens, (("kind", kind),))
         if event.stored:
             self._stored.add(1, ())
+
+
+@lru_cache(maxsize=64)
+def _where(method: str, path: str) -> Labels:
+    return (("method", method if method in _METHODS else "other"), ("path", _place(path)))
 
 
 def _place(path: str) -> str:
