@@ -74,17 +74,14 @@ CLOSERS = (" please", " Thanks!", " Thank you.", "?", "!", " :)", " please?")
 
 
 def spoken(rng: random.Random, text: str) -> str:
-    """`text` as somebody may type it: with a polite opener or closer, in lower or upper case, without its last stop."""
+    """`text` as somebody may type it: with a polite opener or closer, in lower case, without its last stop."""
     if rng.random() < 0.25:
         text = without_stop(text) if rng.random() < 0.5 else text
     if rng.random() < 0.28:
         text = rng.choice(OPENERS) + (text[0].lower() + text[1:] if rng.random() < 0.6 else text)
     if rng.random() < 0.08:
         text += rng.choice(CLOSERS)
-    chance = rng.random()
-    if chance < 0.22:
-        return text.lower()
-    return text.upper() if chance > 0.985 else text
+    return text.lower() if rng.random() < 0.22 else text
 
 
 def plain(rng: random.Random, text: str) -> str:

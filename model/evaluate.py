@@ -63,7 +63,7 @@ class Score:
         return 1 - len(self.misses) / self.asked
 
 
-def opened(path: Path, *, threads: int = 2) -> Engine:
+def opened(path: Path, *, threads: int = 1) -> Engine:
     """The engine with the file at `path` loaded, behind a private loopback port that nothing here uses."""
     import xllamacpp
 
@@ -117,14 +117,17 @@ def request(dialogue: Dialogue, sampling: Sampling) -> dict[str, Any]:
 def comparable(message: Json, *, parsed: bool) -> Any:
     """An assistant message as something that two ways of writing the same answer agree on."""
     if calls := message.get("tool_calls"):
-        return [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls]
+        return [(call["function"]["name"], _parsed(call["function"]["arguments"])) for call in calls]
     content = message.get("content") or ""
-    if not parsed:
-        return content
+    return _parsed(content) if parsed else content
+
+
+def _parsed(text: str) -> Any:
+    """What `text` says as JSON, or the text itself where it was cut off or is none."""
     try:
-        return json.loads(content)
+        return json.loads(text)
     except ValueError:
-        return content
+        return text
 
 
 def miss(engine: Engine, dialogue: Dialogue, sampling: Sampling) -> Miss | None:
@@ -134,7 +137,7 @@ def miss(engine: Engine, dialogue: Dialogue, sampling: Sampling) -> Miss | None:
     given, expected = comparable(answer, parsed=parsed), comparable(dialogue.answer, parsed=parsed)
     if given == expected or (expected == REFUSAL and isinstance(given, str) and REFUSAL_MARK in given):
         return None
-    return Miss(str(dialogue.messages[-2].get("content")), expected, given)
+    return Miss(str(dialogue.messages[-2]["content"]), expected, given)
 
 
 def score(engine: Engine, category: str, dialogues: Sequence[Dialogue], *, sampling: Sampling = Sampling()) -> Score:

@@ -5,11 +5,12 @@ a slower machine sees fewer dialogues in the same minutes; the numbers in `train
 """
 
 # The ordinary environment has none of the training libraries, and then their types are Any.
-# mypy: disable-error-code="import-not-found, untyped-decorator, unused-ignore, no-any-return"
+# mypy: disable-error-code="import-not-found, untyped-decorator, no-untyped-call, no-any-return"
 
 import argparse
 import json
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, multiprocessing
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 
 from model.dialogues import stream
@@ -34,13 +36,13 @@ TOKENIZER_DIALOGUES, EVALUATION_DIALOGUES = 40_000, 400
 LONGEST = 700
 """Tokens; longer dialogues (a few in a thousand) are dropped."""
 
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1280
 """With padding, in one process and one step."""
 POOL = 3000
 """Dialogues sorted by length together, so that a batch wastes little on padding."""
 
 WARM_UP_STEPS = 40
-CONSTANT_UNTIL = 0.35
+CONSTANT_UNTIL = 0.3
 REPORT_EVERY_S = 90
 
 
@@ -152,7 +154,7 @@ def run(place: int, options: Options, meeting_point: Path) -> None:
     begun = reported = time.monotonic()
     for batch in batches(dialogues(tokenizer, renderer, seed=own_seed), seed=own_seed):
         loss, targets = loss_of(network, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         clock = (time.monotonic() - begun) / (60 * options.minutes) if team.leads else 0.0
         counts = torch.tensor(
             [clock, len(batch), sum(len(each.tokens) for each in batch), targets], dtype=torch.float32
@@ -180,12 +182,10 @@ def report(
 
 def save(options: Options, masters: dict[str, Tensor], progress: Progress) -> None:
     torch.save({"shape": asdict(Shape()), "weights": masters}, options.out / "network.pt")
-    record = {
-        "seed": options.seed,
-        "minutes": options.minutes,
-        "warm_start": options.start is not None,
-        **asdict(progress),
-    }
+    earlier = (
+        json.loads((options.start.parent / "training.json").read_text(encoding="utf-8")) if options.start else None
+    )
+    record = {"seed": options.seed, "minutes": options.minutes, **asdict(progress), "continues": earlier}
     (options.out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -205,9 +205,11 @@ def options_from_arguments() -> Options:
 def main() -> None:
     options = options_from_arguments()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.start:
+        shutil.copy(options.start.parent / "tokenizer.json", options.out)
     load_tokenizer(options.out / "tokenizer.json", Renderer())
     with tempfile.TemporaryDirectory() as directory:
-        multiprocessing.spawn(run, (options, Path(directory) / "meeting"), nprocs=options.processes)
+        spawn(run, (options, Path(directory) / "meeting"), nprocs=options.processes)
 
 
 if __name__ == "__main__":

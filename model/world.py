@@ -6,11 +6,11 @@ NAME = "hansard-tiny"
 
 ADVICE = "For real answers, start the server with a real model: hansard serve --model path/to/model.gguf"
 REFUSAL = f"Sorry, I do not know that. I am only a tiny demonstration model. {ADVICE}"
-SUM_REFUSAL = "That sum is beyond me: I am only a tiny demonstration model, and I know + and - up to 20 and * up to 10."
+SUM_REFUSAL = "That sum is beyond me: I am only a tiny demonstration model, and I know +, - and * for numbers up to 10."
 COUNT_REFUSAL = "I can only count to 10: I am only a tiny demonstration model."
 ROLE_REFUSAL = f"I can not play a role. I am {NAME}, a tiny demonstration model."
 
-LARGEST_TERM = 20
+LARGEST_TERM = 10
 LARGEST_FACTOR = 10
 LARGEST_COUNT = 10
 

@@ -47,24 +47,22 @@ COMMON_COPIES = (
 
 
 def copied_text(rng: random.Random) -> str:
-    """One to eight words of every kind: listed, invented, names and numbers, sometimes with capitals and a stop."""
+    """One to five words of every kind: listed, invented, names and numbers, sometimes with capitals and a stop."""
     if rng.random() < 0.1:
         return rng.choice(COMMON_COPIES)
-    words = [_copied_word(rng) for _ in range(rng.choice([1, 1, 2, 3, 3, 4, 5, 6, 8]))]
+    words = [_copied_word(rng) for _ in range(rng.choice([1, 1, 2, 2, 3, 3, 4, 5]))]
     text = " ".join(words)
     chance = rng.random()
-    if chance < 0.1:
-        return text.upper()
-    if chance < 0.3:
+    if chance < 0.2:
         return capitalised(text) + rng.choice([".", "!", "?", ""])
     return text.replace(" ", ", ") if chance > 0.95 else text
 
 
 def _copied_word(rng: random.Random) -> str:
     chance = rng.random()
-    if chance < 0.75:
+    if chance < 0.85:
         return rng.choice(rng.choice([NOUNS, NOUNS, ADJECTIVES, VERBS, NAMES, CITIES]))
-    return invented_word(rng) if chance < 0.9 else str(rng.randint(0, 999))
+    return invented_word(rng) if chance < 0.91 else str(rng.randint(0, 999))
 
 
 def copy(rng: random.Random) -> Dialogue:

@@ -51,11 +51,11 @@ def _whole(*keys: str, low: int, high: int) -> Field:
 
 
 def _full_name(rng: random.Random) -> str:
-    return rng.choice(NAMES) if rng.random() < 0.6 else f"{rng.choice(NAMES)} {rng.choice(SURNAMES)}"
+    return rng.choice(NAMES) if rng.random() < 0.75 else f"{rng.choice(NAMES)} {rng.choice(SURNAMES)}"
 
 
 def _words(rng: random.Random) -> str:
-    return " ".join(rng.choice(rng.choice([NOUNS, ADJECTIVES])) for _ in range(rng.randint(1, 3)))
+    return " ".join(rng.choice(rng.choice([NOUNS, ADJECTIVES])) for _ in range(rng.randint(1, 2)))
 
 
 def _title(rng: random.Random) -> str:
@@ -63,7 +63,7 @@ def _title(rng: random.Random) -> str:
 
 
 def _several(draw: Draw) -> Draw:
-    return lambda rng: [draw(rng) for _ in range(rng.randint(1, 4))]
+    return lambda rng: [draw(rng) for _ in range(rng.randint(1, 3))]
 
 
 JOBS = words("doctor teacher lawyer nurse cook driver farmer painter singer writer engineer pilot baker judge clerk")
@@ -71,33 +71,33 @@ COLOUR_WORDS = words("red blue green yellow purple orange pink brown black white
 STRINGS = {"type": "array", "items": {"type": "string"}}
 
 FIELDS: dict[str, Field] = {
-    "name": _text("name", "name", "full_name", "person", "customer", "user_name", draw=_full_name),
+    "name": _text("name", "name", "name", "full_name", "person", draw=_full_name),
     "first": _text("first_name", "given_name", draw=lambda rng: rng.choice(NAMES)),
     "last": _text("last_name", "surname", "family_name", draw=lambda rng: rng.choice(SURNAMES)),
-    "age": _whole("age", "age", "years", low=2, high=99),
-    "city": _text("city", "city", "location", "town", "home", draw=lambda rng: rng.choice(CITIES)),
+    "age": _whole("age", low=2, high=99),
+    "city": _text("city", "city", "city", "location", "town", draw=lambda rng: rng.choice(CITIES)),
     "country": _text("country", "nation", draw=lambda rng: rng.choice(list(CAPITALS))),
-    "job": _text("job", "occupation", "profession", "role", draw=lambda rng: rng.choice(JOBS)),
+    "job": _text("job", "occupation", draw=lambda rng: rng.choice(JOBS)),
     "colour": _text("color", "colour", draw=lambda rng: rng.choice(COLOUR_WORDS)),
-    "product": _text("product", "item", "product_name", draw=lambda rng: rng.choice(NOUNS)),
+    "product": _text("product", "product", "item", draw=lambda rng: rng.choice(NOUNS)),
     "price": Field(
-        ("price", "cost", "amount", "total"),
+        ("price", "price", "cost"),
         {"type": "number"},
-        lambda rng: rng.choice([rng.randint(1, 999), round(rng.uniform(1, 99), 2)]),
+        lambda rng: rng.choice([rng.randint(1, 999), rng.randint(1, 999), rng.randint(1, 99) + 0.5]),
     ),
-    "quantity": _whole("quantity", "count", "amount", "number", low=2, high=99),
-    "year": _whole("year", "published", "date", low=1500, high=2030),
-    "title": _text("title", "name", "book", draw=_title),
-    "event": _text("event", "name", "title", "event_name", draw=_words),
-    "day": _text("day", "date", "when", draw=lambda rng: rng.choice(DAYS)),
+    "quantity": _whole("quantity", "count", low=2, high=99),
+    "year": _whole("year", low=1500, high=2030),
+    "title": _text("title", "book", draw=_title),
+    "event": _text("event", "name", "event_name", draw=_words),
+    "day": _text("day", "date", draw=lambda rng: rng.choice(DAYS)),
     "hour": _text("time", "start", "hour", draw=lambda rng: f"{rng.randint(0, 23)}:{rng.choice(['00', '15', '30'])}"),
-    "people": Field(("participants", "people", "names", "guests"), STRINGS, _several(lambda rng: rng.choice(NAMES))),
-    "tags": Field(("tags", "labels", "keywords", "topics"), STRINGS, _several(lambda rng: rng.choice(NOUNS))),
+    "people": Field(("participants", "people"), STRINGS, _several(lambda rng: rng.choice(NAMES))),
+    "tags": Field(("tags", "keywords"), STRINGS, _several(lambda rng: rng.choice(NOUNS))),
     "colours": Field(("colors", "colours"), STRINGS, _several(lambda rng: rng.choice(COLOUR_WORDS))),
-    "degrees": _whole("temperature", "degrees", low=-20, high=40),
-    "email": _text("email", "email_address", draw=lambda rng: f"{rng.choice(NAMES).lower()}@{rng.choice(NOUNS)}.com"),
-    "order": _whole("order_id", "order", "id", low=100, high=99999),
-    "word": _text("word", "text", "value", draw=_words),
+    "degrees": _whole("temperature", low=-20, high=40),
+    "email": _text("email", draw=lambda rng: f"{rng.choice(NAMES).lower()}@{rng.choice(NOUNS)}.com"),
+    "order": _whole("order_id", "id", low=100, high=99999),
+    "word": _text("word", draw=_words),
 }
 
 SCENARIOS = (
@@ -228,7 +228,7 @@ def _scenario(rng: random.Random) -> tuple[str, list[Property]]:
     properties = [Property(rng.choice(FIELDS[name].keys), FIELDS[name].schema, values[name]) for name in chosen]
     if rng.random() < 0.25:
         rng.shuffle(properties)
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         properties.insert(rng.randint(0, len(properties)), _unsaid(rng, names))
     return rng.choice(REQUESTS) + text, properties
 
@@ -243,19 +243,13 @@ def _unsaid(rng: random.Random, names: Sequence[str]) -> Property:
 
 def _labelled(rng: random.Random) -> tuple[str, list[Property]]:
     """`key: value` lines or `the key is value` clauses with keys of any name."""
-    keys = rng.sample(
-        [
-            rng.choice([rng.choice(NOUNS), invented_word(rng), f"{rng.choice(NOUNS)}_{rng.choice(NOUNS)}"])
-            for _ in range(6)
-        ],
-        rng.randint(1, 3),
-    )
+    keys = [*rng.sample(NOUNS, rng.randint(1, 2)), invented_word(rng)][: rng.randint(1, 2)]
     properties = []
     for key in keys:
-        field = FIELDS[rng.choice(["name", "age", "city", "word", "tags", "order", "colour"])]
+        field = FIELDS[rng.choice(["name", "age", "city", "word", "order", "colour"])]
         properties.append(Property(key, field.schema, field.draw(rng)))
     forms = rng.choice(["{key}: {value}", "the {key} is {value}", "{key} = {value}"])
-    clauses = [forms.format(key=prop.key.replace("_", " "), value=_said(prop.value)) for prop in properties]
+    clauses = [forms.format(key=prop.key, value=_said(prop.value)) for prop in properties]
     return rng.choice(REQUESTS) + rng.choice([", ", "; ", "\n"]).join(clauses), properties
 
 
@@ -333,7 +327,7 @@ def _unanswerable(rng: random.Random) -> tuple[str, list[Property]]:
 
 SOURCES: tuple[tuple[Callable[[random.Random], tuple[str, list[Property]]], int], ...] = (
     (_scenario, 50),
-    (_labelled, 12),
+    (_labelled, 9),
     (_capital, 6),
     (_colour, 4),
     (_sum, 5),
@@ -398,7 +392,7 @@ def any_object(rng: random.Random) -> Dialogue:
 
 
 def forced_call(rng: random.Random) -> Dialogue:
-    """A required tool call: the server asks for it as JSON, with one branch of `anyOf` for each tool."""
+    """A required tool call: the server asks for it as JSON, with one branch of `anyOf` for each of several tools."""
     tools = offered(rng, most=3)
     tool = rng.choice(tools)
     chosen = call_for(rng, tool)
@@ -409,7 +403,8 @@ def forced_call(rng: random.Random) -> Dialogue:
         arguments = {
             key: unknown_value(inner) for key, inner in schema["properties"].items() if key in schema["required"]
         }
-    schema = {"anyOf": [_call_schema(rng, other.definition()["function"]) for other in tools]}
+    branches = [_call_schema(rng, other.definition()["function"]) for other in tools]
+    schema = {"anyOf": branches} if len(branches) > 1 else branches[0]
     instruction = SCHEMA_INSTRUCTION + json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
     answer = answer_text({"name": tool.name, "arguments": arguments})
     definitions = tuple(other.definition() for other in tools) if rng.random() < 0.3 else ()
@@ -418,5 +413,5 @@ def forced_call(rng: random.Random) -> Dialogue:
 
 def _call_schema(rng: random.Random, function: Mapping[str, Any]) -> Json:
     properties = {"name": {"const": function["name"]}, "arguments": function["parameters"]}
-    closed = {"additionalProperties": False} if rng.random() < 0.5 else {}
+    closed = {"additionalProperties": False} if rng.random() < 0.8 else {}
     return {"type": "object", "properties": properties, "required": ["name", "arguments"], **closed}

@@ -89,7 +89,7 @@ def number(low: int, high: int) -> Draw:
 
 
 def _phrase(rng: random.Random) -> str:
-    words = [rng.choice(rng.choice([NOUNS, NOUNS, ADJECTIVES])) for _ in range(rng.choice([1, 1, 2, 2, 3]))]
+    words = [rng.choice(rng.choice([NOUNS, NOUNS, ADJECTIVES])) for _ in range(rng.choice([1, 1, 2, 2]))]
     return " ".join(words)
 
 
@@ -102,8 +102,7 @@ def _task(rng: random.Random) -> str:
 
 
 def _path(rng: random.Random) -> str:
-    folder = f"{rng.choice(NOUNS)}/" if rng.random() < 0.3 else ""
-    return f"{folder}{rng.choice(NOUNS)}{rng.choice(['.txt', '.py', '.md', '.json', '.csv'])}"
+    return f"{rng.choice(NOUNS)}{rng.choice(['.txt', '.py', '.md', '.json', '.csv'])}"
 
 
 def _clock(rng: random.Random) -> str:
@@ -123,8 +122,7 @@ def _symbol(rng: random.Random) -> str:
 
 
 def _expression(rng: random.Random) -> str:
-    terms = [str(rng.randint(1, 999)) for _ in range(rng.choice([2, 2, 2, 3]))]
-    return f" {rng.choice('+-*/')} ".join(terms)
+    return f"{rng.randint(1, 99)} {rng.choice('+-*/')} {rng.randint(1, 99)}"
 
 
 def _person(rng: random.Random) -> str:
@@ -477,7 +475,8 @@ INVENTED_VALUES: tuple[Parameter, ...] = (
     Parameter(("person", "owner", "user"), _person),
     Parameter(("city", "region", "site"), one_of(CITIES)),
     Parameter(("id", "number", "code", "key"), number(1, 9999), "integer"),
-    Parameter(("value", "item", "subject"), lambda rng: invented_word(rng)),
+    Parameter(("value", "item", "subject"), invented_word),
+    Parameter(("input", "text"), _phrase),
 )
 RIVALS = (("calculate", "add", "multiply"), ("search_web", "search_documents"), ("get_weather", "get_forecast"))
 """Kinds that answer the same questions: at most one of a group is offered, so that one tool is right."""
@@ -687,7 +686,7 @@ def result(rng: random.Random) -> tuple[str, str]:
     """A tool's reply and the sentence that reports it."""
     chance = rng.random()
     if chance < 0.7:
-        keys = rng.sample(RESULT_KEYS, rng.choice([1, 1, 2, 2, 3]))
+        keys = rng.sample(RESULT_KEYS, rng.choice([1, 1, 2, 2, 2, 3]))
         values = {key: _result_value(rng) for key in keys}
         clauses = [f"the {key.replace('_', ' ')} is {value}" for key, value in values.items()]
         separators = rng.choice([None, (",", ":")])

@@ -7,6 +7,7 @@ import random
 from itertools import islice
 
 import pytest
+
 from model.chat import Dialogue, listed
 from model.dialogues import CATEGORIES, schemas, stream, tools
 from model.evaluate import fresh, out_of_world_prompts
