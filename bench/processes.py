@@ -62,16 +62,16 @@ def running(
 
     With ``cores`` it and its children run there only. It may not answer yet; see ``wait``.
     """
-    pin = ["taskset", "--cpu-list", ",".join(map(str, cores))] if cores else []
     with log.open("wb") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [*pin, *command],
+            command,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=output,
             stderr=output,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
+            preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
         )
     try:
         if stdin is not None and process.stdin is not None:

@@ -1,8 +1,10 @@
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench.processes import TICKS_PER_S, cpu_s, family, peak_mb, resident_mb, stat_fields
+from bench.processes import TICKS_PER_S, alive, cpu_s, family, peak_mb, resident_mb, running, stat_fields
 
 # proc(5): pid (comm) state ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime
 STAT = "{pid} ({name}) S {parent} 1 1 0 -1 4194304 10 20 30 40 {user} {system} {child_user} {child_system} 20 0 1 0\n"
@@ -51,3 +53,16 @@ def test_processor_time_is_that_of_the_family_living_and_ended(proc: Path):
 def test_memory_is_added_up_over_the_family(proc: Path):
     assert peak_mb(10, proc) == 3600 * 1024 / 1e6
     assert resident_mb(10, proc) == 2500 * 1024 / 1e6
+
+
+def test_a_process_runs_where_it_is_told_and_ends_with_its_block(tmp_path: Path):
+    core = min(os.sched_getaffinity(0))
+    command = [sys.executable, "-c", "import os; print(os.sched_getaffinity(0), flush=True); input()"]
+
+    with running("sleeper", command, port=0, log=tmp_path / "log", cores=[core], stdin=b"") as server:
+        assert alive(server)
+        while not (tmp_path / "log").read_text():
+            os.sched_yield()
+
+    assert (tmp_path / "log").read_text().startswith(f"{{{core}}}")
+    assert not alive(server)
