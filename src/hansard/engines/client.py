@@ -1,31 +1,29 @@
 """The HTTP client for any chat server, over TCP or over a Unix socket.
 
-Here live connections, time limits and the one table that turns the HTTP library's exceptions
-into ours. What a reply means is the engines' business: a body goes out, bytes come back.
+Here live time limits and the one table that turns foreign exceptions into ours; connections are
+``wire``'s. What a reply means is the engines' business: a body goes out, bytes come back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from typing import TypeVar
+from urllib.parse import quote, urlsplit
 
-import aiohttp
 import msgspec
-from aiohttp.http_exceptions import HttpProcessingError
 
 from hansard.core.sse import Decoder
+from hansard.engines.wire import Broken, Connection, Head, Pool, Unreadable
 from hansard.errors import HansardError, UpstreamFailed, UpstreamTimeout
 
 T = TypeVar("T")
 
-JSON_HEADERS = {"Content-Type": "application/json"}
 # A relay forwards what it reads: a compressed reply would only be unpacked again.
-DEFAULT_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "hansard"}
+DEFAULT_HEADERS = {"User-Agent": "hansard", "Accept": "*/*", "Accept-Encoding": "identity"}
 EVENT_STREAM = "text/event-stream"
 STREAM_END = b"[DONE]"
-# The most that waits here for a reader who is slower than the server: reading pauses at twice this.
-READ_BUFFER_BYTES = 16 * 1024
 DRAIN_S = 0.25
 
 
@@ -76,28 +74,27 @@ class ChatClient:
         max_connections: int = 0,
         limit_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self._address = urlsplit(base_url.rstrip("/"))
         self._unix_socket = unix_socket
         self._headers = {**DEFAULT_HEADERS, **(headers or {})}
         self._timeouts = timeouts
-        self._keep_alive = keep_alive
-        self._max_connections = max_connections
         self._limit_bytes = limit_bytes
-        self._session: aiohttp.ClientSession | None = None
+        self._pool = Pool(self._connect, limit=max_connections, keep=keep_alive)
+        self._keep_alive = keep_alive
+        self._tls: ssl.SSLContext | None = None
+        self._starts: dict[tuple[str, str], bytes] = {}
 
     async def close(self) -> None:
         """Close every connection. A later call opens new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        self._pool.close()
 
     async def get(self, path: str) -> Reply:
         """GET ``path`` and read the whole reply, whatever its status."""
-        return await self._whole("GET", path, None, None)
+        return await self._whole(self._request("GET", path, b"", None))
 
     async def post(self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> Reply:
         """POST the JSON ``body`` and read the whole reply, whatever its status."""
-        return await self._whole("POST", path, body, headers)
+        return await self._whole(self._request("POST", path, body, headers))
 
     async def stream(
         self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None
@@ -108,13 +105,14 @@ class ChatClient:
         the other end. Raises ``NotAStream`` when the reply is anything but a stream of events.
         """
         deadline = _Deadline(self._timeouts.total_s)
-        response = await self._open("POST", path, body, headers, deadline)
-        patience = _Patience(response.content, self._timeouts.between_chunks_s, deadline)
+        connection = await self._connected(deadline)
+        patience = _Patience(connection, deadline)
         try:
-            if response.status != 200 or response.content_type != EVENT_STREAM:
-                raise NotAStream(await self._read(response, patience))
+            head = await self._ask(self._request("POST", path, body, headers), connection, patience)
+            if head.status != 200 or _content_type(head) != EVENT_STREAM:
+                raise NotAStream(await self._read(head, connection, patience))
             decoder, unfinished_bytes = Decoder(), 0
-            while data := await patience.read():
+            while data := await patience.over(connection.read(), self._timeouts.between_chunks_s):
                 payloads = decoder.feed(data)
                 unfinished_bytes = 0 if payloads else unfinished_bytes + len(data)
                 if unfinished_bytes > self._limit_bytes:
@@ -125,75 +123,100 @@ class ChatClient:
                 if payloads:
                     yield payloads
                 if done:
-                    await self._drain(response.content)
+                    await self._drain(connection)
                     return
             if payloads := [payload for payload in decoder.flush() if payload != STREAM_END]:
                 yield payloads
         finally:
             patience.end()
-            response.close()
+            self._pool.give_back(connection)
 
-    async def _whole(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None) -> Reply:
+    async def _whole(self, request: bytes) -> Reply:
         deadline = _Deadline(self._timeouts.total_s)
-        response = await self._open(method, path, body, headers, deadline)
-        patience = _Patience(response.content, self._timeouts.between_chunks_s, deadline)
+        connection = await self._connected(deadline)
+        patience = _Patience(connection, deadline)
         try:
-            return await self._read(response, patience)
+            head = await self._ask(request, connection, patience)
+            return await self._read(head, connection, patience)
         finally:
             patience.end()
-            response.release()
+            self._pool.give_back(connection)
 
-    async def _open(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None, deadline: _Deadline
-    ) -> aiohttp.ClientResponse:
-        if body is not None:
-            headers = JSON_HEADERS if headers is None else {**JSON_HEADERS, **headers}
-        request = self._opened_session().request(
-            method, self._base_url + path, data=body, headers=headers, allow_redirects=False
-        )
-        return await _within(deadline.cap(self._timeouts.first_byte_s), request)
+    async def _connected(self, deadline: _Deadline) -> Connection:
+        if (connection := self._pool.take_idle()) is not None:
+            return connection
+        return await _within(deadline.cap(self._timeouts.first_byte_s), self._pool.take())
 
-    async def _read(self, response: aiohttp.ClientResponse, patience: _Patience) -> Reply:
-        body = bytearray()
-        while data := await patience.read():
-            body += data
-            if len(body) > self._limit_bytes:
-                response.close()
+    async def _ask(self, request: bytes, connection: Connection, patience: _Patience) -> Head:
+        connection.send(request)
+        return await patience.over(connection.head(), self._timeouts.first_byte_s)
+
+    async def _read(self, head: Head, connection: Connection, patience: _Patience) -> Reply:
+        pieces: list[bytes] = []
+        size = 0
+        while data := await patience.over(connection.read(), self._timeouts.between_chunks_s):
+            pieces.append(data)
+            size += len(data)
+            if size > self._limit_bytes:
                 raise self._too_large()
-        return Reply(status=response.status, headers=response.headers, body=bytes(body))
+        return Reply(status=head.status, headers=head.headers, body=b"".join(pieces))
 
-    async def _drain(self, content: aiohttp.StreamReader) -> None:
+    async def _drain(self, connection: Connection) -> None:
         """Read the few bytes behind the last event, so that the connection can serve again."""
-        if not self._keep_alive or content.at_eof():
+        if not self._keep_alive or connection.is_reusable:
             return
         try:
             async with asyncio.timeout(DRAIN_S):
-                while await content.readany():
+                while await connection.read():
                     pass
         except FOREIGN:
             return  # The reply is complete: nobody misses what could not be read behind it.
+
+    def _request(self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
+        start = self._starts.get((method, path))
+        if start is None:
+            start = self._starts[method, path] = self._start(method, path)
+        more = "".join(_header(name, value) for name, value in headers.items()) if headers else ""
+        length = b"Content-Length: %d\r\n" % len(body) if method == "POST" else b""
+        return b"".join((start, more.encode("latin-1"), length, b"\r\n", body))
+
+    def _start(self, method: str, path: str) -> bytes:
+        """The lines that every request to this path begins with."""
+        target = quote(self._address.path + path, safe="/%:@!$&'()*+,;=~")
+        headers = {"Host": self._address.netloc, **self._headers}
+        if method == "POST":
+            headers["Content-Type"] = "application/json"
+        lines = "".join(_header(name, value) for name, value in headers.items())
+        return f"{method} {target} HTTP/1.1\r\n{lines}".encode("latin-1")
 
     def _too_large(self) -> HansardError:
         text = f"The model server's reply is larger than this server accepts ({self._limit_bytes} bytes)."
         return UpstreamFailed(text, code="upstream_invalid_response")
 
-    def _opened_session(self) -> aiohttp.ClientSession:
-        """Opened at the first call, because a session belongs to the loop it is opened in."""
-        if self._session is None:
-            limit, force_close = self._max_connections, not self._keep_alive
-            connector: aiohttp.BaseConnector
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._timeouts.connect_s):
             if self._unix_socket is not None:
-                connector = aiohttp.UnixConnector(path=self._unix_socket, limit=limit, force_close=force_close)
-            else:
-                connector = aiohttp.TCPConnector(limit=limit, force_close=force_close)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                headers=self._headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect_s),
-                read_bufsize=READ_BUFFER_BYTES,
-            )
-        return self._session
+                _, connection = await loop.create_unix_connection(Connection, self._unix_socket)
+                return connection
+            is_safe = self._address.scheme == "https"
+            port = self._address.port or (443 if is_safe else 80)
+            if is_safe and self._tls is None:
+                self._tls = ssl.create_default_context()
+            tls = self._tls if is_safe else None
+            _, connection = await loop.create_connection(Connection, self._address.hostname or "", port, ssl=tls)
+            return connection
+
+
+def _header(name: str, value: str) -> str:
+    """One line; a value that would make two of it is the operator's mistake, or an attempt at one."""
+    if "\r" in value or "\n" in value:
+        raise UpstreamFailed(MISADDRESSED)
+    return f"{name}: {value}\r\n"
+
+
+def _content_type(head: Head) -> str:
+    return head.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class _Deadline:
@@ -211,28 +234,29 @@ class _Deadline:
 
 
 class _Patience:
-    """Reads a reply under its time limits, with one timer that is moved on only when it rings.
+    """Waits for a connection's reply under time limits, with one timer that is moved on only when it rings.
 
     A timer armed and disarmed around every read costs as much as the rest of relaying a chunk.
     """
 
-    def __init__(self, content: aiohttp.StreamReader, step_s: float | None, deadline: _Deadline) -> None:
-        self._content = content
-        self._step_s = step_s
+    def __init__(self, connection: Connection, deadline: _Deadline) -> None:
+        self._connection = connection
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def read(self) -> bytes:
-        """What has arrived, at least a byte; nothing at the end. Failures are ours."""
-        wait_s = self._deadline.cap(self._step_s)
+    async def over(self, step: Awaitable[T], step_s: float | None) -> T:
+        """What the step gives, if it gives it in time. Failures are ours."""
+        wait_s = self._deadline.cap(step_s)
         if wait_s is not None:
             self._due = self._loop.time() + wait_s
+            if self._timer is not None and self._timer.when() > self._due:
+                self.end()
             if self._timer is None:
                 self._timer = self._loop.call_at(self._due, self._ring)
         try:
-            return await self._content.readany()
+            return await step
         except FOREIGN as failure:
             raise translate(failure) from failure
         finally:
@@ -242,15 +266,16 @@ class _Patience:
         """Wait for nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _ring(self) -> None:
         self._timer = None
-        if self._due is None:  # nobody waits for the server now; the next read arms it again
+        if self._due is None:  # nobody waits for the server now; the next step arms it again
             return
         if self._loop.time() < self._due:
             self._timer = self._loop.call_at(self._due, self._ring)
         else:
-            self._content.set_exception(TimeoutError())
+            self._connection.fail(TimeoutError())
 
 
 async def _within(seconds: float | None, step: Awaitable[T]) -> T:
@@ -269,21 +294,18 @@ UNREADABLE = "The model server's reply could not be understood."
 MISADDRESSED = "The model server's address cannot be used."
 UNSAFE = "A secure connection to the model server could not be made."
 
-# First match wins, so a class stands before its bases. Left: what the HTTP library and the
-# operating system raise (aiohttp 3.14, client_exceptions.py). Right: what a client is told.
+# First match wins, so a class stands before its bases. Left: what the operating system, its resolver,
+# TLS and ``wire`` raise. Right: what a client is told.
 TABLE: tuple[tuple[type[Exception], type[HansardError], str, str], ...] = (
     (TimeoutError, UpstreamTimeout, "upstream_timeout", TIMED_OUT),
-    (aiohttp.ClientSSLError, UpstreamFailed, "upstream_unreachable", UNSAFE),
-    (aiohttp.ClientConnectorError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
-    (aiohttp.ServerFingerprintMismatch, UpstreamFailed, "upstream_unreachable", UNSAFE),
-    (aiohttp.InvalidURL, UpstreamFailed, "upstream_unreachable", MISADDRESSED),
-    (aiohttp.NonHttpUrlClientError, UpstreamFailed, "upstream_unreachable", MISADDRESSED),
-    (aiohttp.ClientConnectionError, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
-    (aiohttp.ClientPayloadError, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
-    (aiohttp.ClientResponseError, UpstreamFailed, "upstream_invalid_response", UNREADABLE),
-    (aiohttp.ClientError, UpstreamFailed, "upstream_invalid_response", UNREADABLE),
-    (HttpProcessingError, UpstreamFailed, "upstream_invalid_response", UNREADABLE),
-    (OSError, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
+    (ssl.SSLError, UpstreamFailed, "upstream_unreachable", UNSAFE),
+    (ssl.CertificateError, UpstreamFailed, "upstream_unreachable", UNSAFE),
+    (ConnectionRefusedError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
+    (Broken, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
+    (ConnectionError, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
+    (OSError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
+    (UnicodeError, UpstreamFailed, "upstream_unreachable", MISADDRESSED),
+    (Unreadable, UpstreamFailed, "upstream_invalid_response", UNREADABLE),
 )
 FOREIGN: tuple[type[Exception], ...] = tuple(foreign for foreign, *_ in TABLE)
 

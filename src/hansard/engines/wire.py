@@ -1,0 +1,245 @@
+"""One HTTP/1.1 connection seen from the client, and the pool that keeps them. Parsing is llhttp's.
+
+A general HTTP library costs a relay more than everything else it does together (ARCHITECTURE.md has the
+measurement). What is left out, because no chat server needs it: redirects, cookies, proxies, compression.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, cast
+
+import httptools
+import msgspec
+
+# The most of a reply that waits here for a slower reader; beyond it the server is made to wait.
+READ_AHEAD_BYTES: Final = 32 * 1024
+# Shorter than the 15 to 75 seconds after which the usual servers and balancers close an idle connection.
+IDLE_S: Final = 12.0
+
+
+class Broken(ConnectionError):
+    """The connection ended before the reply did."""
+
+
+class Unreadable(Exception):
+    """What came is no HTTP/1.1 reply that can be used here."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Status and headers of a reply; the headers' names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class Connection(asyncio.Protocol):
+    """One exchange at a time: ``send``, then ``head``, then ``read`` until it gives nothing.
+
+    ``fail`` ends the waiting of whoever reads with that exception.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.idle_since = 0.0
+        self.is_open = False
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_paused = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[str, str] = {}
+        self._head: Head | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+        self._failure: Exception | None = None
+        self._is_whole = False
+        self._is_kept = False
+        self._ends_with_connection = False
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the reply is whole and the server will take another request."""
+        return self.is_open and self._is_whole and self._is_kept and self._failure is None
+
+    def send(self, request: bytes) -> None:
+        """Send a whole request; whatever the reply before it was is forgotten."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._head = self._failure = None
+        self._is_whole = self._is_kept = self._ends_with_connection = False
+        self._transport.write(request)
+
+    async def head(self) -> Head:
+        """The head of the reply."""
+        while self._head is None:
+            await self._more()
+        return self._head
+
+    async def read(self) -> bytes:
+        """What has come of the body, at least a byte; nothing at its end."""
+        while not self._body:
+            if self._is_whole:
+                return b""
+            await self._more()
+        body, self._size = self._body, 0
+        self._body = []
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    def fail(self, failure: Exception) -> None:
+        """Let whoever reads fail; what has come before is still read first."""
+        if self._failure is None:
+            self._failure = failure
+        self._wake()
+
+    def close(self) -> None:
+        """Close at once, whatever is under way."""
+        self.is_open = False
+        self._transport.abort()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.is_open = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        if self._ends_with_connection and self._head is not None and exc is None:
+            self._is_whole = True
+        if not self._is_whole:
+            self.fail(exc or Broken("closed"))
+        self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_whole:  # nobody asked
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._is_kept = False
+            self.fail(Unreadable(str(error)))
+        if self._size > READ_AHEAD_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    # llhttp's side
+
+    def on_message_begin(self) -> None:
+        if self._is_whole:
+            raise Unreadable("more than was asked for")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status, headers = self._parser.get_status_code(), self._headers
+        self._headers = {}
+        if status < 200:  # 100 and 103 announce the real one
+            return
+        if headers.get("content-encoding", "identity") != "identity":  # it was told not to
+            raise Unreadable("compressed")
+        self._ends_with_connection = "content-length" not in headers and "transfer-encoding" not in headers
+        self._head = Head(status, headers)
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+        self._size += len(data)
+
+    def on_message_complete(self) -> None:
+        if self._head is not None:
+            self._is_whole = True
+            self._is_kept = self._parser.should_keep_alive()
+
+    async def _more(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Pool:
+    """The connections to one server: kept when they may serve again, and no more than ``limit`` (0: any number)."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], *, limit: int, keep: bool) -> None:
+        self._connect = connect
+        self._limit = limit
+        self._keep = keep
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._opening = 0
+        self._line: deque[asyncio.Future[None]] = deque()
+
+    def take_idle(self) -> Connection | None:
+        """One that is open and was used lately, the last one first; the others are let go."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open and now - connection.idle_since < IDLE_S:
+                self._busy.add(connection)
+                return connection
+            connection.close()
+        return None
+
+    async def take(self) -> Connection:
+        """An idle one, or a new one, or the first that comes free."""
+        while self._limit and len(self._busy) + self._opening >= self._limit:
+            turn = asyncio.get_running_loop().create_future()
+            self._line.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._next()
+                raise
+            finally:
+                if turn in self._line:
+                    self._line.remove(turn)
+        if (connection := self.take_idle()) is not None:
+            return connection
+        self._opening += 1
+        try:
+            connection = await self._connect()
+        except BaseException:
+            self._next()
+            raise
+        finally:
+            self._opening -= 1
+        self._busy.add(connection)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep it if it may serve again, else close it."""
+        self._busy.discard(connection)
+        if self._keep and connection.is_reusable:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._next()
+
+    def close(self) -> None:
+        """Close all of them, those in use too."""
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+        self._idle.clear()
+
+    def _next(self) -> None:
+        while self._line:
+            turn = self._line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
