@@ -89,14 +89,11 @@ def delete(completions: Completions) -> Handler:
 
 async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], noise: str | None) -> None:
     """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
+    encoder = sse.Encoder(noise=noise)
     async with aclosing(chunks):
         first = await anext(chunks)
         await exchange.start_stream()
-        await exchange.write(_events(first, noise))
+        await exchange.write(encoder.events(first))
         async for together in chunks:
-            await exchange.write(_events(together, noise))
+            await exchange.write(encoder.events(together))
         await exchange.end(sse.DONE)
-
-
-def _events(chunks: Shown, noise: str | None) -> bytes:
-    return b"".join([sse.encode(chunk, noise=noise) for chunk in chunks])

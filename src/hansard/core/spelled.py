@@ -7,7 +7,7 @@ What is unusual about a chunk is not for this form: then ``look`` gives None, an
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,13 +20,14 @@ _NO_USAGE: Final = b',"usage":null}'
 _decode: Final = msgspec.json.Decoder().decode
 
 
-class _Delta(msgspec.Struct):
-    """Only whether there is one, and no audio in it: that ends a choice in a way of its own."""
-
-    audio: msgspec.Raw | UnsetType = UNSET
+# Where only null may stand, anything else makes the chunk an unusual one.
 
 
-class SpelledChoice(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
+    audio: None = None  # it ends a choice in a way of its own
+
+
+class SpelledChoice(msgspec.Struct, gc=False):
     """What a choice of the chunk says of its end."""
 
     delta: _Delta
@@ -34,26 +35,23 @@ class SpelledChoice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Look(msgspec.Struct):
-    choices: list[SpelledChoice]
-    usage: msgspec.Raw | UnsetType | None = UNSET
-    error: msgspec.Raw | None = None
-    obfuscation: msgspec.Raw | None = None
+class _Look(msgspec.Struct, gc=False):
+    choices: Annotated[list[SpelledChoice], msgspec.Meta(min_length=1)]
+    usage: UnsetType | None = UNSET
+    error: None = None
+    obfuscation: None = None
 
 
 _look: Final = msgspec.json.Decoder(_Look).decode
 
 
-class Spelled:
+class Spelled(msgspec.Struct, gc=False):
     """One chunk. ``rest`` is its JSON text behind the four stamped keys, without ``usage`` and the last brace."""
 
-    __slots__ = ("choices", "model", "payload", "rest")
-
-    def __init__(self, payload: bytes, rest: bytes, model: str, choices: list[SpelledChoice]) -> None:
-        self.payload = payload
-        self.rest = rest
-        self.model = model
-        self.choices = choices
+    payload: bytes
+    rest: bytes
+    model: str
+    choices: list[SpelledChoice]
 
     @property
     def document(self) -> Document:
@@ -79,16 +77,11 @@ class Speller:
                 payload.decode()
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        if seen.error is not None or seen.obfuscation is not None or not seen.choices or not payload.endswith(b"}"):
-            return None
-        for choice in seen.choices:
-            if choice.delta.audio is not UNSET:
-                return None
-        if seen.usage is UNSET:
-            return Spelled(payload, payload[len(self._head) : -1], self._model, seen.choices)
-        if seen.usage is None and payload.endswith(_NO_USAGE):
-            return Spelled(payload, payload[len(self._head) : -len(_NO_USAGE)], self._model, seen.choices)
-        return None
+        if seen.usage is None:
+            end = len(payload) - len(_NO_USAGE) if payload.endswith(_NO_USAGE) else 0
+        else:
+            end = len(payload) - 1 if payload.endswith(b"}") else 0
+        return Spelled(payload, payload[len(self._head) : end], self._model, seen.choices) if end else None
 
     def _learn(self, payload: bytes) -> bool:
         """Take this payload's head for that of those to come."""

@@ -7,6 +7,7 @@ encoder writes the one form the API writes. What a payload means is not known he
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -82,36 +83,51 @@ def _whole_events(data: bytes) -> list[bytes] | None:
     """The payloads of what is nothing but whole ``data: ...`` events in the API's own form; else None."""
     if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
         return None
-    payloads = []
-    for event in data[:-2].split(b"\n\n"):
-        if not event.startswith(b"data: ") or b"\n" in event:
-            return None
-        if len(event) > 6:
-            payloads.append(event[6:])
-    return payloads
+    payloads = data[6:-2].split(b"\n\ndata: ")
+    if data.count(b"\n") != 2 * len(payloads):  # some line is something else
+        return None
+    return [payload for payload in payloads if payload]
+
+
+class Encoder:
+    """Events of one stream, of chunks or of their JSON texts.
+
+    With ``noise`` (15 or more of ``[A-Za-z0-9]``) an event hides how long its text is. The rule is measured on the
+    API's own streams: as much noise as makes the length of the JSON text, in characters, one more than a multiple
+    of 16. A chunk that has noise of its own keeps it, and loses it if none is wanted.
+    """
+
+    def __init__(self, *, noise: str | None) -> None:
+        # The key and its quotes add 17 characters, one more than 16: what is missing is the rest of the length to 16.
+        self._ends = noise and [b',"obfuscation":"' + noise[:size].encode() + b'"}\n\n' for size in range(16)]
+
+    def events(self, chunks: Iterable[Document | bytes]) -> bytes:
+        """One event for each, in order."""
+        ends, pieces = self._ends, list[bytes]()
+        for chunk in chunks:
+            if type(chunk) is bytes:
+                text = chunk
+            elif "obfuscation" in chunk:
+                pieces += (b"data: ", self._with_its_noise(chunk), b"\n\n")  # type: ignore[arg-type]
+                continue
+            else:
+                text = _to_json(chunk)
+            if ends:
+                length = len(text) if text.isascii() else len(text.decode())
+                pieces += (b"data: ", text[:-1], ends[-length % 16])
+            else:
+                pieces += (b"data: ", text, b"\n\n")
+        return b"".join(pieces)
+
+    def _with_its_noise(self, chunk: Document) -> bytes:
+        if self._ends:
+            return _to_json(chunk)
+        return _to_json({key: value for key, value in chunk.items() if key != "obfuscation"})
 
 
 def encode(chunk: Document | bytes, *, noise: str | None) -> bytes:
-    """One event, of a chunk or of its JSON text. With ``noise`` (15 or more of ``[A-Za-z0-9]``) it hides its length.
-
-    The rule is measured on the API's own streams: as much noise as makes the length of the JSON
-    text, in characters, one more than a multiple of 16. A chunk that has noise of its own keeps it,
-    and loses it if none is wanted.
-    """
-    if isinstance(chunk, bytes):
-        text = chunk
-    else:
-        if "obfuscation" in chunk:
-            if noise is not None:
-                return b"data: " + _to_json(chunk) + b"\n\n"
-            chunk = {key: value for key, value in chunk.items() if key != "obfuscation"}
-        text = _to_json(chunk)
-    if noise is None:
-        return b"data: " + text + b"\n\n"
-    length = len(text) if text.isascii() else len(text.decode())
-    # The key and its quotes add 17 characters, one more than 16: what is missing is the rest of the length to 16.
-    filling = noise[: -length % 16].encode()
-    return b"data: " + text[:-1] + b',"obfuscation":"' + filling + b'"}\n\n'
+    """One event by itself."""
+    return Encoder(noise=noise).events([chunk])
 
 
 def encode_error(envelope: Document) -> bytes:
