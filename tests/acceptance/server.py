@@ -242,10 +242,10 @@ def question(prompt: str, **fields: object) -> dict[str, object]:
     return {"model": MODEL, "messages": [{"role": "user", "content": prompt}], **fields}
 
 
-# Long enough to be under way when the engine dies: 400 numbers, whatever the model thinks of it.
+# Long enough to be under way when the engine dies: 250 numbers, whatever the model thinks of it.
 NUMBERS = {
     "type": "object",
-    "properties": {"n": {"type": "array", "items": {"type": "integer", "maximum": 99}, "minItems": 400}},
+    "properties": {"n": {"type": "array", "items": {"type": "integer", "maximum": 99}, "minItems": 250}},
     "required": ["n"],
 }
 LONG = question(

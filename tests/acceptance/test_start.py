@@ -200,7 +200,7 @@ def test_a_truncated_model_file(make_server: Workshop, tmp_path: Path) -> None:
     file = tmp_path / "half.gguf"
     file.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     said = make_server(model=("--model", str(file))).refuses_to_start()
-    assert "half.gguf" in said
+    assert "half" in said
     assert len(said.strip().splitlines()) == 1, said
 
 
