@@ -177,7 +177,8 @@ async def test_a_child_that_cannot_come_back_is_tried_again(
             "pass",
             "raise ImportError('libgomp.so.1: cannot open shared object file')",
             "The embedded engine needs the system library libgomp. Install it with `apt-get install libgomp1` "
-            "(Debian, Ubuntu) or `dnf install libgomp` (Fedora, RHEL). There is no engine build for Alpine.",
+            "(Debian, Ubuntu) or `dnf install libgomp` (Fedora, RHEL). There is no engine build for Alpine. "
+            "In front of a chat server elsewhere (`hansard serve --upstream URL`) nothing needs it.",
         ),
         ("pass", "raise ImportError('nothing there')", "The engine cannot be loaded: nothing there."),
     ],

@@ -36,7 +36,8 @@ FINGERPRINT_BYTES = 1024 * 1024
 
 MISSING_LIBGOMP = (
     "The embedded engine needs the system library libgomp. Install it with `apt-get install libgomp1` "
-    "(Debian, Ubuntu) or `dnf install libgomp` (Fedora, RHEL). There is no engine build for Alpine."
+    "(Debian, Ubuntu) or `dnf install libgomp` (Fedora, RHEL). There is no engine build for Alpine. "
+    "In front of a chat server elsewhere (`hansard serve --upstream URL`) nothing needs it."
 )
 
 
