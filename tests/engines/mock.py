@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -134,11 +135,14 @@ class _Connection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Mock]:
-    """A server for the length of a test."""
-    mock = Mock(handler)
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(mock), "127.0.0.1", 0)
-    mock.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+async def serving(handler: Handler, *, socket: Path | None = None) -> AsyncIterator[Mock]:
+    """A server for the length of a test, on a port or a Unix socket."""
+    mock, loop = Mock(handler), asyncio.get_running_loop()
+    if socket is not None:
+        server = await loop.create_unix_server(lambda: _Connection(mock), str(socket))
+    else:
+        server = await loop.create_server(lambda: _Connection(mock), "127.0.0.1", 0)
+        mock.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield mock
     finally:

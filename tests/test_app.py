@@ -1,0 +1,185 @@
+"""app.py: what the settings say, wired and running, over upstreams on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hansard.app import House
+from hansard.config import resolve
+from hansard.observe import ignore
+from tests.api.asgi import Client, Reply
+from tests.engines.mock import Asked, completion, hello, serving
+
+pytestmark = pytest.mark.anyio
+
+ASKED = {"messages": [{"role": "user", "content": "Hi"}]}
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+class Running:
+    """A house that is open, and a client before it."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.client = Client(house.application(own_lifespan=False))
+
+    async def create(self, headers: dict[str, str] | None = None, **fields: Any) -> Reply:
+        return await self.client.post("/v1/chat/completions", {"model": "m", **ASKED, **fields}, headers=headers)
+
+    async def stored(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = (await self.client.get("/v1/chat/completions")).json["data"]
+        return listed
+
+
+@asynccontextmanager
+async def running(directory: Path, toml: str = "", **flags: object) -> AsyncIterator[Running]:
+    (directory / "config").mkdir()
+    (directory / "config" / "hansard.toml").write_text(toml)
+    settings = resolve(flags, {}, config_dir=directory / "config", data_dir=directory / "data")
+    house = House(settings, observer=ignore)
+    async with house.opened():
+        yield Running(house)
+
+
+def upstream(name: str, base_url: str, more: str = "") -> str:
+    return f'[[upstreams]]\nname = "{name}"\nbase_url = "{base_url}"\nretries = 0\n{more}\n'
+
+
+async def down(asked: Asked) -> None:
+    await asked.reply(500, {"error": {"message": "Down."}})
+
+
+async def test_one_upstream_takes_every_name_and_what_it_says_is_kept(tmp_path: Path) -> None:
+    async def handler(asked: Asked) -> None:
+        await asked.reply(200, completion("Hi", reasoning_content="Hm.", timings={"ms": 1.50}))
+
+    async with serving(handler) as mock, running(tmp_path, upstreams=[mock.base_url]) as server:
+        made = await server.create(model="never listed", store=True, top_k=5)
+        [stored] = await server.stored()
+
+    assert mock.asked[0].json == {"model": "never listed", **ASKED, "top_k": 5}
+    assert (made.status, made.json["timings"], made.json["model"]) == (200, {"ms": 1.5}, "m-2026-01-01")
+    assert (stored["id"], stored["model"]) == (made.json["id"], "m-2026-01-01")
+
+
+async def test_targets_fall_back_and_the_record_says_who_answered(tmp_path: Path) -> None:
+    async with serving(down) as broken, serving(hello) as sound:
+        toml = upstream("a", broken.base_url) + upstream("b", sound.base_url)
+        toml += (
+            '[[models]]\nname = "chat"\ntargets = [{ upstream = "a", model = "x" }, { upstream = "b", model = "y" }]\n'
+        )
+        async with running(tmp_path, toml) as server:
+            plain = await server.create(model="chat", store=True)
+            streamed = await server.create(model="chat", stream=True)
+            names = [model["id"] for model in (await server.client.get("/v1/models")).json["data"]]
+            counted = (await server.client.get("/metrics")).body.decode()
+
+    assert [asked.json["model"] for asked in sound.asked] == ["y", "y"]
+    assert (plain.status, streamed.status, streamed.events[-1]) == (200, 200, "[DONE]")
+    assert names == ["chat", "m", "org/m2"]
+    assert 'hansard_targets_failed_total{engine="a",reason="upstream_error"} 2' in counted
+    assert 'hansard_upstream_tries_total{upstream="b",outcome="ok"} 2' in counted
+
+
+async def test_an_upstream_behind_a_socket(tmp_path: Path) -> None:
+    async with (
+        serving(hello, socket=tmp_path / "s") as mock,
+        running(tmp_path, upstreams=[f"unix://{tmp_path}/s"]) as server,
+    ):
+        assert (await server.create()).json["choices"][0]["message"]["content"] == "Hello"
+    assert mock.asked[0].path == "/v1/chat/completions"
+
+
+async def test_the_clients_key_goes_only_where_it_is_meant_to(tmp_path: Path) -> None:
+    async with serving(hello) as theirs, serving(hello) as ours:
+        ours.models = {"data": [{"id": "other"}]}
+        (tmp_path / "key").write_text("sk-ours")
+        toml = upstream("a", theirs.base_url, 'key = "client"')
+        toml += upstream("b", ours.base_url, f'key_file = "{tmp_path}/key"')
+        async with running(tmp_path, toml) as server:
+            for model in ("m", "other"):
+                await server.create({"authorization": "Bearer sk-theirs"}, model=model)
+
+    assert theirs.asked[0].headers["authorization"] == "Bearer sk-theirs"
+    assert ours.asked[0].headers["authorization"] == "Bearer sk-ours"
+
+
+@pytest.mark.parametrize(("policy", "status", "kept"), [("asked", 200, 1), ("always", 200, 2), ("never", 400, 0)])
+async def test_the_policy_decides_what_is_kept(tmp_path: Path, policy: str, status: int, kept: int) -> None:
+    async with serving(hello) as mock, running(tmp_path, upstreams=[mock.base_url], store=policy) as server:
+        assert (await server.create(store=True)).status == status
+        assert (await server.create()).status == 200
+        assert len(await server.stored()) == kept
+
+
+async def test_a_stream_that_ends_without_a_reason_is_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
+    async def handler(asked: Asked) -> None:
+        await asked.stream({"id": "x", "choices": [{"index": 0, "delta": {"content": "Hel"}}]}, "[DONE]")
+
+    async with serving(handler) as mock, running(tmp_path, upstreams=[mock.base_url]) as server:
+        for fields in ({}, {"store": True}):
+            reply = await server.create(stream=True, **fields)
+            assert json.loads(reply.events[-2])["error"]["code"] == "upstream_incomplete"
+        assert await server.stored() == []
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+@pytest.mark.parametrize("kept", [True, False])
+async def test_usage_is_asked_for_kept_and_hidden_from_who_did_not_ask(
+    tmp_path: Path, asked_for: bool, kept: bool
+) -> None:
+    options = {"stream_options": {"include_usage": True}} if asked_for else {}
+    async with serving(hello) as mock, running(tmp_path, upstreams=[mock.base_url]) as server:
+        reply = await server.create(stream=True, store=kept, **options)
+        stored = await server.stored()
+
+    chunks = [json.loads(event) for event in reply.events[:-1]]
+    assert mock.asked[0].json["stream_options"]["include_usage"] is True
+    assert [chunk["usage"] is not None for chunk in chunks if "usage" in chunk] == ([False] * 4 + [True]) * asked_for
+    assert len(chunks) == 4 + asked_for
+    assert [one["usage"]["total_tokens"] for one in stored] == [5] * kept
+
+
+async def silent(_: Asked) -> None:
+    await asyncio.Event().wait()
+
+
+async def begun(asked: Asked) -> None:
+    await asked.start_stream()
+    await asked.send(b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n')
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("handler", "streamed"), [(silent, False), (silent, True), (begun, True)], ids=["plain", "before", "midway"]
+)
+async def test_a_client_that_leaves_frees_the_upstream_within_a_second(
+    tmp_path: Path, handler: Any, streamed: bool
+) -> None:
+    async with serving(handler) as mock, running(tmp_path, upstreams=[mock.base_url]) as server:
+        listing = mock.live
+        working = asyncio.create_task(server.create(stream=streamed))
+        await mock.until(lambda: len(mock.asked) == 1)
+        if handler is begun:
+            await server.client.got_piece.wait()
+        server.client.leave.set()
+        async with asyncio.timeout(1):
+            await working
+            await mock.until(lambda: mock.live < listing + 1)
+
+
+async def test_the_example_in_the_docs_is_one(tmp_path: Path) -> None:
+    [upstreams] = re.findall(r"```toml\n(\[\[upstreams.*?)```", (DOCS / "upstreams.md").read_text(), re.DOTALL)
+    (tmp_path / "hansard.toml").write_text(upstreams)
+
+    settings = resolve({}, {"OFFICE_KEY": "k", "AZURE_KEY": "k"}, config_dir=tmp_path, data_dir=tmp_path)
+
+    assert settings.upstreams[0].unsupported == ("verbosity", "logprobs")
