@@ -190,10 +190,6 @@ class Server:
 
         eventually(gone, "the engine and its socket to be gone", within_s=5, server=self, seen=self._remains)
 
-    def assert_no_process_remains(self) -> None:
-        """The lesser promise: a file may stay, nothing that runs may."""
-        eventually(lambda: not self.processes(), "every process to be gone", server=self, seen=self._remains)
-
     def close(self) -> None:
         """End whatever still runs."""
         for process in self.processes():
