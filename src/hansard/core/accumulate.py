@@ -69,6 +69,7 @@ class Accumulator:
         self._wanted = choices
         self._choices: dict[int, _Choice] = {}
         self._top: Document = {}
+        self._head = b""
 
     @property
     def finished(self) -> bool:
@@ -80,7 +81,7 @@ class Accumulator:
         """Take one chunk in; raises ``MalformedStream``."""
         try:
             if isinstance(chunk, Spelled):
-                chunk = chunk.document
+                chunk = self._unspelled(chunk)
             for key, value in chunk.items():
                 if key == "choices":
                     for choice in value or ():
@@ -107,6 +108,13 @@ class Accumulator:
         rest = (key for key in top if key not in completion and key != "obfuscation")
         completion.update((key, top[key]) for key in [*rest])
         return completion
+
+    def _unspelled(self, chunk: Spelled) -> Document:
+        """The chunk decoded, its head only where it is a new one."""
+        if chunk.head is self._head:
+            return chunk.body
+        self._head = chunk.head
+        return chunk.document
 
     def _feed_choice(self, choice: Document) -> None:
         index = choice.get("index", 0)

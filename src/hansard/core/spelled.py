@@ -46,9 +46,12 @@ _look: Final = msgspec.json.Decoder(_Look).decode
 
 
 class Spelled(msgspec.Struct, gc=False):
-    """One chunk. ``rest`` is its JSON text behind the four stamped keys, without ``usage`` and the last brace."""
+    """One chunk, in two parts: ``head`` has the four stamped keys and is one object for all chunks that have it
+    in common, ``rest`` is the JSON text behind it, without ``usage`` and the last brace.
+    """
 
     payload: bytes
+    head: bytes
     rest: bytes
     model: str
     choices: list[SpelledChoice]
@@ -57,6 +60,12 @@ class Spelled(msgspec.Struct, gc=False):
     def document(self) -> Document:
         """The chunk, decoded; raises ``msgspec.DecodeError`` for what only a full look finds."""
         document: Document = _decode(self.payload)
+        return document
+
+    @property
+    def body(self) -> Document:
+        """The same without the four keys of its head."""
+        document: Document = _decode(b"{" + self.rest + b"}")
         return document
 
 
@@ -81,7 +90,9 @@ class Speller:
             end = len(payload) - len(_NO_USAGE) if payload.endswith(_NO_USAGE) else 0
         else:
             end = len(payload) - 1 if payload.endswith(b"}") else 0
-        return Spelled(payload, payload[len(self._head) : end], self._model, seen.choices) if end else None
+        if not end:
+            return None
+        return Spelled(payload, self._head, payload[len(self._head) : end], self._model, seen.choices)
 
     def _learn(self, payload: bytes) -> bool:
         """Take this payload's head for that of those to come."""
