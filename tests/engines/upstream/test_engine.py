@@ -319,6 +319,21 @@ async def test_every_time_limit_is_a_504(handler: Any, timeouts: Timeouts, strea
         assert len(mock.asked) == 1
 
 
+async def test_a_connection_that_takes_too_long_is_a_504() -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # accepts, and never shakes hands
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    limits = Timeouts(connect_s=0.05)
+    async with server, relaying(f"https://127.0.0.1:{port}/v1", timeouts=limits) as relay:
+        with pytest.raises(UpstreamTimeout) as late:
+            await relay.complete(call())
+
+    assert (late.value.status, late.value.code) == (504, "upstream_timeout")
+
+
 # Tried again
 
 
