@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,11 @@ class Place:
     def resolve(self, flags: Flags = None, environ: Environ = None) -> Settings:
         return resolve(flags or {}, environ or {}, config_dir=self.config_dir, data_dir=self.data_dir)
 
-    def problems(
-        self, flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
-    ) -> list[str]:
+    def problems(self, flags: Flags = None, environ: Environ = None, *, with_lines: bool = False) -> list[str]:
         with pytest.raises(StartupError) as caught:
             self.resolve(flags, environ)
-        return list(caught.value.problems)
+        problems = list(caught.value.problems)
+        return problems if with_lines else [re.sub(r" \(line \d+\)", "", problem) for problem in problems]
 
     def toml(self, text: str) -> Path:
         file = self.config_dir / "hansard.toml"
@@ -580,6 +580,51 @@ def test_an_upstream_has_one_key(place: Place) -> None:
     assert place.problems({}, {"THEIRS": "sk-x"}) == [
         f"key {where} and key_env {where}: only one of them can hold; keep one."
     ]
+
+
+def test_every_mistake_in_the_file_comes_with_its_line(place: Place) -> None:
+    file = place.toml(
+        """# line 1
+port = "x"
+quue = 1
+
+[[models]]
+path = "builtin"
+[[models]]
+path = "echo"
+ctx = 0
+
+[[upstreams]]
+base_url = "http://a"
+headers = { "a" = 1 }
+unsupported = [
+  "verbosity",
+  "messages",
+]
+[[models]]
+name = "chat"
+targets = [
+  { upstream = "a" },
+]
+[[upstreams]]
+name = "b"
+"""
+    )
+
+    assert [
+        re.findall(r"^(.+?) .*\(line (\d+)\)", problem)[0] for problem in sorted(place.problems(with_lines=True))
+    ] == [
+        ("base_url", "23"),
+        ("ctx", "9"),
+        ("headers", "13"),
+        ("model", "20"),
+        ("port", "2"),
+        ("quue", "3"),
+        ("unsupported", "14"),
+    ]
+    assert f"ctx of models in {file}, number 2 (line 9): 0 is not a whole number, 1 or more." in place.problems(
+        with_lines=True
+    )
 
 
 def test_all_mistakes_are_reported_together(place: Place) -> None:

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hansard.config import specs, upstreams, values
+from hansard.config.lines import Spot, lines_of
 from hansard.config.reader import DEFAULT, Layer, Reader, Secret, absolute
 from hansard.config.specs import BUILTIN_NAME, ModelSpec, TargetSpec
 from hansard.config.upstreams import UpstreamSpec
@@ -254,13 +255,15 @@ def _default_file(config_dir: Path | None) -> Path | None:
 
 def _file_layer(file: Path, problems: list[str]) -> Layer:
     content: Mapping[str, object] = {}
+    text = ""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except OSError as error:
         problems.append(f"{file}: cannot be read: {error.strerror}.")
     except ValueError as error:  # tomllib.TOMLDecodeError and UnicodeDecodeError alike
         problems.append(f"{file}: is not TOML: {error}.")
-    return Layer(content, lambda name: f"{name} in {file}", file.parent)
+    return Layer(content, lambda name: f"{name} in {file}", file.parent, spot=Spot(lines=lines_of(text)))
 
 
 def _platform_dir(kind: Literal["config", "data"]) -> Path:

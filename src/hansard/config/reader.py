@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from hansard.config.lines import Spot
 from hansard.errors import StartupError
 
 DEFAULT = "default"
@@ -35,6 +36,12 @@ class Given(NamedTuple):
     value: object
     where: str
     base: Path
+    spot: Spot = Spot()
+
+    @property
+    def place(self) -> str:
+        """Where, with the line in a file."""
+        return f"{self.where}{self.spot}"
 
 
 class Layer(NamedTuple):
@@ -44,9 +51,14 @@ class Layer(NamedTuple):
     spell: Callable[[str], str]
     base: Path
     plain_secrets: bool = False
+    spot: Spot = Spot()
 
     def given(self, name: str) -> Given:
-        return Given(self.values[name], self.spell(name), self.base)
+        return Given(self.values[name], self.spell(name), self.base, self.spot.under(name))
+
+    def place(self, name: str) -> str:
+        """Where the name is or would be, with the line in a file."""
+        return f"{self.spell(name)}{self.spot.under(name)}"
 
 
 class SettingError(ValueError):
@@ -76,13 +88,13 @@ class Reader:
         except StartupError as wrong:
             self._refuse(name, *wrong.problems)
         except SettingError as wrong:
-            self._refuse(name, f"{given.where}: {wrong}")
+            self._refuse(name, f"{given.place}: {wrong}")
         return default
 
     def require(self, name: str, parse: Callable[[Given], T], otherwise: T) -> T:
         """As ``take``, and its absence is a problem."""
         if name not in self._known and all(name not in layer.values for layer in self.layers):
-            self._refuse(name, f"{self.layers[-1].spell(name)}: missing.")
+            self._refuse(name, f"{self.layers[-1].place(name)}: missing.")
         return self.take(name, parse, otherwise)
 
     def take_each(self, name: str, parse: Callable[[Given], T]) -> tuple[T, ...]:
@@ -97,7 +109,7 @@ class Reader:
         for layer in self.layers:
             plain, named = name in layer.values, file in layer.values
             if plain and not layer.plain_secrets:
-                self._refuse(name, f"{layer.spell(name)}: {NO_PLACE_FOR_A_KEY}: {file}.")
+                self._refuse(name, f"{layer.place(name)}: {NO_PLACE_FOR_A_KEY}: {file}.")
                 return None
             if plain and named:
                 self._refuse(name, f"{layer.spell(name)} and {layer.spell(file)}: both are set; keep one.")
@@ -109,7 +121,7 @@ class Reader:
     def take_at_most_one(self, *names: str) -> None:
         """Complain if more than one of these was given in the same place."""
         for layer in self.layers:
-            given = [layer.spell(name) for name in names if name in layer.values]
+            given = [layer.place(name) for name in names if name in layer.values]
             if len(given) > 1:
                 self.problems.append(f"{' and '.join(given)}: only one of them can hold; keep one.")
 
@@ -118,7 +130,7 @@ class Reader:
         for layer in self.layers:
             for name in layer.values:
                 if name not in self._known:
-                    self.problems.append(f"{layer.spell(name)}: unknown{_guess(name, self._known, spell=layer.spell)}")
+                    self.problems.append(f"{layer.place(name)}: unknown{_guess(name, self._known, spell=layer.spell)}")
 
     def finish(self) -> None:
         """Raise what was gathered, unknown names included."""
@@ -131,7 +143,7 @@ class Reader:
         try:
             return read_secret(given) if from_file else check_secret(str(given.value))
         except SettingError as wrong:
-            self._refuse(name, f"{given.where}: {wrong}")
+            self._refuse(name, f"{given.place}: {wrong}")
             return None
 
     def _refuse(self, name: str, *lines: str) -> None:
@@ -175,7 +187,7 @@ def each(given: Given, parse: Callable[[Given], T]) -> tuple[T, ...]:
         except StartupError as wrong:
             lines.extend(wrong.problems)
         except SettingError as wrong:
-            lines.append(f"{item.where}: {wrong}")
+            lines.append(f"{item.place}: {wrong}")
     if lines:
         raise StartupError(*lines)
     return tuple(parsed)
@@ -184,7 +196,7 @@ def each(given: Given, parse: Callable[[Given], T]) -> tuple[T, ...]:
 def table_of(given: Given) -> Reader:
     """A reader of one TOML table, which says where each of its keys is."""
     assert isinstance(given.value, Mapping)
-    return Reader(Layer(given.value, lambda key: f"{key} of {given.where}", given.base))
+    return Reader(Layer(given.value, lambda key: f"{key} of {given.where}", given.base, spot=given.spot))
 
 
 def named(word: str, *, name: str) -> tuple[str, str]:
@@ -200,7 +212,7 @@ def _items(given: Given) -> Iterator[Given]:
     elif isinstance(given.value, list | tuple):
         for number, value in enumerate(given.value, 1):
             where = given.where if isinstance(value, str) else f"{given.where}, number {number}"
-            yield given._replace(value=value, where=where)
+            yield given._replace(value=value, where=where, spot=given.spot.under(number))
     else:
         yield given
 

@@ -1,0 +1,52 @@
+"""On which line of a TOML file a value stands, because ``tomllib`` does not say."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+
+_NAME = r"""[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'"""
+_ARRAY_TABLE = re.compile(rf"\s*\[\[\s*({_NAME})\s*\]\]")
+_TABLE = re.compile(rf"\s*\[\s*({_NAME})\s*\]")
+_KEY = re.compile(rf"\s*({_NAME})\s*=")
+
+
+class Spot(NamedTuple):
+    """A place in a file, as the keys and numbers that lead there; the lines are those of ``lines_of``."""
+
+    path: Path = ()
+    lines: Mapping[Path, int] = {}
+
+    def under(self, part: str | int) -> Spot:
+        """The place of a key in this table, or of an item in this list, counted from 1."""
+        return self._replace(path=(*self.path, part))
+
+    def __str__(self) -> str:
+        """`` (line 7)``: its own line or that of what it is part of; nothing where that is not known."""
+        for length in range(len(self.path), 0, -1):
+            if (line := self.lines.get(self.path[:length])) is not None:
+                return f" (line {line})"
+        return ""
+
+
+def lines_of(text: str) -> dict[Path, int]:
+    """The line of every table and key that begins one, by the way to it; items of ``[[lists]]`` count from 1."""
+    found: dict[Path, int] = {}
+    items: Counter[str] = Counter()
+    table: Path = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if (match := _ARRAY_TABLE.match(line)) is not None:
+            name = match[1].strip("\"'")
+            items[name] += 1
+            table = (name, items[name])
+            found[table] = number
+        elif (match := _TABLE.match(line)) is not None:
+            table = (match[1].strip("\"'"),)
+            found[table] = number
+        elif (match := _KEY.match(line)) is not None:
+            found.setdefault((*table, match[1].strip("\"'")), number)
+    return found
