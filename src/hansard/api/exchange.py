@@ -143,7 +143,7 @@ class WhileConnected:
     Looking begins a moment late, because many replies are whole by then and need no task to look.
     """
 
-    LATE_S = 0.02
+    LATE_S = 0.002
 
     def __init__(self, receive: Receive, *, is_over: Callable[[], bool]) -> None:
         self._receive = receive
