@@ -6,13 +6,15 @@ import argparse
 import json
 import os
 import platform
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from bench.engine import run as engine
-from bench.processes import ROOT, CannotRun
+from bench.processes import ROOT, TICKS_PER_S, CannotRun
 from bench.proxy import many_streams
 from bench.proxy import run as proxy
 
@@ -21,6 +23,26 @@ BENCHES: dict[str, ModuleType] = {"engine": engine, "proxy": proxy, "many-stream
 FOLDER = ROOT / ".bench"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- last results of {} -->", "<!-- end -->"
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Seconds of processor used until now: by everything on this machine, and by this process and its children."""
+
+    at: float
+    machine_s: float
+    ours_s: float
+
+    @classmethod
+    def now(cls) -> Busy:
+        user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+        machine_s = sum(map(int, (user, nice, system, irq, softirq))) / TICKS_PER_S
+        return cls(time.monotonic(), machine_s, sum(os.times()[:4]))
+
+    def others_since(self, before: Busy) -> float:
+        """How many processors the work of others took, on average."""
+        others_s = (self.machine_s - before.machine_s) - (self.ours_s - before.ours_s)
+        return round(max(0.0, others_s) / (self.at - before.at), 2)
 
 
 def main() -> None:
@@ -39,8 +61,10 @@ def main() -> None:
     for name in [asked.bench] if asked.bench else BENCHES:
         print(f"\n{name}: {(BENCHES[name].__doc__ or '').partition(chr(10))[0]}\n", flush=True)
         told = asked if asked.bench else parser.parse_args(["--results", str(asked.results), name])
+        before = Busy.now()
         try:
-            keep(asked.results, name, BENCHES[name].run(told, FOLDER))
+            measured = BENCHES[name].run(told, FOLDER)
+            keep(asked.results, name, {**measured, "other_work": Busy.now().others_since(before)})
         except CannotRun as failure:
             failed.append(f"{name}: {failure}")
     if failed:
@@ -65,6 +89,7 @@ def document(results: Path) -> None:
             continue
         measured = json.loads(file.read_text())
         where = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
+        where += f"; other work took {measured['other_work']} of the processors meanwhile"
         before, begin, rest = text.partition(BEGIN.format(name))
         table = f"\n\nMeasured {measured['at']}; {where}.\n\n{module.report(measured).strip()}\n\n"
         text = before + begin + table + END + rest.partition(END)[2]
@@ -79,7 +104,6 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 1),
     }
 
 
