@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hansard.engines.wire import READ_AHEAD_BYTES, Broken, Connection, Pool, Unreadable
+from hansard.engines.wire import READ_AHEAD_BYTES, Broken, Connection, Head, Pool, Unreadable
 
 pytestmark = pytest.mark.anyio
 
@@ -148,6 +148,24 @@ async def test_a_second_reply_that_nobody_asked_for_is_not_the_next_ones() -> No
 
     assert not together.is_reusable
     assert later.wire.aborted
+
+
+async def test_what_nobody_read_of_one_reply_is_no_part_of_the_next() -> None:
+    far = Far()
+    far.ask(OK + b"X-Old: 1\r\nContent-Length: 6\r\n\r\nsecret")
+    connection = far.ask(OK + b"Content-Length: 1\r\n\r\na")
+
+    assert await connection.head() == Head(200, {"content-length": "1"})
+    assert await whole(connection) == b"a"
+
+
+async def test_one_that_was_made_to_wait_is_not_asked_again() -> None:
+    size = READ_AHEAD_BYTES + 1
+    connection = Far().ask(OK + b"Content-Length: %d\r\n\r\n" % size + b"x" * size)
+
+    assert not connection.is_reusable
+    assert len(await whole(connection)) == size
+    assert connection.is_reusable
 
 
 async def test_a_slow_reader_stops_the_reading() -> None:

@@ -62,12 +62,13 @@ class Connection(asyncio.Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether the reply is whole and the server will take another request."""
-        return self.is_open and self._is_whole and self._is_kept and self._failure is None
+        return self.is_open and self._is_whole and self._is_kept and self._failure is None and not self._is_paused
 
     def send(self, request: bytes) -> None:
-        """Send a whole request; whatever the reply before it was is forgotten."""
+        """Send a whole request; whatever is left of the reply before it is forgotten."""
         self._parser = httptools.HttpResponseParser(self)
         self._head = self._failure = None
+        self._headers, self._body, self._size = {}, [], 0
         self._is_whole = self._is_kept = self._ends_with_connection = False
         self._transport.write(request)
 
