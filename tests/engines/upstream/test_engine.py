@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -483,6 +485,46 @@ async def test_connections_are_kept_and_no_more_than_so_many() -> None:
         await asyncio.gather(*(text(relay, streamed=bool(number % 2)) for number in range(12)))
         assert len(mock.asked) == 12
         assert mock.live <= 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_in_a_storm_every_reply_is_its_own_requests(seed: int) -> None:
+    chance = random.Random(seed)
+
+    async def stormy(asked: Asked) -> None:
+        word = asked.json["user"]
+        await asyncio.sleep(chance.random() * 0.003)
+        match chance.randrange(6):
+            case 0:
+                asked.cut()
+            case 1:
+                await asked.reply(500, {"error": {"message": word}})
+            case _ if asked.json.get("stream"):
+                await asked.stream(*(chunk({"content": word}) for _ in range(5)), chunk({}, "stop"), "[DONE]")
+            case _:
+                await asked.reply(200, completion(word * 5))
+
+    async def ask(relay: UpstreamEngine, number: int) -> None:
+        asked, said = call(b'{"user": "<%d>"}' % number), ""
+        with suppress(HansardError, TimeoutError):
+            async with asyncio.timeout(chance.random() * 0.02):
+                if number % 2:
+                    said = msgspec.json.encode(await relay.complete(asked)).decode()
+                else:
+                    async with aclosing(relay.stream(asked)) as stream:
+                        async for chunks in stream:
+                            said += "".join(one.payload.decode() for one in chunks if isinstance(one, Spelled))
+        assert set(re.findall(r"<\d+>", said)) <= {f"<{number}>"}
+
+    async with serving(stormy) as mock, relaying(mock.base_url, max_connections=8) as relay:
+        for start in range(0, 600, 60):
+            relay._attempts.breaker.succeeded()
+            await asyncio.gather(*(ask(relay, number) for number in range(start, start + 60)))
+        await mock.until(lambda: mock.live <= 8)
+        mock.handler = hello
+        relay._attempts.breaker.succeeded()
+
+        assert await text(relay, streamed=True) == "Hello"
 
 
 # Slow readers
