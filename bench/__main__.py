@@ -89,7 +89,7 @@ def document(results: Path) -> None:
             continue
         measured = json.loads(file.read_text())
         where = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
-        where += f"; other work took {measured['other_work']} of the processors meanwhile"
+        where += f"; meanwhile other work took {measured['other_work']} of a core"
         before, begin, rest = text.partition(BEGIN.format(name))
         table = f"\n\nMeasured {measured['at']}; {where}.\n\n{module.report(measured).strip()}\n\n"
         text = before + begin + table + END + rest.partition(END)[2]
@@ -101,7 +101,7 @@ def machine() -> dict[str, Any]:
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "processor": model[0].partition(":")[2].strip() if model else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }

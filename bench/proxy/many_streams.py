@@ -23,7 +23,7 @@ from bench.numbers import quantile, table
 from bench.processes import CannotRun, cpu_s, resident_mb
 from bench.proxy.load import Reply, Target, play
 from bench.proxy.peers import PEERS, CannotInstall, Place
-from bench.proxy.servers import Cores, Front, chat, front, place_for, prepare, upstream
+from bench.proxy.servers import Cores, Front, chat, front, place_for, prepared, upstream
 
 RATES = (5, 20)
 FRONTS = ("nginx", "Hansard")
@@ -99,10 +99,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, print, and return what was measured."""
     cores = Cores.of_this_machine()
-    prepare(cores)
     samples: list[Sample] = []
     missing: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+    with prepared(cores), tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         mock = stack.enter_context(upstream(cores, Path(scratch), usual="mock"))
         for per_s in RATES:
             direct = Place(mock.port, mock.port, Path(scratch), folder)

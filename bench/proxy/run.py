@@ -24,7 +24,7 @@ from bench.numbers import median, quantile, ratio, table
 from bench.processes import CannotRun, cpu_s, peak_mb
 from bench.proxy.load import Outcome, play
 from bench.proxy.peers import PEERS, CannotInstall
-from bench.proxy.servers import LOG, Cores, Front, front, place_for, prepare, upstream
+from bench.proxy.servers import LOG, Cores, Front, front, place_for, prepared, upstream
 
 WARM_UP_S = 0.4
 FLOOR, OURS = "nginx", "Hansard"
@@ -108,10 +108,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, print, and return what was measured."""
     cores = Cores.of_this_machine()
-    prepare(cores)
     missing: dict[str, str] = {}
     wanted = [peer for peer in PEERS if not asked.peers or peer.name.lower() in asked.peers.lower().split(",")]
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+    with prepared(cores), tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         mock = stack.enter_context(upstream(cores, Path(scratch), usual="mock,fresh_ids=1"))
         fronts: list[Front] = []
         versions: dict[str, str] = {}

@@ -115,12 +115,18 @@ def _ask_once(target: Target) -> str:
     return outcome.failures[0] if outcome.failures else ""
 
 
-def prepare(cores: Cores) -> None:
+@contextmanager
+def prepared(cores: Cores) -> Iterator[None]:
     """This process is the load: off the server's processor, and allowed a socket per stream."""
+    everywhere = os.sched_getaffinity(0)
     if cores.others:
         os.sched_setaffinity(0, cores.others)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, everywhere)
 
 
 def place_for(peer: Peer, upstream_port: int, *, folder: Path, environments: Path) -> Place:
