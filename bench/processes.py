@@ -60,7 +60,7 @@ def running(
 ) -> Iterator[Server]:
     """The command as a process group of its own, which ends with the block; its output goes to ``log``.
 
-    With ``cores`` it and its children run there only. It may not answer yet; see ``wait``.
+    With ``cores`` it and its children run there only. It may not answer yet.
     """
     with log.open("wb") as output:
         started = time.perf_counter()
