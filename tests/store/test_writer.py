@@ -60,6 +60,24 @@ async def test_those_who_come_together_share_a_commit(store: SqlStore, path: Pat
     assert await stored(store) == set(names)
 
 
+async def test_bodies_and_labels_of_those_who_come_together_are_one_statement_each(store: SqlStore, path: Path) -> None:
+    tables: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("INSERT INTO "):
+            tables.append(statement.split()[2])
+
+    event.listen(Engine, "after_cursor_execute", note)
+    try:
+        with write_lock(path):
+            tasks = await begun(store, *(str(number) for number in range(100)))
+        await asyncio.gather(*tasks)
+    finally:
+        event.remove(Engine, "after_cursor_execute", note)
+
+    assert (tables.count("bodies"), tables.count("labels")) == (1, 1)
+
+
 async def test_a_transaction_takes_no_more_than_256(store: SqlStore, path: Path, commits: list[Connection]) -> None:
     commits.clear()
     with write_lock(path):

@@ -72,7 +72,7 @@ class SqlStore:
 
     async def insert(self, record: Record) -> None:
         size_bytes = len(record.request) + len(record.reply)
-        await self._writer.write(partial(changes.insert_record, record=record), size_bytes=size_bytes)
+        await self._writer.write_with_others(changes.insert_records, record, size_bytes=size_bytes)
 
     async def get(self, project: str, completion_id: str) -> Record | None:
         return await self._readers.read(partial(queries.get, project=project, completion_id=completion_id))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -19,6 +20,7 @@ from hansard.errors import StoreUnavailable
 from hansard.store.failures import is_outage, refusal
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 # One transaction takes no more than this: whoever came first should not wait for ever more others.
 _MOST_AT_ONCE: Final = 256
@@ -33,15 +35,20 @@ class _Failed:
 
 
 _Outcome: TypeAlias = object | _Failed
+_Work: TypeAlias = Callable[[Connection, Sequence[Any]], Sequence[object]]
 
 
 class _Job:
-    """Something to do in a transaction, and who waits for it. Its result may be anything."""
+    """Something to do in a transaction, and who waits for it. Its result may be anything.
 
-    __slots__ = ("future", "size_bytes", "work")
+    ``work`` takes the items of all neighbours with the same work, and gives a result for each.
+    """
 
-    def __init__(self, work: Callable[[Connection], object], future: asyncio.Future[Any], size_bytes: int) -> None:
+    __slots__ = ("future", "item", "size_bytes", "work")
+
+    def __init__(self, work: _Work, item: object, future: asyncio.Future[Any], size_bytes: int) -> None:
         self.work = work
+        self.item = item
         self.future = future
         self.size_bytes = size_bytes
 
@@ -84,6 +91,12 @@ class Writer:
         Cancelling the caller does not undo it: what was taken into the line is written.
         ``work`` runs on the writer's thread, again if a neighbour failed.
         """
+        return await self.write_with_others(lambda connection, _: [work(connection)], None, size_bytes=size_bytes)
+
+    async def write_with_others(
+        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item, *, size_bytes: int = 0
+    ) -> T:
+        """As ``write``, but neighbours with the same ``work`` are done by one call of it, each item in its order."""
         if not self._accepting:
             raise StoreUnavailable("The store is unavailable: it is stopped.")
         if not self.has_room(size_bytes):
@@ -91,7 +104,7 @@ class Writer:
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting += 1
         self._waiting_bytes += size_bytes
-        self._line.put(_Job(work, future, size_bytes))
+        self._line.put(_Job(work, item, future, size_bytes))
         return await future
 
     def _serve(self) -> None:
@@ -150,7 +163,10 @@ class Writer:
 
 
 def _together(connection: Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
-    return [job.work(connection) for job in jobs]
+    outcomes: list[_Outcome] = []
+    for work, neighbours in groupby(jobs, key=lambda job: job.work):
+        outcomes += work(connection, [job.item for job in neighbours])
+    return outcomes
 
 
 def _apart(connection: Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
@@ -161,7 +177,7 @@ def _apart(connection: Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
 def _alone(connection: Connection, job: _Job) -> _Outcome:
     try:
         with connection.begin_nested():
-            return job.work(connection)
+            return job.work(connection, [job.item])[0]
     except Exception as error:
         if is_outage(error):
             raise
