@@ -221,7 +221,7 @@ def test_wrong_queries(server: Server, path: str, param: str, code: str) -> None
     assert (reply.error["param"], reply.error["code"]) == (param, code)
 
 
-@pytest.mark.parametrize("completion_id", ["chatcmpl-unknown", "comp_1", "a%2Fb%20c%3F", "a/b", "%00", "x" * 5000])
+@pytest.mark.parametrize("completion_id", ["chatcmpl-unknown", "comp_1", "a%2Fb%20c%3F", "%00", "x" * 5000])
 def test_unknown_ids(server: Server, completion_id: str) -> None:
     for method, body in (("GET", None), ("DELETE", None), ("POST", {"metadata": {}})):
         reply = send(method, f"{server.base_url}/chat/completions/{completion_id}", body=body)

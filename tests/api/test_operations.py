@@ -239,11 +239,21 @@ async def test_the_stored_life_of_a_completion() -> None:
     assert gone.json["error"]["message"] == f"Completion {made} not found"
 
 
-@pytest.mark.parametrize("completion_id", ["comp_nonexistent_12345", "a/b", "../models", "é"])
-async def test_odd_ids_are_unknown_ids(completion_id: str) -> None:
-    reply = await Site().client.get(f"/v1/chat/completions/{completion_id}")
+@pytest.mark.parametrize(
+    ("sent", "completion_id"),
+    [
+        ("comp_nonexistent_12345", "comp_nonexistent_12345"),
+        ("chatcmpl%2F0%2001%3Fx", "chatcmpl/0 01?x"),  # as the official clients write such an id
+        ("..%2fmodels", "../models"),
+        ("%C3%A9", "é"),
+    ],
+)
+@pytest.mark.parametrize("rest", ["", "/messages"])
+async def test_odd_ids_are_unknown_ids(sent: str, completion_id: str, rest: str) -> None:
+    reply = await Site().client.get(f"/v1/chat/completions/{sent}{rest}")
 
     assert error(reply) == (404, "invalid_request_error", "completion_id", "not_found")
+    assert reply.json["error"]["message"] == f"Completion {completion_id} not found"
 
 
 @pytest.mark.parametrize("prefix", ["/v1", ""])
@@ -252,10 +262,11 @@ async def test_models_are_listed_and_shown_even_with_a_slash(prefix: str) -> Non
 
     listed = await site.client.get(f"{prefix}/models")
     shown = await site.client.get(f"{prefix}/models/org/m")
+    escaped = await site.client.get(f"{prefix}/models/org%2Fm")
 
     expected = {"id": "org/m", "object": "model", "created": 1, "owned_by": "scripted"}
     assert listed.json == {"object": "list", "data": [expected]}
-    assert shown.json == expected
+    assert shown.json == escaped.json == expected
 
 
 async def test_an_unknown_model_has_the_text_of_its_operation() -> None:
@@ -272,16 +283,19 @@ async def test_an_unknown_model_has_the_text_of_its_operation() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "message"),
     [
-        ("POST", "/v1/chat/completions/chat", None),
-        ("POST", "/v1/nothing", "Invalid URL (POST /v1/nothing)."),
-        ("GET", "/", "Invalid URL (GET /)."),
+        # What a base URL meets that was pasted with the operation's own path.
+        ("POST", "/v1/chat/completions/chat/completions", "Invalid URL (POST /v1/chat/completions/chat/completions)"),
+        ("POST", "/v1/nothing", "Invalid URL (POST /v1/nothing)"),
+        ("GET", "/v1/chat/completions/a/b", "Invalid URL (GET /v1/chat/completions/a/b)"),
+        ("GET", "/v1/a%2Fb", "Invalid URL (GET /v1/a/b)"),
+        ("GET", "/", "Invalid URL (GET /)"),
     ],
 )
-async def test_unknown_addresses(method: str, path: str, message: str | None) -> None:
+async def test_unknown_addresses(method: str, path: str, message: str) -> None:
     reply = await Site().client.request(method, path, {"metadata": {}})
 
-    assert reply.status == 404
-    assert message is None or reply.json["error"]["message"] == message
+    assert error(reply) == (404, "invalid_request_error", None, None)
+    assert reply.json["error"]["message"] == message
 
 
 async def test_clients_of_another_api_are_told_what_to_change() -> None:

@@ -159,7 +159,7 @@ def test_structs_have_the_official_fields(schemas: Document, name: str, struct: 
     if struct.__struct_config__.tag_field is not None:
         ours.add(struct.__struct_config__.tag_field)
     theirs = set(schemas[name].get("properties", {}))
-    # Custom calls are ours alone in a stream: the specification types only functions there (dossier, section c).
+    # Custom calls are ours alone in a stream: the specification types only functions there.
     assert ours - {"custom"} == theirs - {"custom"}
 
 

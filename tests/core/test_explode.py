@@ -1,4 +1,4 @@
-"""Completions to chunks: the forms recorded from the API (dossier, section c), and the way there and back."""
+"""Completions to chunks: the forms recorded from the API, and the way there and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Query strings as real clients write them (dossier, section d5), and pages."""
+"""Query strings as real clients write them, and pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several fields at a time, with the API's literal answer (dossier, section e), and what engines die of."""
+"""Several fields at a time, with the API's literal answer, and what engines die of."""
 
 from __future__ import annotations
 

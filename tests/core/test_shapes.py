@@ -1,4 +1,4 @@
-"""One field at a time: every way to leave the contract, with the API's literal answer (dossier, section e)."""
+"""One field at a time: every way to leave the contract, with the API's literal answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hansard.core.validate import parse_create, reject_unknown
 from hansard.errors import InvalidRequest
 from tests.core.bodies import USER, body, function, refusal, schema
 
-# (fields, message, param, code); the first form of each message is literal in the dossier.
+# (fields, message, param, code); the first form of each message is recorded.
 ONE_FIELD: list[tuple[Document, str, str | None, str | None]] = [
     ({"messages": ...}, "Missing required parameter: 'messages'.", "messages", "missing_required_parameter"),
     (

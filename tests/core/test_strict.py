@@ -1,4 +1,4 @@
-"""The strict subset of JSON Schema (dossier, section a)."""
+"""The strict subset of JSON Schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies that break the contract, each with the API's literal answer (dossier, section e), and bodies that keep it."""
+"""Bodies that break the contract, each with the API's literal answer, and bodies that keep it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stored object and the list of input messages, as recorded (dossier, d1 and d3) and decided (section g)."""
+"""The stored object and the list of input messages, as recorded and decided (docs/contract.md)."""
 
 from __future__ import annotations
 

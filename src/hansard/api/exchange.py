@@ -20,6 +20,9 @@ from hansard.tenancy import Principal
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
 
+INNER_SLASH = "\udc2f"
+"""What a percent-encoded slash is in a decoded path: half a surrogate pair, which no UTF-8 can spell."""
+
 
 class ClientLeft(Exception):
     """The client closed the connection before its reply was whole."""
@@ -48,7 +51,7 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        return str(self._scope["path"])
+        return str(self._scope["path"]).replace(INNER_SLASH, "/")
 
     @property
     def query(self) -> bytes:
@@ -57,7 +60,7 @@ class Exchange:
 
     def param(self, name: str) -> str:
         """A part of the path, percent-decoded."""
-        return str(self._scope["path_params"][name])
+        return str(self._scope["path_params"][name]).replace(INNER_SLASH, "/")
 
     def header(self, name: bytes) -> str | None:
         """A request header, by its lower-case name."""

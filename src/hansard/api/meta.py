@@ -14,7 +14,7 @@ from hansard.observe.metrics import CONTENT_TYPE, Metrics
 # Clients whose default is another API show this text to their users word for word.
 _OTHER_APIS = ("/responses", "/completions", "/assistants", "/threads")
 _ADVICE = (
-    " This server implements Chat Completions: use client.chat.completions, openai.chat('MODEL') in the AI SDK, "
+    ". This server implements Chat Completions: use client.chat.completions, openai.chat('MODEL') in the AI SDK, "
     "openai-chat:MODEL in Pydantic AI, openai-api/NAME/MODEL in Inspect."
 )
 
@@ -77,8 +77,8 @@ def numbers(completions: Completions, metrics: Metrics) -> Handler:
 
 async def unknown(exchange: Exchange) -> None:
     """Every other address."""
-    advice = _ADVICE if exchange.path.endswith(_OTHER_APIS) else ""
-    raise NotFound(f"Invalid URL ({exchange.method} {exchange.path}).{advice}")
+    advice = _ADVICE if exchange.path.removeprefix("/v1") in _OTHER_APIS else ""
+    raise NotFound(f"Invalid URL ({exchange.method} {exchange.path}){advice}")
 
 
 def _model(model: ServedModel) -> Document:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from urllib.parse import unquote
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansard.api import chat, meta
+from hansard.api.exchange import INNER_SLASH
 from hansard.api.front import Front
 from hansard.completions import Completions
 from hansard.core.paging import Order
@@ -31,8 +33,8 @@ def application(
         "/chat/completions": resource(
             {"GET": chat.page(completions, default_order=default_order), "POST": chat.create(completions)}
         ),
-        "/chat/completions/{id:path}/messages": resource({"GET": chat.messages(completions)}),
-        "/chat/completions/{id:path}": resource(
+        "/chat/completions/{id}/messages": resource({"GET": chat.messages(completions)}),
+        "/chat/completions/{id}": resource(
             {"GET": chat.get(completions), "POST": chat.update(completions), "DELETE": chat.delete(completions)}
         ),
         "/models": resource({"GET": meta.models(completions)}),
@@ -47,7 +49,7 @@ def application(
     routes += [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in probes.items()]
     anywhere = _Anywhere(front)
     exact = {route.path: route.app for route in routes if "{" not in route.path}
-    return _without_trailing_slash(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)
+    return _addressed(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)
 
 
 class _Anywhere:
@@ -61,17 +63,28 @@ class _Anywhere:
             await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), guarded=False)
 
 
-def _without_trailing_slash(app: ASGIApp, exact: Mapping[str, ASGIApp]) -> ASGIApp:
-    """Serve ``/x/`` as ``/x``: a redirect would lose the body of a POST. ``exact`` addresses need no search."""
+def _addressed(app: ASGIApp, exact: Mapping[str, ASGIApp]) -> ASGIApp:
+    """Read the path as the table means it; ``exact`` addresses need no search.
+
+    ``/x/`` is served as ``/x``, since a redirect would lose the body of a POST. A slash that came
+    percent-encoded is part of a name and parts no segments (decision 38).
+    """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
-            if path.endswith("/"):
-                scope = {**scope, "path": path.rstrip("/") or "/"}
-            elif path in exact:
+            if path in exact:
                 await exact[path](scope, receive, send)
                 return
+            if b"%2f" in scope.get("raw_path", b"").lower():
+                path = _segments(scope["raw_path"])
+            scope = {**scope, "path": path.rstrip("/") or "/"}
         await app(scope, receive, send)
 
     return serve
+
+
+def _segments(raw_path: bytes) -> str:
+    """The path decoded, with ``INNER_SLASH`` for every slash that is part of a name."""
+    parts = raw_path.decode("latin-1").split("/")
+    return "/".join(unquote(part).replace("/", INNER_SLASH) for part in parts)

@@ -2,7 +2,7 @@
 
 Replies travel as documents; these structs say what is true of one, for tests and descriptions.
 Required here is what we always send, which is more than the specification asks for (decision in
-dossier, section c): ``logprobs`` is there, null when off; ``refusal`` and ``annotations`` are there.
+recorded traffic): ``logprobs`` is there, null when off; ``refusal`` and ``annotations`` are there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Chunks to the completion they spell. The way back is ``core.explode``.
 
 It works on documents: a key that nobody here knows survives as the chunks carried it. The order
-of keys is the one recorded from the API (dossier, section c).
+of keys is the one recorded from the API.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A completion to the chunks that spell it, in the order recorded from the API (dossier, section c).
+"""A completion to the chunks that spell it, in the order recorded from the API.
 
 The inverse of ``core.accumulate``, for engines that can only answer whole and for tests.
 """

@@ -1,6 +1,6 @@
 """The rules that take more than one field to check: one function each, listed in the order they are tried.
 
-A rule raises ``InvalidRequest`` or says nothing. Texts, params and codes: dossier, section e; a
+A rule raises ``InvalidRequest`` or says nothing. Texts, params and codes: the API's recorded errors; a
 text of our own is marked.
 """
 

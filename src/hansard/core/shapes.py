@@ -2,7 +2,7 @@
 
 The contract's structs are the only rules there are: this module reads their annotations, so it
 can neither know a bound they lack nor miss one they have. It runs when a fast typed conversion
-has already failed, or to look for unknown keys. Texts and codes: dossier, section e.
+has already failed, or to look for unknown keys. Texts and codes: the API's recorded errors.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The subset of JSON Schema that ``strict: true`` promises to follow to the letter.
 
-Rules: the API's published profile (dossier, section a). Texts: its error replies, where recorded.
+Rules: the API's published profile. Texts: its error replies, where recorded.
 """
 
 from __future__ import annotations

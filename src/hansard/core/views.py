@@ -1,7 +1,7 @@
 """What a stored completion looks like from outside: the stored object and the list of its input messages.
 
 Both are made from the request and the reply as they were, so nothing is stored twice. Shapes and
-key order are the API's own (dossier, sections d1 and d3); what we add to them is marked.
+key order are the API's own; what we add to them is marked.
 """
 
 from __future__ import annotations

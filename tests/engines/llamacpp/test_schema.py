@@ -20,6 +20,10 @@ CODE = {"type": "object", "properties": {"code": {"type": "string", "pattern": "
         {"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}},
         {"properties": {"pattern": {"type": "string"}, "not": {"type": "string"}}},
         {"properties": {"a": {"not": {"type": "string"}}}},
+        {"properties": {"a": {"type": "string", "minLength": 2000, "maxLength": 1_000_000}}},
+        {"properties": {f"k{number}": {} for number in range(100)}},
+        {"properties": {f"k{n}": {} for n in range(200)}, "required": [f"k{n}" for n in range(100)]},
+        {"properties": {"minLength": {"enum": [9999]}}},
     ],
 )
 def test_sound_schemas_pass(sound: dict[str, Any]) -> None:
@@ -35,6 +39,14 @@ def test_sound_schemas_pass(sound: dict[str, Any]) -> None:
         ),
         ({"pattern": "(?=a)b"}, """In context=('pattern',), "(?=a)b" is not a "regex"."""),
         ({"pattern": "\\bfoo"}, "In context=(), the pattern '\\\\bfoo' is not supported."),
+        (
+            {"properties": {"a": {"type": "array", "minItems": 2001}}},
+            "In context=('properties', 'a'), 'minItems' above 2000 is not supported.",
+        ),
+        (
+            {"anyOf": [{"properties": {f"k{number}": {} for number in range(101)}}]},
+            "an object with 101 optional properties is not supported. Expected at most 100.",
+        ),
         ({"$ref": "#/nowhere"}, "In context=(), Pointer '/nowhere' does not exist."),
         (
             {"properties": {"a": {"pattern": "^a$"}, "b": {"not": {"type": "string"}}}},
@@ -79,4 +91,20 @@ def test_references_follow_a_schema_that_moves() -> None:
         "allOf": [{"$ref": "#/anyOf/0/$defs/a"}],
         "$defs": {"a": {}},
         "properties": {"$ref": {}},
+    }
+
+
+def test_a_reference_to_the_root_is_given_something_to_refer_to() -> None:
+    tree = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#"}}}}
+
+    bound = schema.constraint(tree)["response_format"]["json_schema"]["schema"]
+
+    assert bound == {
+        "$ref": "#/$defs/root",
+        "$defs": {
+            "root": {
+                "type": "object",
+                "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/root"}}},
+            }
+        },
     }

@@ -29,6 +29,11 @@ _UNIMPLEMENTED = frozenset(
 # Keywords whose value maps names of any kind to schemas: those names are no keywords.
 _NAMED_SCHEMAS = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 _DATA = frozenset(("enum", "const", "default", "examples", "example"))
+# A grammar of optional properties grows with their square: 200 hold the engine for 2 s, 4,000 for minutes (seen).
+MOST_OPTIONAL = 100
+# The engine's grammars demand nothing more often than this; how often something may come is not limited (seen).
+MOST_DEMANDED = 2000
+_DEMANDS = ("minLength", "minItems")
 
 
 def check(schema: Mapping[str, Any]) -> str | None:
@@ -42,6 +47,11 @@ def check(schema: Mapping[str, Any]) -> str | None:
         )
     except jsonschema_rs.ValidationError as failure:
         return f"In context={_context(failure.instance_path)}, {failure.message}."
+    for path, keyword, value in _keywords(schema, ()):
+        if keyword in _DEMANDS and isinstance(value, int | float) and value > MOST_DEMANDED:
+            return f"In context={_context(path)}, '{keyword}' above {MOST_DEMANDED} is not supported."
+    if (optional := _most_optional(schema)) > MOST_OPTIONAL:
+        return f"an object with {optional} optional properties is not supported. Expected at most {MOST_OPTIONAL}."
     if _has_patterns(schema):
         for path, keyword, value in _keywords(schema, ()):
             if keyword in _UNIMPLEMENTED:
@@ -53,6 +63,9 @@ def check(schema: Mapping[str, Any]) -> str | None:
 
 def constraint(schema: Mapping[str, Any]) -> Document:
     """The body fields that make the engine answer with JSON of this schema and nothing else."""
+    if any(keyword == "$ref" and value == "#" for _, keyword, value in _keywords(schema, ())):
+        # The engine resolves no reference to the root itself, so the root moves to where it can be referred to.
+        schema = {"$ref": "#/$defs/root", "$defs": {"root": moved(schema, "/$defs/root")}}
     if _has_patterns(schema):
         guided = {**schema, "x-guidance": _LLGUIDANCE_STYLE}
         return {"grammar": "%llguidance {}\nstart: %json " + msgspec.json.encode(guided).decode(), **_NO_THINKING}
@@ -71,6 +84,20 @@ def moved(schema: Any, pointer: str) -> Any:
     if isinstance(schema, list):
         return [moved(item, pointer) for item in schema]
     return schema
+
+
+def _most_optional(schema: Any) -> int:
+    """The most optional properties that any one object in it has."""
+    if isinstance(schema, list):
+        return max(map(_most_optional, schema), default=0)
+    if not isinstance(schema, Mapping):
+        return 0
+    properties, required = schema.get("properties"), schema.get("required")
+    here = 0
+    if isinstance(properties, Mapping):
+        named = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
+        here = len(properties.keys() - named)
+    return max(here, *map(_most_optional, schema.values()), 0)
 
 
 def _has_patterns(schema: Mapping[str, Any]) -> bool:
