@@ -272,12 +272,13 @@ async def test_an_upstreams_own_id_and_model_name_are_kept() -> None:
     assert (reply["id"], reply["model"]) == (record.id, "m-2026-01-01")
 
 
-async def test_a_field_outside_the_contract_reaches_only_those_who_may_know_it() -> None:
-    await House().create(top_k=5)
+def test_a_field_outside_the_contract_reaches_only_those_who_may_know_it() -> None:
+    assert House().completions.takes_unknown_parameters("m")
+    assert not House(takes_unknown_parameters=False).completions.takes_unknown_parameters("m")
 
-    with pytest.raises(InvalidRequest) as refused:
-        await House(takes_unknown_parameters=False).create(top_k=5)
-    assert (refused.value.param, refused.value.code) == ("top_k", "unknown_parameter")
+
+def test_what_is_wrong_with_a_name_that_nobody_serves_is_the_name() -> None:
+    assert House(takes_unknown_parameters=False).completions.takes_unknown_parameters("nobody")
 
 
 async def test_messages_are_the_input_messages_page_by_page() -> None:

@@ -70,13 +70,19 @@ class House:
         )
         self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
+        self._refuses_nulls = settings.nulls == "refuse"
         self._drain_s = settings.drain_s
 
     def application(self, *, own_lifespan: bool) -> ASGIApp:
         """The ASGI application; with ``own_lifespan`` the server that runs it opens and closes the house."""
         lifespan = (lambda _app: self.opened()) if own_lifespan else None
         return application(
-            self.completions, self.front, metrics=self.metrics, default_order=self._list_order, lifespan=lifespan
+            self.completions,
+            self.front,
+            metrics=self.metrics,
+            default_order=self._list_order,
+            refuses_nulls=self._refuses_nulls,
+            lifespan=lifespan,
         )
 
     @asynccontextmanager

@@ -19,7 +19,7 @@ from hansard.core import ids, normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.core.stamp import Stamp
-from hansard.core.validate import Received, reject_unknown
+from hansard.core.validate import Received
 from hansard.engines.base import Call, Health, ServedModel
 from hansard.engines.router import Route, Router, Target
 from hansard.errors import CompletionNotFound, InvalidRequest, ModelNotFound
@@ -101,6 +101,16 @@ class Completions:
                 return model
         raise ModelNotFound.in_listing(name)
 
+    def takes_unknown_parameters(self, model: str) -> bool:
+        """Whether keys that the contract does not name are for that model's engine to judge.
+
+        Yes for a name that nobody serves: that is what is wrong with such a request.
+        """
+        try:
+            return self._router.pick(model).takes_unknown_parameters
+        except ModelNotFound:
+            return True
+
     async def readiness(self) -> Readiness:
         """What would take work now."""
         return Readiness(
@@ -163,8 +173,6 @@ class Completions:
     async def _begin(self, asked: Asked, progress: Progress) -> _Run:
         stored = self._recorder.wants(asked.received.request)
         route = self._router.pick(asked.received.request.model)
-        if not route.takes_unknown_parameters:
-            reject_unknown(asked.received)
         run = _Run(asked=asked, route=route, progress=progress, stored=stored)
         if stored:
             await self._recorder.check()

@@ -37,3 +37,8 @@ def function(name: str = "f", **more: Any) -> Document:
 
 def schema(schema: Document, **more: Any) -> Document:
     return {"type": "json_schema", "json_schema": {"name": "router", "schema": schema, **more}}
+
+
+def no_model(_: str) -> bool:
+    """For ``takes_unknown``: an engine that knows the contract's keys and no others."""
+    return False

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from hansard.contract import Document
-from hansard.core.validate import parse_create, reject_unknown
+from hansard.core.validate import parse_create
 from hansard.errors import InvalidRequest
-from tests.core.bodies import USER, body, function, refusal, schema
+from tests.core.bodies import USER, body, function, no_model, refusal, schema
 
 # (fields, message, param, code); the first form of each message is recorded.
 ONE_FIELD: list[tuple[Document, str, str | None, str | None]] = [
@@ -265,24 +265,23 @@ def test_field(fields: Document, message: str, param: str | None, code: str | No
     ],
 )
 def test_unknown_keys_are_let_through_until_they_are_asked_about(fields: Document, path: str) -> None:
-    received = parse_create(body(**fields))
+    parse_create(body(**fields))
     with pytest.raises(InvalidRequest) as caught:
-        reject_unknown(received)
+        parse_create(body(**fields), takes_unknown=no_model)
     assert caught.value.message == f"Unknown parameter: '{path}'."
     assert (caught.value.param, caught.value.code) == (path, "unknown_parameter")
 
 
 def test_free_form_objects_hold_any_key() -> None:
-    reject_unknown(
-        parse_create(
-            body(
-                store=True,
-                metadata={"anything": "x"},
-                logit_bias={"1": 1},
-                tools=[function(parameters={"type": "object", "x-vendor": {"y": 1}})],
-                response_format=schema({"x-vendor": 1}),
-            )
-        )
+    parse_create(
+        body(
+            store=True,
+            metadata={"anything": "x"},
+            logit_bias={"1": 1},
+            tools=[function(parameters={"type": "object", "x-vendor": {"y": 1}})],
+            response_format=schema({"x-vendor": 1}),
+        ),
+        takes_unknown=no_model,
     )
 
 
@@ -297,10 +296,10 @@ def test_a_reply_that_a_client_sends_back_whole_is_known() -> None:
         "tool_calls": None,
         "reasoning_content": "hm",
     }
-    reject_unknown(parse_create(body(messages=[USER, reply, USER])))
+    parse_create(body(messages=[USER, reply, USER]), takes_unknown=no_model)
 
 
 def test_an_unknown_key_is_quoted_within_reason() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        reject_unknown(parse_create(body(**{"x" * 100_000: 1})))
+        parse_create(body(**{"x" * 100_000: 1}), takes_unknown=no_model)
     assert len(caught.value.message) < 500

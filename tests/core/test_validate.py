@@ -14,11 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hansard.contract import Document
-from hansard.contract.request import ChatRequest
+from hansard.contract.request import NOT_NULLABLE, ChatRequest
 from hansard.core import shapes, validate
-from hansard.core.validate import beside_body, parse_create, parse_update, reject_unknown
+from hansard.core.validate import beside_body, parse_create, parse_update
 from hansard.errors import InvalidRequest
-from tests.core.bodies import body, call, function, refusal, schema
+from tests.core.bodies import body, call, function, no_model, refusal, schema
 
 BAD_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
@@ -181,8 +181,7 @@ FULL: Document = {
 
 
 def test_every_field_at_once_is_accepted_and_known() -> None:
-    received = parse_create(msgspec.json.encode(FULL))
-    reject_unknown(received)
+    parse_create(msgspec.json.encode(FULL), takes_unknown=no_model)
     # The other token cap cannot stand beside this one.
     assert set(FULL) | {"max_tokens"} == set(ChatRequest.__struct_fields__)
     assert len(ChatRequest.__struct_fields__) == 37
@@ -192,6 +191,44 @@ def test_every_field_at_once_is_accepted_and_known() -> None:
 def test_null_means_absent(field: str) -> None:
     """Decision 30."""
     assert getattr(parse_create(body(**{field: None})).request, field) is None
+
+
+@pytest.mark.parametrize("field", sorted(NOT_NULLABLE))
+def test_null_is_refused_where_the_setting_says_so(field: str) -> None:
+    """Decision 30."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_create(body(**{field: None}), refuses_nulls=True)
+    assert (caught.value.param, caught.value.code) == (field, "invalid_type")
+    assert caught.value.message.endswith(", but got null instead.")
+
+
+def test_null_is_never_refused_where_the_official_document_has_it() -> None:
+    nullable = set(ChatRequest.__struct_fields__) - NOT_NULLABLE - {"model", "messages"}
+    parse_create(body(**dict.fromkeys(nullable)), refuses_nulls=True)
+
+
+def test_null_has_the_recorded_words() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_create(body(tools=[function()], parallel_tool_calls=None), refuses_nulls=True)
+    assert caught.value.message == ("Invalid type for 'parallel_tool_calls': expected a boolean, but got null instead.")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"bogus": 1, "temperature": "warm"}, "bogus"),
+        ({"temperature": "warm", "bogus": 1}, "temperature"),
+        ({"tools": [function(bogus=1)], "n": 0}, "tools[0].function.bogus"),
+        # Two rules over several fields, and one of each kind.
+        ({"top_logprobs": 1, "stream_options": {}}, "top_logprobs"),
+        ({"stream_options": {}, "top_logprobs": 1}, "stream_options"),
+        ({"stream_options": {}, "bogus": 1}, "bogus"),
+    ],
+)
+def test_of_several_mistakes_the_first_in_the_document_counts(fields: Document, param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_create(body(**fields), takes_unknown=no_model)
+    assert caught.value.param == param
 
 
 def test_one_duplicate_key_counts_the_last() -> None:
@@ -298,7 +335,7 @@ def test_fast_and_slow_check_agree(document: Document) -> None:
 @given(mutated())
 def test_any_mutation_is_a_request_or_refused(document: Document) -> None:
     with suppress(InvalidRequest):
-        reject_unknown(parse_create(msgspec.json.encode(document)))
+        parse_create(msgspec.json.encode(document), takes_unknown=no_model)
 
 
 # Metadata in a header

@@ -15,11 +15,14 @@ from hansard.core import normalize, paging, sse, validate
 _METADATA = b"x-hansard-metadata"
 
 
-def create(completions: Completions) -> Handler:
+def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
     """POST /chat/completions."""
+    takes_unknown = completions.takes_unknown_parameters
 
     async def handle(exchange: Exchange) -> None:
-        received = validate.parse_create(await exchange.body())
+        received = validate.parse_create(
+            await exchange.body(), takes_unknown=takes_unknown, refuses_nulls=refuses_nulls
+        )
         asked = Asked(
             principal=exchange.principal,
             received=received,

@@ -25,13 +25,17 @@ def application(
     *,
     metrics: Metrics,
     default_order: Order,
+    refuses_nulls: bool = False,
     lifespan: Callable[[ASGIApp], AbstractAsyncContextManager[None]] | None = None,
 ) -> ASGIApp:
     """The whole HTTP surface as one ASGI application."""
     resource = front.resource
     table = {
         "/chat/completions": resource(
-            {"GET": chat.page(completions, default_order=default_order), "POST": chat.create(completions)}
+            {
+                "GET": chat.page(completions, default_order=default_order),
+                "POST": chat.create(completions, refuses_nulls=refuses_nulls),
+            }
         ),
         "/chat/completions/{id}/messages": resource({"GET": chat.messages(completions)}),
         "/chat/completions/{id}": resource(

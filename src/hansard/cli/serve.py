@@ -69,6 +69,9 @@ def serve(
     metadata_without_store: Annotated[
         Text, typer.Option(metavar="refuse|accept", help="Metadata on what is not stored.  [default: refuse]")
     ] = None,
+    nulls: Annotated[
+        Text, typer.Option(metavar="accept|refuse", help="Null in fields that have none.  [default: accept]")
+    ] = None,
     on_disconnect: Annotated[
         Text, typer.Option(metavar="cancel|finish", help="When the client leaves a stream.  [default: cancel]")
     ] = None,

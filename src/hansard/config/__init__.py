@@ -63,6 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     store: Literal["asked", "always", "never"]
     list_order: Literal["asc", "desc"]
     metadata_without_store: Literal["refuse", "accept"]
+    nulls: Literal["accept", "refuse"]
     on_disconnect: Literal["cancel", "finish"]
     max_body_bytes: int
     queue: int
@@ -124,6 +125,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         store=reader.take("store", values.one_of("asked", "always", "never"), "asked"),
         list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),
         metadata_without_store=reader.take("metadata_without_store", values.one_of("refuse", "accept"), "refuse"),
+        nulls=reader.take("nulls", values.one_of("accept", "refuse"), "accept"),
         on_disconnect=reader.take("on_disconnect", values.one_of("cancel", "finish"), "cancel"),
         max_body_bytes=reader.take("max_body_bytes", values.whole(1024), 64 * 1024 * 1024),
         queue=reader.take("queue", values.whole(0), 128),

@@ -6,7 +6,7 @@ an upstream may know them. Objects typed ``dict[str, Any]`` are free-form JSON S
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct
 
@@ -220,3 +220,20 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     prompt_cache_options: Maybe[PromptCacheOptions] = UNSET
     safety_identifier: Maybe[Annotated[str, Meta(max_length=128)]] = UNSET
     user: Maybe[str] = UNSET
+
+
+NOT_NULLABLE: Final = frozenset(
+    {
+        "response_format",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "functions",
+        "function_call",
+        "web_search_options",
+        "prompt_cache_options",
+        "user",
+    }
+)
+"""Fields to which the official document gives no null. Clients send it all the same, so it is taken for an absent
+field unless a setting refuses it (decision 30)."""

@@ -6,7 +6,8 @@ text of our own is marked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from hansard.contract.messages import AssistantMessage, FunctionToolCall, ToolMessage
@@ -28,11 +29,28 @@ from hansard.errors import InvalidRequest
 # The specification's bounds, an int64's as a float rounds them: too wide for a struct to hold.
 _SEED: Final = shapes.Number("integer", -9_223_372_036_854_776_000, 9_223_372_036_854_776_000)
 
+# Where the name of a top-level field ends in the path of a mistake.
+_PATH: Final = re.compile(r"[.\[]")
 
-def check(request: ChatRequest) -> None:
-    """Try every rule on a request whose fields are right one by one."""
-    for rule in _RULES:
+
+def check(request: ChatRequest, *, order: Iterable[str] = ()) -> None:
+    """Try every rule on a request whose fields are right one by one.
+
+    Of several mistakes the first is raised: that of the field that comes first in ``order``, the names as the
+    client wrote them.
+    """
+    broken = [error for rule in _RULES if (error := _broken(rule, request)) is not None]
+    if broken:
+        place = {name: index for index, name in enumerate(order)}
+        raise min(broken, key=lambda error: place.get(_PATH.split(error.param or "", maxsplit=1)[0], len(place)))
+
+
+def _broken(rule: Callable[[ChatRequest], None], request: ChatRequest) -> InvalidRequest | None:
+    try:
         rule(request)
+    except InvalidRequest as error:
+        return error
+    return None
 
 
 def _stream_options_need_stream(request: ChatRequest) -> None:

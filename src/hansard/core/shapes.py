@@ -42,15 +42,12 @@ class Rule:
     def __init__(self, noun: str) -> None:
         self.noun = noun
 
-    def check(self, value: Any, path: str) -> None:
-        """Raise ``InvalidRequest`` where the value leaves the contract."""
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
+        """Raise ``InvalidRequest`` where the value leaves the contract; ``closed`` as for ``Shape.check``."""
 
     def knows(self, value: Any) -> bool:
         """Whether the contract names every key in it."""
         return True
-
-    def find_unknown(self, value: Any, path: str) -> None:
-        """Raise ``InvalidRequest`` at the first key that the contract does not name."""
 
 
 class Shape:
@@ -60,25 +57,22 @@ class Shape:
         self._rules = rules
         self._anything = not rules
 
-    def check(self, value: Any, path: str) -> None:
-        """Raise ``InvalidRequest`` where the value leaves the contract."""
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
+        """Raise ``InvalidRequest`` at the first place, in the document's order, where the value leaves the contract.
+
+        ``closed`` takes a key that the contract does not name for a mistake as well.
+        """
         if self._anything:
             return
         rule = self._rule(value)
         if rule is None:
             raise self.wrong_type(value, path)
-        rule.check(value, path)
+        rule.check(value, path, closed=closed)
 
     def knows(self, value: Any) -> bool:
-        """Whether the contract names every key in it: the fast question, asked before ``find_unknown``."""
+        """Whether the contract names every key in it: the fast question, asked before a closed ``check``."""
         rule = self._rules.get("object" if type(value) is dict else "array")
         return rule is None or rule.knows(value)
-
-    def find_unknown(self, value: Any, path: str) -> None:
-        """Raise ``InvalidRequest`` at the first key that the contract does not name."""
-        rule = self._rule(value)
-        if rule is not None:
-            rule.find_unknown(value, path)
 
     @property
     def plural(self) -> str:
@@ -111,7 +105,7 @@ class Number(Rule):
         super().__init__(noun)
         self._least, self._most = least, most
 
-    def check(self, value: Any, path: str) -> None:
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
         if self._least is not None and value < self._least:
             raise self._out("below minimum value", f">= {self._least}", value, path, "below_min_value")
         if self._most is not None and value > self._most:
@@ -132,7 +126,7 @@ class String(Rule):
         super().__init__("string")
         self._longest, self._pattern = meta.max_length, meta.pattern
 
-    def check(self, value: Any, path: str) -> None:
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
         if self._pattern is not None and not re.search(self._pattern, value):
             raise InvalidRequest(
                 f"Invalid '{path}': string does not match pattern. Expected a string that matches the pattern "
@@ -156,7 +150,7 @@ class OneOf(Rule):
         super().__init__("string")
         self._values = tuple(values)
 
-    def check(self, value: Any, path: str) -> None:
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
         if value not in self._values:
             raise _not_supported(value, self._values, path)
 
@@ -168,7 +162,7 @@ class Array(Rule):
         super().__init__(f"array of {item.plural}" if item.plural else "array")
         self._item, self._least, self._most = item, meta.min_length, meta.max_length
 
-    def check(self, value: Any, path: str) -> None:
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
         if self._least is not None and len(value) < self._least:
             raise InvalidRequest(
                 f"Invalid '{path}': empty array. Expected an array with minimum length {self._least}, "
@@ -184,14 +178,10 @@ class Array(Rule):
                 code="array_above_max_length",
             )
         for index, item in enumerate(value):
-            self._item.check(item, f"{path}[{index}]")
+            self._item.check(item, f"{path}[{index}]", closed=closed)
 
     def knows(self, value: Any) -> bool:
         return all(self._item.knows(item) for item in value if type(item) is dict)
-
-    def find_unknown(self, value: Any, path: str) -> None:
-        for index, item in enumerate(value):
-            self._item.find_unknown(item, f"{path}[{index}]")
 
 
 class Map(Rule):
@@ -201,7 +191,7 @@ class Map(Rule):
         super().__init__("object")
         self._longest, self._value, self._most = key.max_length, value, meta.max_length
 
-    def check(self, value: Any, path: str) -> None:
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
         if self._most is not None and len(value) > self._most:
             raise InvalidRequest(
                 f"Invalid '{path}': too many properties. Expected an object with at most {self._most} properties, "
@@ -217,7 +207,7 @@ class Map(Rule):
                     param=path,
                     code="string_above_max_length",
                 )
-            self._value.check(item, _at(path, key))
+            self._value.check(item, _at(path, key), closed=closed)
 
 
 class Object(Rule):
@@ -228,16 +218,17 @@ class Object(Rule):
         self._tag_field = structs[0].__struct_config__.tag_field
         self._by_tag = {struct.__struct_config__.tag: struct for struct in structs}
 
-    def check(self, value: Any, path: str) -> None:
+    def check(self, value: Any, path: str, *, closed: bool = False) -> None:
         struct = self._struct(value, path)
         fields = _fields(struct)
+        closed_here = closed or struct.__struct_config__.forbid_unknown_fields
         for name in required(struct):
             if name not in value:
                 raise missing(_at(path, name))
         for key, item in value.items():
             if key in fields:
-                fields[key].check(item, _at(path, key))
-            elif struct.__struct_config__.forbid_unknown_fields and key != self._tag_field:
+                fields[key].check(item, _at(path, key), closed=closed)
+            elif closed_here and key != self._tag_field:
                 raise unknown(_at(path, key))
 
     def knows(self, value: Any) -> bool:
@@ -249,14 +240,6 @@ class Object(Rule):
             elif (type(item) is dict or type(item) is list) and not fields[key].knows(item):
                 return False
         return True
-
-    def find_unknown(self, value: Any, path: str) -> None:
-        fields = _fields(self._struct(value, path))
-        for key, item in value.items():
-            if key in fields:
-                fields[key].find_unknown(item, _at(path, key))
-            elif key != self._tag_field:
-                raise unknown(_at(path, key))
 
     def _struct(self, value: Any, path: str) -> type[Struct]:
         if self._tag_field is None:
@@ -341,6 +324,11 @@ def _members(annotation: Any, meta: Meta = _NO_BOUNDS) -> list[tuple[Any, Meta]]
 def _fields(struct: type[Struct]) -> dict[str, Shape]:
     hints = get_type_hints(struct, include_extras=True)
     return {name: shape(hints[name]) for name in struct.__struct_fields__}
+
+
+def field(struct: type[Struct], name: str) -> Shape:
+    """The shape of one of a struct's fields."""
+    return _fields(struct)[name]
 
 
 @cache

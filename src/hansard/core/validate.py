@@ -6,12 +6,13 @@ said by the contract's structs (one field) and by ``core.rules`` (several).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from hansard.contract import Document
-from hansard.contract.request import ChatRequest, Metadata
+from hansard.contract.request import NOT_NULLABLE, ChatRequest, Metadata
 from hansard.core import normalize, rules, shapes
 from hansard.core.limits import depth
 from hansard.errors import InvalidRequest
@@ -43,21 +44,24 @@ class Received(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def parse_create(body: bytes) -> Received:
-    """The body of ``POST /chat/completions``; raises ``InvalidRequest``."""
+def parse_create(
+    body: bytes, *, takes_unknown: Callable[[str], bool] = lambda _: True, refuses_nulls: bool = False
+) -> Received:
+    """The body of ``POST /chat/completions``; raises ``InvalidRequest`` for the first mistake in it.
+
+    ``takes_unknown`` is asked with the model's name, and tells whether keys that the contract does not name are
+    for its engine to judge. ``refuses_nulls`` keeps nulls out of fields that the official document gives none
+    (decision 30).
+    """
     document = _decode(body)
-    if document.get("model") in (None, ""):
+    model = document.get("model")
+    if model in (None, ""):
         raise InvalidRequest("you must provide a model parameter")
-    request = _typed(document)
-    rules.check(request)
+    if refuses_nulls:
+        _no_nulls(document)
+    request = _typed(document, closed=isinstance(model, str) and not takes_unknown(model))
+    rules.check(request, order=document)
     return Received(request, _raw_values.decode(body), body)
-
-
-def reject_unknown(received: Received) -> None:
-    """Raise for the first key, at any depth, that the contract does not name; for engines that know no others."""
-    shape, document = shapes.shape(ChatRequest), _values.decode(received.body)
-    if not shape.knows(document):
-        shape.find_unknown(document, "")
 
 
 def parse_update(body: bytes) -> dict[str, str]:
@@ -108,16 +112,23 @@ def _too_deep() -> InvalidRequest:
     return InvalidRequest(f"The request body is nested too deeply. Expected at most {MAX_NESTING} levels.")
 
 
-def _typed(document: Document) -> ChatRequest:
+def _typed(document: Document, *, closed: bool = False) -> ChatRequest:
     """One fast pass that says yes or no; only on a no a slow one that says why."""
+    shape = shapes.shape(ChatRequest)
     try:
         request = msgspec.convert(document, ChatRequest)
     except msgspec.ValidationError as error:
-        shapes.shape(ChatRequest).check(document, "")
+        shape.check(document, "", closed=closed)
         raise _generic(error) from error
-    if _lacks_type(document):
-        shapes.shape(ChatRequest).check(document, "")
+    if _lacks_type(document) or (closed and not shape.knows(document)):
+        shape.check(document, "", closed=closed)
     return request
+
+
+def _no_nulls(document: Document) -> None:
+    for name, value in document.items():
+        if value is None and name in NOT_NULLABLE:
+            raise shapes.field(ChatRequest, name).wrong_type(None, name)
 
 
 def _lacks_type(document: Document) -> bool:
