@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from pathlib import Path
 
@@ -116,6 +117,24 @@ def test_a_server_that_hangs_up_is_told(stub: Stub, run: Run) -> None:
     stub.hangs_up()
 
     assert run("models", "list") == (1, "", f"{stub.base_url} broke the connection off.\n")
+
+
+def test_every_reply_is_closed_however_it_ended(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    replies: list[http.client.HTTPResponse] = []
+    getresponse = http.client.HTTPConnection.getresponse
+
+    def kept(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        replies.append(getresponse(connection))
+        return replies[-1]
+
+    monkeypatch.setattr(http.client.HTTPConnection, "getresponse", kept)
+    stub.streams('{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}', "[DONE]")
+    run("chat", "Hi", "--model", "m")
+    stub.answers(envelope("No."), status=404)
+    run("models", "list")
+
+    assert [reply.status for reply in replies] == [200, 404]
+    assert all(reply.isclosed() for reply in replies)
 
 
 def test_https_where_there_is_none_is_told(stub: Stub, run: Run) -> None:

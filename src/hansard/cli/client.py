@@ -83,10 +83,10 @@ class Server:
             connection.connect()
             connection.sock.settimeout(READ_TIMEOUT_S)
             connection.request(method, self._parts.path + path, body=body, headers=self._headers)
-            reply = connection.getresponse()
-            if reply.status >= 300 and reply.status != also:
-                raise _refusal(reply)
-            yield reply
+            with connection.getresponse() as reply:
+                if reply.status >= 300 and reply.status != also:
+                    raise _refusal(reply)
+                yield reply
         except (OSError, http.client.HTTPException) as error:
             raise CommandError(self._no_answer(error)) from error
         finally:
