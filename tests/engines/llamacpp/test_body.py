@@ -151,6 +151,22 @@ def test_the_prompt_says_what_the_schema_binds(request_of: Ask) -> None:
     assert bound["response_format"] == {"type": "json_schema", "json_schema": {"schema": described}}
 
 
+def test_bounds_that_every_integer_of_zods_has_are_held_but_not_told(request_of: Ask) -> None:
+    safe = {"type": "integer", "minimum": -9007199254740991, "maximum": 9007199254740991}
+    described = {
+        "properties": {"age": safe, "minimum": {"type": "integer", "minimum": 1}},
+        "default": {"minimum": None},
+    }
+    format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": described}}
+
+    bound = sent(request_of(response_format=format_))
+
+    assert bound["messages"][0]["content"].removeprefix("Respond with JSON that matches this schema:\n") == (
+        '{"properties":{"age":{"type":"integer"},"minimum":{"type":"integer","minimum":1}},"default":{"minimum":null}}'
+    )
+    assert bound["response_format"]["json_schema"]["schema"] == described
+
+
 @pytest.mark.parametrize("format_", [{"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "n"}}])
 def test_any_object_when_no_schema_says_more(request_of: Ask, format_: dict[str, Any]) -> None:
     messages = [{"role": "developer", "content": "Speak JSON."}, {"role": "user", "content": "Hi"}]

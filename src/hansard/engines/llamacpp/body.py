@@ -133,7 +133,7 @@ def _bound_answer(request: ChatRequest) -> BoundAnswer | None:
         if wrong is not None:
             text = f"Invalid schema for response_format '{wanted.json_schema.name}': {wrong}"
             raise InvalidRequest(text, param="response_format")
-        spelled = json.dumps(described, separators=(",", ":"), ensure_ascii=False)
+        spelled = json.dumps(schema.told(described), separators=(",", ":"), ensure_ascii=False)
         return BoundAnswer(schema=described, sentence=SCHEMA_SENTENCE + spelled)
     if isinstance(wanted, JsonSchemaFormat | JsonObjectFormat):
         return BoundAnswer(schema=schema.ANY_OBJECT, sentence=OBJECT_SENTENCE)

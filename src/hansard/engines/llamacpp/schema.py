@@ -34,6 +34,9 @@ MOST_OPTIONAL = 100
 # The engine's grammars demand nothing more often than this; how often something may come is not limited (seen).
 MOST_DEMANDED = 2000
 _DEMANDS = ("minLength", "minItems")
+# What Zod writes for every integer, the whole numbers that JavaScript holds exactly. A small model takes digits from it
+# (seen: 3007199174091991 for 30).
+_SAFE_INTEGERS = {"minimum": 1 - 2**53, "maximum": 2**53 - 1}
 
 
 def check(schema: Mapping[str, Any]) -> str | None:
@@ -70,6 +73,19 @@ def constraint(schema: Mapping[str, Any]) -> Document:
         guided = {**schema, "x-guidance": _LLGUIDANCE_STYLE}
         return {"grammar": "%llguidance {}\nstart: %json " + msgspec.json.encode(guided).decode(), **_NO_THINKING}
     return {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+
+
+def told(schema: Any) -> Any:
+    """The schema as the model is told it: without the bounds that hold every number anybody means."""
+    if isinstance(schema, Mapping):
+        return {
+            key: value if key in _DATA else told(value)
+            for key, value in schema.items()
+            if key not in _SAFE_INTEGERS or value != _SAFE_INTEGERS[key]
+        }
+    if isinstance(schema, list):
+        return [told(item) for item in schema]
+    return schema
 
 
 def moved(schema: Any, pointer: str) -> Any:
