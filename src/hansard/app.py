@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hansard.api.corked import corked
 from hansard.api.front import Front
+from hansard.api.garbled import enveloped
 from hansard.api.routes import application
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
@@ -142,7 +143,7 @@ async def _serve(
     config = uvicorn.Config(
         house.application(own_lifespan=False),
         loop="none",
-        http=corked(AutoHTTPProtocol),
+        http=corked(enveloped(AutoHTTPProtocol)),
         ws="none",
         lifespan="off",
         log_config=None,

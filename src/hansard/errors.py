@@ -11,6 +11,7 @@ HansardError                         what a client sees: status, type, param, co
 ├── Conflict                    409
 ├── BodyTooLarge                413
 ├── RateLimited                 429
+├── HeadTooLarge                431
 ├── InternalError               500
 ├── UpstreamFailed              502  what an engine elsewhere did wrong
 ├── Unavailable                 503  Retry-After is always sent
@@ -107,7 +108,10 @@ class MethodNotAllowed(HansardError):
     code = "method_not_supported"
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        super().__init__(f"Only {' and '.join(allowed)} requests are accepted.")
+        *others, last = allowed
+        comma = "," if len(others) > 1 else ""
+        methods = f"{', '.join(others)}{comma} and {last}" if others else last
+        super().__init__(f"Only {methods} requests are accepted.")
         self.allowed = tuple(allowed)
 
 
@@ -136,6 +140,17 @@ class RateLimited(HansardError):
     type = "requests"
     code = "rate_limit_exceeded"
     retry_after_s = 1
+
+
+class HeadTooLarge(HansardError):
+    """The request line and headers are over the limit, in bytes."""
+
+    status = 431
+    type = "invalid_request_error"
+    code = "request_head_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request's headers are larger than this server accepts ({limit_bytes} bytes).")
 
 
 class InternalError(HansardError):

@@ -192,10 +192,10 @@ def test_unknown_routes(server: Server, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/chat/completions", "GET, POST"),
-        ("PUT", "/chat/completions/chatcmpl-1", "GET, POST, DELETE"),
-        ("POST", "/chat/completions/chatcmpl-1/messages", "GET"),
-        ("POST", "/models", "GET"),
+        ("DELETE", "/chat/completions", "GET, POST, HEAD"),
+        ("PUT", "/chat/completions/chatcmpl-1", "GET, POST, DELETE, HEAD"),
+        ("POST", "/chat/completions/chatcmpl-1/messages", "GET, HEAD"),
+        ("POST", "/models", "GET, HEAD"),
     ],
 )
 def test_unknown_methods(server: Server, method: str, path: str, allowed: str) -> None:

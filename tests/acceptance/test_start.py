@@ -286,8 +286,12 @@ def test_the_drain_has_an_end(make_server: Workshop) -> None:
     with Upstream().running() as upstream:
         server = make_server("--upstream", upstream.base_url, "--drain-s", "1", model=()).start()
         with stream(f"{server.base_url}/chat/completions", question("Go on.", model="pauses", stream=True)) as reply:
-            next(iter(reply))
+            payloads = iter(reply)
+            next(payloads)
             assert server.stop() == 0
+            *_, last, done = payloads
+        assert json.loads(last)["error"]["message"] == "The server is shutting down."
+        assert done == DONE
 
 
 def test_two_signals_end_it_at_once(make_server: Workshop) -> None:

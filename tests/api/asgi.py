@@ -39,6 +39,8 @@ class Client:
         self._app = app
         self.leave = asyncio.Event()
         self.got_piece = asyncio.Event()
+        self.last = Reply()
+        """What has come so far of the newest reply."""
 
     async def request(
         self,
@@ -57,7 +59,7 @@ class Client:
             {"type": "http.request", "body": piece, "more_body": index < len(incoming) - 1}
             for index, piece in enumerate(incoming)
         ]
-        reply = Reply()
+        reply = self.last = Reply()
         scope = {
             "type": "http",
             "method": method,

@@ -75,6 +75,7 @@ async def test_every_reply_carries_a_request_id_and_the_api_version() -> None:
 
     assert re.fullmatch(r"req_[0-9a-f]{32}", reply.headers["x-request-id"])
     assert reply.headers["openai-version"] == "2020-10-01"
+    assert reply.headers["openai-processing-ms"].isdigit()
     assert reply.headers["content-length"] == str(len(reply.body))
 
 
@@ -183,6 +184,23 @@ async def test_a_cancelled_server_is_not_taken_for_a_client_that_left() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await request
+
+
+async def test_who_is_cut_off_by_a_shutdown_is_told() -> None:
+    """The task is cancelled and must stay so; what was sent by then is seen on the way."""
+    plain, streamed = Site(opener(), asyncio.Event()), Site(opener(), asyncio.Event())
+
+    requests = [asyncio.create_task(plain.create()), asyncio.create_task(streamed.create(stream=True))]
+    while not (plain.engine.calls and streamed.client.got_piece.is_set()):
+        await asyncio.sleep(0)
+    for request in requests:
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    assert error(plain.client.last)[:2] == (503, "server_error")
+    assert json.loads(streamed.client.last.events[-2])["error"]["message"] == "The server is shutting down."
+    assert streamed.client.last.events[-1] == "[DONE]"
 
 
 async def test_retry_after_of_a_rate_limit_is_passed_on() -> None:
@@ -306,20 +324,31 @@ async def test_clients_of_another_api_are_told_what_to_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "allowed"),
+    ("method", "path", "said", "allowed"),
     [
-        ("PUT", "/v1/chat/completions", "GET and POST"),
-        ("PATCH", "/v1/chat/completions/chatcmpl-1", "GET and POST and DELETE"),
-        ("POST", "/v1/chat/completions/chatcmpl-1/messages", "GET"),
-        ("DELETE", "/v1/models/m", "GET"),
+        ("PUT", "/v1/chat/completions", "GET and POST", "GET, POST, HEAD"),
+        ("PATCH", "/v1/chat/completions/chatcmpl-1", "GET, POST, and DELETE", "GET, POST, DELETE, HEAD"),
+        ("POST", "/v1/chat/completions/chatcmpl-1/messages", "GET", "GET, HEAD"),
+        ("DELETE", "/v1/models/m", "GET", "GET, HEAD"),
     ],
 )
-async def test_a_wrong_method_says_which_are_right(method: str, path: str, allowed: str) -> None:
+async def test_a_wrong_method_says_which_are_right(method: str, path: str, said: str, allowed: str) -> None:
     reply = await Site().client.request(method, path)
 
     assert error(reply) == (405, "invalid_request_error", None, "method_not_supported")
-    assert reply.json["error"]["message"] == f"Only {allowed} requests are accepted."
-    assert reply.headers["allow"] == allowed.replace(" and ", ", ")
+    assert reply.json["error"]["message"] == f"Only {said} requests are accepted."
+    assert reply.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/health", "/readyz", "/metrics", "/v1/models", "/v1/chat/completions"])
+async def test_head_answers_as_get_does(path: str) -> None:
+    site = Site()
+
+    head = await site.client.request("HEAD", path)
+    got = await site.client.get(path)
+
+    assert head.status == got.status == 200
+    assert head.headers["content-type"] == got.headers["content-type"]
 
 
 @pytest.mark.parametrize(
@@ -346,6 +375,8 @@ async def test_every_operation_asks_for_the_key(method: str, path: str) -> None:
     assert error(none) == (401, "invalid_request_error", None, None)
     assert error(wrong) == (401, "invalid_request_error", None, "invalid_api_key")
     assert right.status != 401
+    # Recorded: a refused key is not told the API's version.
+    assert not [name for name in {**none.headers, **wrong.headers} if name.startswith("openai-")]
 
 
 async def test_health_needs_no_key_and_readiness_tells_what_is_missing() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hansard.core import sse
 
-NOISE = string.ascii_letters
+NOISE = string.ascii_letters.encode()
 
 
 def decode(*pieces: bytes) -> list[bytes]:
@@ -123,6 +123,26 @@ def test_obfuscated_length_is_one_more_than_a_multiple_of_sixteen(chunk: dict[st
 def test_noise_of_an_upstream_is_kept_or_left_out() -> None:
     assert sse.encode({"a": 1, "obfuscation": "zz"}, noise=None) == b'data: {"a":1}\n\n'
     assert sse.encode({"a": 1, "obfuscation": "zz"}, noise=NOISE) == b'data: {"a":1,"obfuscation":"zz"}\n\n'
+
+
+def test_noise_differs_from_event_to_event_and_never_ends() -> None:
+    encoder = sse.Encoder(noise=NOISE)
+    shown = [msgspec.json.decode(encoder.events([{"a": 1}])[6:])["obfuscation"] for _ in range(100)]
+
+    assert shown[:3] == ["abcdefghi", "jklmnopqr", "stuvwxyzA"]
+    assert {len(noise) for noise in shown} == {9}
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_alphanumeric(entropy: bytes) -> None:
+    noise = sse.noise(entropy)
+    assert len(noise) == len(entropy)
+    assert noise == b"" or noise.decode().isalnum()
+    assert noise.isascii()
+
+
+def test_noise_may_be_any_alphanumeric() -> None:
+    assert set(sse.noise(bytes(range(256))).decode()) == set(string.ascii_letters + string.digits)
 
 
 def test_errors_and_the_end() -> None:

@@ -32,7 +32,7 @@ def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
         )
         async with exchange.while_connected():
             if received.request.stream is True:
-                noise = os.urandom(8).hex() if normalize.wants_obfuscation(received.request) else None
+                noise = sse.noise(os.urandom(128)) if normalize.wants_obfuscation(received.request) else None
                 await _send_stream(exchange, completions.stream(asked, exchange.progress), noise)
             else:
                 await exchange.reply(200, await completions.create(asked, exchange.progress))
@@ -90,7 +90,7 @@ def delete(completions: Completions) -> Handler:
     return handle
 
 
-async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], noise: str | None) -> None:
+async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], noise: bytes | None) -> None:
     """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
     encoder = sse.Encoder(noise=noise)
     async with aclosing(chunks):

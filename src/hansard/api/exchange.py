@@ -7,6 +7,7 @@ Starlette's own Request and StreamingResponse cost more per stream than everythi
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -36,14 +37,22 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._max_body_bytes = max_body_bytes
+        self._began = time.perf_counter()
         self._headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode())]
         self.request_id = request_id
         self.principal = Principal("")
         self.progress = Progress()
+        self.admitted = False
+        """Whether the key was good: only then is a reply dressed as the API's (recorded)."""
         self.complete = False
         """Whether the last byte of the reply has been sent."""
         self.status: int | None = None
         """The status sent, or None before the reply has begun."""
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Since the request came."""
+        return (time.perf_counter() - self._began) * 1000
 
     @property
     def method(self) -> str:
@@ -137,6 +146,8 @@ class Exchange:
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]], content_type: bytes) -> None:
         self.status = status
         head = [(b"content-type", content_type), *headers, *self._headers]
+        if self.admitted:
+            head += ((b"openai-version", b"2020-10-01"), (b"openai-processing-ms", b"%d" % self.elapsed_ms))
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import Receive, Scope, Send
@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from hansard.api.exchange import ClientLeft, Exchange
 from hansard.contract import Document
 from hansard.core import ids, sse
-from hansard.errors import HansardError, InternalError, MethodNotAllowed
+from hansard.errors import HansardError, InternalError, MethodNotAllowed, Unavailable
 from hansard.observe import Crashed, Observer, RequestServed
 from hansard.tenancy import Gate
 
@@ -35,16 +35,19 @@ class Front:
 
     async def answer(self, handler: Handler, exchange: Exchange, *, guarded: bool) -> None:
         """Run the handler; whatever happens becomes a reply and an event."""
-        started = time.perf_counter()
         error: HansardError | None = None
         status: int | None = None
         try:
             if guarded:
                 exchange.principal = self._gate.admit(exchange.header(b"authorization"))
-            exchange.add_header(b"openai-version", b"2020-10-01")
+            exchange.admitted = True
             await handler(exchange)
         except ClientLeft:
             status = CLIENT_LEFT
+        except asyncio.CancelledError:
+            # The server shuts down and waits no longer; without a word from here it would answer in plain text.
+            await _tell(exchange, Unavailable("The server is shutting down."))
+            raise
         except HansardError as raised:
             error = raised
         except Exception as raised:  # noqa: BLE001 (the outermost edge: a bug becomes the API's own 500, and an event)
@@ -52,7 +55,7 @@ class Front:
             self._observer(Crashed(request_id=exchange.request_id, exception=raised))
         if error is not None:
             await _tell(exchange, error)
-        self._observer(_served(exchange, status, error, started))
+        self._observer(_served(exchange, status, error))
 
     def exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
         """The exchange for one ASGI call, under a fresh request id."""
@@ -66,6 +69,10 @@ class Resource:
     def __init__(self, front: Front, handlers: Mapping[str, Handler], *, guarded: bool) -> None:
         self._front = front
         self._handlers = dict(handlers)
+        if "GET" in self._handlers:
+            # The server sends what answers it without the body.
+            self._handlers["HEAD"] = self._handlers["GET"]
+        self._allowed = tuple(handlers)
         self._guarded = guarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +81,7 @@ class Resource:
 
     async def _refuse(self, exchange: Exchange) -> None:
         exchange.add_header(b"allow", ", ".join(self._handlers).encode())
-        raise MethodNotAllowed(tuple(self._handlers))
+        raise MethodNotAllowed(self._allowed)
 
 
 async def _tell(exchange: Exchange, error: HansardError) -> None:
@@ -97,14 +104,14 @@ def headers(error: HansardError) -> Mapping[bytes, bytes]:
     return {}
 
 
-def _served(exchange: Exchange, status: int | None, error: HansardError | None, started: float) -> RequestServed:
+def _served(exchange: Exchange, status: int | None, error: HansardError | None) -> RequestServed:
     progress = exchange.progress
     usage = progress.usage or {}
     return RequestServed(
         method=exchange.method,
         path=exchange.path,
         status=status or exchange.status or 0,
-        duration_ms=(time.perf_counter() - started) * 1000,
+        duration_ms=exchange.elapsed_ms,
         request_id=exchange.request_id,
         model=progress.model,
         completion_id=progress.completion_id,

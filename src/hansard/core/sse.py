@@ -17,6 +17,8 @@ DONE = b"data: [DONE]\n\n"
 """How a stream says that it is complete."""
 
 _BOM = b"\xef\xbb\xbf"
+_ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_AS_ALPHANUMERIC = bytes(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in range(256))
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _to_json = msgspec.json.Encoder().encode
 
@@ -89,21 +91,28 @@ def _whole_events(data: bytes) -> list[bytes] | None:
     return [payload for payload in payloads if payload]
 
 
+def noise(entropy: bytes) -> bytes:
+    """Each byte as one of ``[A-Za-z0-9]``, for an ``Encoder``."""
+    return entropy.translate(_AS_ALPHANUMERIC)
+
+
 class Encoder:
     """Events of one stream, of chunks or of their JSON texts.
 
     With ``noise`` (15 or more of ``[A-Za-z0-9]``) an event hides how long its text is. The rule is measured on the
     API's own streams: as much noise as makes the length of the JSON text, in characters, one more than a multiple
-    of 16. A chunk that has noise of its own keeps it, and loses it if none is wanted.
+    of 16. Each event has the next piece of the noise, and at its end the noise begins anew. A chunk that has noise
+    of its own keeps it, and loses it if none is wanted.
     """
 
-    def __init__(self, *, noise: str | None) -> None:
-        # The key and its quotes add 17 characters, one more than 16: what is missing is the rest of the length to 16.
-        self._ends = noise and [b',"obfuscation":"' + noise[:size].encode() + b'"}\n\n' for size in range(16)]
+    def __init__(self, *, noise: bytes | None) -> None:
+        self._noise = noise
+        self._at = 0
+        self._starts = 0 if noise is None else len(noise) - 14  # where 15 characters can still begin
 
     def events(self, chunks: Iterable[Document | bytes]) -> bytes:
         """One event for each, in order."""
-        ends, pieces = self._ends, list[bytes]()
+        noise, at, pieces = self._noise, self._at, list[bytes]()
         for chunk in chunks:
             if type(chunk) is bytes:
                 text = chunk
@@ -112,20 +121,23 @@ class Encoder:
                 continue
             else:
                 text = _to_json(chunk)
-            if ends:
-                length = len(text) if text.isascii() else len(text.decode())
-                pieces += (b"data: ", text[:-1], ends[-length % 16])
+            if noise is not None:
+                # The key and its quotes add 17 characters, one more than 16: what is missing is the rest to 16.
+                size = -(len(text) if text.isascii() else len(text.decode())) % 16
+                pieces += (b"data: ", text[:-1], b',"obfuscation":"', noise[at : at + size], b'"}\n\n')
+                at = (at + size) % self._starts
             else:
                 pieces += (b"data: ", text, b"\n\n")
+        self._at = at
         return b"".join(pieces)
 
     def _with_its_noise(self, chunk: Document) -> bytes:
-        if self._ends:
+        if self._noise is not None:
             return _to_json(chunk)
         return _to_json({key: value for key, value in chunk.items() if key != "obfuscation"})
 
 
-def encode(chunk: Document | bytes, *, noise: str | None) -> bytes:
+def encode(chunk: Document | bytes, *, noise: bytes | None) -> bytes:
     """One event by itself."""
     return Encoder(noise=noise).events([chunk])
 

@@ -1,0 +1,64 @@
+"""What is no HTTP request, or too much of one, gets the envelope as well.
+
+The server answers such bytes itself, in plain text, before any application is asked; clients read envelopes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from hansard.api.front import envelope
+from hansard.core import ids
+from hansard.errors import HansardError, HeadTooLarge, InvalidRequest
+
+HEAD_LIMIT_BYTES = 64 * 1024
+"""How much of a request line and headers is kept while their end is still to come; the parser has no bound."""
+
+_NOT_HTTP = "We could not understand the request: what was sent is not valid HTTP/1.1."
+
+
+def enveloped(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+    """The same protocol of the server, with its own refusals in our words."""
+
+    class Enveloped(protocol):  # type: ignore[misc, valid-type] # a class to be known only when it runs
+        scope: Any = None
+        unfinished_bytes = 0
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.scope is None or "method" in self.scope:  # set once the head is whole
+                self.unfinished_bytes = 0
+                return
+            self.unfinished_bytes += len(data)
+            if self.unfinished_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
+                self.refuse(HeadTooLarge(HEAD_LIMIT_BYTES))
+
+        def send_400_response(self, msg: str) -> None:
+            """What the server calls for bytes it cannot read."""
+            self.refuse(InvalidRequest(_NOT_HTTP))
+
+        def refuse(self, error: HansardError) -> None:
+            # In the midst of a reply an envelope would become a part of it.
+            if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+                self.transport.write(_reply(error))
+            self.transport.close()
+
+    return Enveloped
+
+
+def _reply(error: HansardError) -> bytes:
+    """A whole HTTP reply, the last on its connection."""
+    body = msgspec.json.encode(envelope(error))
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
+        "content-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n"
+        f"x-request-id: {ids.request_id(os.urandom(16))}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,139 @@
+"""api/garbled.py: over a real socket, since no application is ever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from hansard.api.garbled import HEAD_LIMIT_BYTES, enveloped
+
+pytestmark = pytest.mark.anyio
+
+
+async def stall(scope: Scope, receive: Receive, send: Send) -> None:
+    """Begins a reply that never ends."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_only(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads, and answers only when all is read."""
+    while (message := await receive())["type"] != "http.disconnect":
+        if not message.get("more_body"):
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp) -> AsyncIterator[int]:
+    """The port where the application is served."""
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
+    config.load()
+    state = uvicorn.Server(config).server_state
+    protocol: Any = enveloped(AutoHTTPProtocol)  # type: ignore[type-abstract] # it has the methods when it runs
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for task in list(state.tasks):
+            await task
+
+
+async def answer(port: int, *pieces: bytes) -> bytes:
+    """All that comes until the connection is closed. The other side may close while we still write."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+def parted(reply: bytes) -> tuple[str, dict[str, str], Any]:
+    """Status line, headers and document."""
+    head, _, body = reply.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return status, dict(line.split(": ", 1) for line in lines), json.loads(body)
+
+
+CREATE = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
+
+GARBLED: dict[str, bytes] = {
+    "no request line": b"hello\r\n\r\n",
+    "no such method": b"FOO /v1/models HTTP/1.1\r\nHost: a\r\n\r\n",
+    "TLS": bytes.fromhex("160301020001000001fc0303"),
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "no such version": b"GET /health HTTP/9.9\r\nHost: a\r\n\r\n",
+    "a path that is not ASCII": b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a path without its slash": b"GET health HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a proxy's method": b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a length that is no number": CREATE + b"Content-Length: x\r\n\r\n",
+    "two lengths": CREATE + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a chunk without its length": CREATE + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "an encoding we do not know": CREATE + b"Transfer-Encoding: gzip\r\n\r\nzz",
+    "a header with a zero byte": b"GET /health HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
+    "a header with a space": b"GET /health HTTP/1.1\r\nHost : a\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", GARBLED.values(), ids=GARBLED.keys())
+async def test_garbage_gets_the_envelope(sent: bytes) -> None:
+    async with listening(read_only) as port:
+        status, headers, document = parted(await answer(port, sent))
+
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert headers["content-type"] == "application/json"
+    assert headers["x-request-id"].startswith("req_")
+    assert headers["connection"] == "close"
+    assert document["error"]["type"] == "invalid_request_error"
+    assert list(document["error"]) == ["message", "type", "param", "code"]
+
+
+ENDLESS: dict[str, Sequence[bytes]] = {
+    "one header": [b"GET / HTTP/1.1\r\nX: ", *[b"x" * 1024] * 65],
+    "many headers": [b"GET / HTTP/1.1\r\n", *[b"X: y\r\n" * 170] * 65],
+    "the path": [b"GET /", *[b"x" * 1024] * 65],
+}
+
+
+@pytest.mark.parametrize("pieces", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_a_head_without_end_is_cut_short(pieces: Sequence[bytes]) -> None:
+    assert sum(map(len, pieces)) > HEAD_LIMIT_BYTES
+    async with listening(read_only) as port:
+        status, _, document = parted(await answer(port, *pieces))
+
+    assert status == "HTTP/1.1 431 Request Header Fields Too Large"
+    assert document["error"]["code"] == "request_head_too_large"
+
+
+async def test_a_long_body_is_no_long_head() -> None:
+    body = b"x" * (3 * HEAD_LIMIT_BYTES)
+    head = CREATE + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with listening(read_only) as port:
+        assert (await answer(port, head, body)).startswith(b"HTTP/1.1 204")
+
+
+async def test_garbage_behind_a_request_does_not_get_into_its_reply() -> None:
+    async with listening(stall) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        begun = await reader.readuntil(b"begun")
+        writer.write(b"\x00\x00 no request\r\n\r\n")
+        rest = await reader.read()
+        writer.close()
+
+    assert begun.startswith(b"HTTP/1.1 200")
+    assert rest.strip() == b""
