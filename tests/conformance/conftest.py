@@ -1,0 +1,28 @@
+"""One server for all of these tests: the sound one, and beside it every mutant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hansard.conformance.probe import Session
+from hansard.conformance.wire import Address
+from tests.conformance.broken import SOUND, Zoo, zoo
+from tests.conformance.mutants import all_mutants
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
+    directory: Path = tmp_path_factory.mktemp("zoo")
+    with zoo({mutant.name: mutant for mutant in all_mutants()}, directory) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sound(servers: Zoo) -> Session:
+    """A session with the sound server, its shelf filled."""
+    session = Session(Address(base_url=servers.base_url(SOUND), timeout_s=30), model="echo")
+    session.shelf()
+    return session
