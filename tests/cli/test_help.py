@@ -48,6 +48,7 @@ def test_the_tree() -> None:
         "",
         "serve",
         "chat",
+        "conformance",
         "completions",
         "completions list",
         "completions get",

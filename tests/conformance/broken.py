@@ -158,7 +158,7 @@ def refuses(
     status: int,
     message: str = "no",
     *,
-    type: str = "invalid_request_error",
+    kind: str = "invalid_request_error",
     param: str | None = None,
     code: str | None = None,
 ) -> Callable[[Answered], None]:
