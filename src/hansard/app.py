@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from hansard import __version__
 from hansard.api.corked import corked
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
@@ -81,6 +82,7 @@ class House:
             self.completions,
             self.front,
             metrics=self.metrics,
+            version=__version__,
             default_order=self._list_order,
             refuses_nulls=self._refuses_nulls,
             lifespan=lifespan,

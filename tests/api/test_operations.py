@@ -43,7 +43,9 @@ class Site:
             recorder=Recorder(store=self.store, observer=observer),
         )
         front = Front(gate=Gate(key=key), observer=observer, max_body_bytes=max_body_bytes)
-        self.client = Client(application(completions, front, metrics=self.metrics, default_order="asc"))
+        self.client = Client(
+            application(completions, front, metrics=self.metrics, version="1.2.3", default_order="asc")
+        )
 
     @property
     def served(self) -> RequestServed:

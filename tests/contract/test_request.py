@@ -8,7 +8,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from hansard.contract import messages, request, response, stored
+from hansard.contract import messages, request, response, server, stored
 from hansard.contract.request import ChatRequest
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -31,7 +31,7 @@ def test_the_role_may_stand_last() -> None:
     assert message == messages.UserMessage(content=[messages.TextPart(text="Hi")])
 
 
-@pytest.mark.parametrize("module", [messages, request, response, stored], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [messages, request, response, server, stored], ids=lambda module: module.__name__)
 def test_every_struct_is_frozen_and_can_be_described(module: ModuleType) -> None:
     structs = [
         item

@@ -6,6 +6,7 @@ from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
 from hansard.completions import Completions
 from hansard.contract import Document
+from hansard.core.paging import Order
 from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Target
 from hansard.errors import NotFound
@@ -71,6 +72,17 @@ def numbers(completions: Completions, metrics: Metrics) -> Handler:
         state = await completions.readiness()
         parts = {"store": state.store} | {name: health.ready for name, health in state.engines.items()}
         await exchange.reply(200, metrics.render(parts), content_type=CONTENT_TYPE)
+
+    return handle
+
+
+def description(*, version: str, default_order: Order) -> Handler:
+    """GET /openapi.json: the same for everybody, so no key is asked for."""
+
+    async def handle(exchange: Exchange) -> None:
+        from hansard.api import openapi  # few servers are ever asked
+
+        await exchange.reply(200, openapi.encoded(version=version, default_order=default_order))
 
     return handle
 

@@ -24,6 +24,7 @@ def application(
     front: Front,
     *,
     metrics: Metrics,
+    version: str,
     default_order: Order,
     refuses_nulls: bool = False,
     lifespan: Callable[[ASGIApp], AbstractAsyncContextManager[None]] | None = None,
@@ -46,11 +47,14 @@ def application(
         "/metrics": resource({"GET": meta.numbers(completions, metrics)}),
     }
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
-    probes = {
+    open_to_all = {
         "/health": resource({"GET": meta.health}, guarded=False),
         "/readyz": resource({"GET": meta.ready(completions)}, guarded=False),
+        "/openapi.json": resource(
+            {"GET": meta.description(version=version, default_order=default_order)}, guarded=False
+        ),
     }
-    routes += [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in probes.items()]
+    routes += [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in open_to_all.items()]
     anywhere = _Anywhere(front)
     exact = {route.path: route.app for route in routes if "{" not in route.path}
     return _addressed(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)

@@ -1,4 +1,4 @@
-"""The body of ``POST /chat/completions``: 37 fields, their types and their bounds.
+"""The body of ``POST /chat/completions``: 37 fields, their types and their bounds. And that of an update.
 
 Bounds that need two fields at once live in ``core.rules``. Keys not named here are let through:
 an upstream may know them. Objects typed ``dict[str, Any]`` are free-form JSON Schema.
@@ -175,7 +175,7 @@ ServiceTier: TypeAlias = Literal["auto", "default", "flex", "scale", "priority",
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):
-    """A create request. Deprecated fields stand beside what replaced them; ``core.normalize`` reads both."""
+    """A create request. Deprecated fields stand beside what replaced them."""
 
     model: str
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -220,6 +220,12 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     prompt_cache_options: Maybe[PromptCacheOptions] = UNSET
     safety_identifier: Maybe[Annotated[str, Meta(max_length=128)]] = UNSET
     user: Maybe[str] = UNSET
+
+
+class MetadataUpdate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /chat/completions/{id}``: what replaces the metadata; null clears it."""
+
+    metadata: Metadata | None
 
 
 NOT_NULLABLE: Final = frozenset(

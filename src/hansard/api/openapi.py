@@ -1,0 +1,325 @@
+"""The server described for machines: OpenAPI 3.1, its schemas made from the contract's own structs.
+
+Built when somebody asks for it, so that nobody else pays for it. Rules that take several fields are not in it:
+a schema cannot say them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from hansard.contract import Document, request, response, server, stored
+from hansard.core.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_METADATA_PAIRS, Order
+from hansard.core.validate import METADATA_HEADER
+
+_SCHEMAS: Final = "#/components/schemas/{name}"
+_TYPES: Final = (
+    request.ChatRequest,
+    request.MetadataUpdate,
+    response.Completion,
+    response.Chunk,
+    stored.StoredCompletion,
+    stored.CompletionList,
+    stored.MessageList,
+    stored.Deleted,
+    stored.Model,
+    stored.ModelList,
+    stored.ErrorEnvelope,
+    server.Health,
+    server.Readiness,
+)
+
+_ERRORS: Final = {
+    400: "The request breaks the contract; `param` names the field.",
+    401: "No key, or a wrong one.",
+    404: "There is no such completion, model or address.",
+    409: "The request contradicts an earlier one with the same Idempotency-Key.",
+    413: "The body is larger than this server accepts.",
+    429: "Too many requests, here or at the upstream.",
+    431: "The headers are larger than this server accepts.",
+    500: "A bug.",
+    502: "The upstream could not be reached, or answered what nobody can use.",
+    503: "Not now: the engine starts or is full, or the store cannot commit.",
+    504: "The upstream did not answer in time.",
+}
+_RETRIED: Final = {429, 503}
+_EVERYWHERE: Final = (431, 500, 503)
+_ENGINE: Final = (409, 413, 429, 502, 504)
+
+_COMPLETION_ID: Final = {
+    "name": "completion_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "Any text of one segment; a slash in it is percent-encoded.",
+}
+_MODEL: Final = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "May contain slashes, as they are or percent-encoded.",
+}
+
+
+@cache
+def encoded(*, version: str, default_order: Order) -> bytes:
+    """The document as JSON."""
+    return msgspec.json.encode(document(version=version, default_order=default_order))
+
+
+def document(*, version: str, default_order: Order) -> Document:
+    """The document; ``default_order`` is that of the list of completions, which is a setting."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Hansard",
+            "version": version,
+            "summary": "OpenAI's Chat Completions API, stored completions included, in front of any model.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/v1"}, {"url": "/", "description": "The same without the prefix."}],
+        "security": [{"ApiKey": []}],
+        "tags": [{"name": "Chat"}, {"name": "Models"}, {"name": "Server"}],
+        "paths": _paths(default_order),
+        "components": {
+            "schemas": _schemas(),
+            "headers": _HEADERS,
+            "responses": {f"Error{status}": _error(status, text) for status, text in _ERRORS.items()},
+            "securitySchemes": {
+                "ApiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Where the server has a key; without one everybody is let in.",
+                }
+            },
+        },
+    }
+
+
+def _paths(default_order: Order) -> Document:
+    completion = _json("StoredCompletion", "The stored completion.")
+    return {
+        "/chat/completions": {
+            "get": _operation(
+                "listChatCompletions",
+                "List the stored completions.",
+                _json("CompletionList", "One page of them.", links=_LIST_LINKS),
+                parameters=_list_parameters(default_order),
+                errors=(400,),
+            ),
+            "post": _operation(
+                "createChatCompletion",
+                "Create a completion, plain or as a stream; `store: true` keeps it.",
+                _created(),
+                parameters=[_METADATA_HEADER, _IDEMPOTENCY_KEY],
+                body="ChatRequest",
+                errors=(400, 404, *_ENGINE),
+            ),
+        },
+        "/chat/completions/{completion_id}": {
+            "parameters": [_COMPLETION_ID],
+            "get": _operation("getChatCompletion", "Get a stored completion.", completion, errors=(404,)),
+            "post": _operation(
+                "updateChatCompletion",
+                "Replace the metadata of a stored completion.",
+                completion,
+                body="MetadataUpdate",
+                errors=(400, 404, 413),
+            ),
+            "delete": _operation(
+                "deleteChatCompletion",
+                "Delete a stored completion.",
+                _json("Deleted", "It is gone."),
+                errors=(404,),
+            ),
+        },
+        "/chat/completions/{completion_id}/messages": {
+            "parameters": [_COMPLETION_ID],
+            "get": _operation(
+                "getChatCompletionMessages",
+                "List the input messages of a stored completion.",
+                _json("MessageList", "One page of them."),
+                parameters=[_AFTER, _LIMIT, _order("asc")],
+                errors=(400, 404),
+            ),
+        },
+        "/models": {
+            "get": _operation("listModels", "List the models.", _json("ModelList", "All of them."), tag="Models")
+        },
+        "/models/{model}": {
+            "parameters": [_MODEL],
+            "get": _operation(
+                "retrieveModel", "Show one model.", _json("Model", "The model."), errors=(404,), tag="Models"
+            ),
+        },
+        "/health": {
+            "get": _operation(
+                "health", "Whether the process answers.", _json("Health", "It does."), tag="Server", guarded=False
+            )
+        },
+        "/readyz": {"get": _readiness()},
+        "/metrics": {
+            "get": _operation(
+                "metrics",
+                "Numbers for Prometheus.",
+                {"description": "The numbers.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+                tag="Server",
+            )
+        },
+        "/openapi.json": {
+            "get": _operation(
+                "openapi",
+                "This document.",
+                {"description": "It.", "content": {"application/json": {"schema": {"type": "object"}}}},
+                tag="Server",
+                guarded=False,
+            )
+        },
+    }
+
+
+def _operation(
+    name: str,
+    summary: str,
+    reply: Document,
+    *,
+    parameters: list[Document] | None = None,
+    body: str | None = None,
+    errors: tuple[int, ...] = (),
+    tag: str = "Chat",
+    guarded: bool = True,
+) -> Document:
+    said: Document = {"operationId": name, "tags": [tag], "summary": summary}
+    if not guarded:
+        said["security"] = []
+    if parameters:
+        said["parameters"] = parameters
+    if body is not None:
+        said["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
+    statuses = sorted({*([401] if guarded else []), *errors, *_EVERYWHERE})
+    reply = {**reply, "headers": _references("headers", _REPLY_HEADERS)}
+    said["responses"] = {"200": reply} | {
+        str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses
+    }
+    return said
+
+
+def _created() -> Document:
+    reply = _json("Completion", "The completion, or its chunks where `stream` is true.", links=_CREATE_LINKS)
+    # As the official document writes it: the schema is that of one event's payload, and `[DONE]` ends the stream.
+    reply["content"]["text/event-stream"] = {"schema": _ref("Chunk")}
+    return reply
+
+
+def _readiness() -> Document:
+    said = _operation(
+        "readiness",
+        "Whether the store takes writes and an engine takes calls.",
+        _json("Readiness", "Both do."),
+        parameters=[_query("verbose", {"type": "string"}, "Say which targets serve each model, and why one does not.")],
+        tag="Server",
+        guarded=False,
+    )
+    said["responses"]["503"] = {
+        **_json("Readiness", "One of them does not."),
+        "headers": _references("headers", {**_REPLY_HEADERS, "Retry-After": "Retry-After"}),
+    }
+    return said
+
+
+def _json(name: str, description: str, *, links: Document | None = None) -> Document:
+    reply: Document = {"description": description, "content": {"application/json": {"schema": _ref(name)}}}
+    return reply | ({"links": links} if links else {})
+
+
+def _error(status: int, description: str) -> Document:
+    headers = {"x-request-id": "x-request-id"} | ({"Retry-After": "Retry-After"} if status in _RETRIED else {})
+    return {**_json("ErrorEnvelope", description), "headers": _references("headers", headers)}
+
+
+def _references(kind: str, names: Mapping[str, str]) -> Document:
+    return {shown: {"$ref": f"#/components/{kind}/{name}"} for shown, name in names.items()}
+
+
+def _ref(name: str) -> Document:
+    return {"$ref": _SCHEMAS.format(name=name)}
+
+
+def _query(name: str, schema: Document, description: str) -> Document:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _order(default: Order) -> Document:
+    return _query("order", {"enum": ["asc", "desc"], "default": default}, "By time of creation.")
+
+
+def _list_parameters(default_order: Order) -> list[Document]:
+    pairs = {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "maxProperties": MAX_METADATA_PAIRS,
+    }
+    metadata = _query("metadata", pairs, "`metadata[key]=value`; every pair must match exactly.")
+    model = _query("model", {"type": "string"}, "The model of the reply, or the name that was asked for.")
+    return [model, metadata | {"style": "deepObject", "explode": True}, _AFTER, _LIMIT, _order(default_order)]
+
+
+_AFTER: Final = _query("after", {"type": "string"}, "The last id of the page before.")
+_LIMIT: Final = _query(
+    "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many on a page."
+)
+_METADATA_HEADER: Final = {
+    "name": METADATA_HEADER,
+    "in": "header",
+    "description": "Metadata from clients whose library swallows the field: a JSON object. The body's own pairs win.",
+    "content": {"application/json": {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}},
+}
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and body get the same completion; the same key with another body gets 409.",
+    "schema": {"type": "string"},
+}
+_HEADERS: Final[Document] = {
+    "x-request-id": {"schema": {"type": "string", "pattern": "^req_[0-9a-f]{32}$"}, "required": True},
+    "openai-version": {"schema": {"const": "2020-10-01"}, "required": True},
+    "openai-processing-ms": {
+        "schema": {"type": "integer"},
+        "required": True,
+        "description": "Until the reply began; of a stream, until its first event.",
+    },
+    "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."},
+}
+_REPLY_HEADERS: Final = {name: name for name in ("x-request-id", "openai-version", "openai-processing-ms")}
+_OF_ONE: Final = ("getChatCompletion", "updateChatCompletion", "getChatCompletionMessages", "deleteChatCompletion")
+_CREATE_LINKS: Final = {
+    name: {"operationId": name, "parameters": {"completion_id": "$response.body#/id"}} for name in _OF_ONE
+}
+_LIST_LINKS: Final = {
+    name: {"operationId": name, "parameters": {"completion_id": "$response.body#/last_id"}} for name in _OF_ONE
+} | {"nextPage": {"operationId": "listChatCompletions", "parameters": {"after": "$response.body#/last_id"}}}
+
+
+def _schemas() -> Document:
+    _, schemas = msgspec.json.schema_components(_TYPES, ref_template=_SCHEMAS)
+    published: Document = _as_published(schemas)
+    return published
+
+
+def _as_published(node: Any) -> Any:
+    """Patterns end as ECMAScript's do, and descriptions are CommonMark."""
+    if isinstance(node, list):
+        return [_as_published(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    said = {key: _as_published(item) for key, item in node.items()}
+    if isinstance(pattern := said.get("pattern"), str):
+        said["pattern"] = pattern.replace(r"\Z", "$")
+    if isinstance(description := said.get("description"), str):
+        said["description"] = description.replace("``", "`")
+    return said
