@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from hansard.contract.request import ChatRequest
@@ -56,8 +57,8 @@ def test_what_was_sent_is_passed_on(request_of: Ask) -> None:
         ({"stop": "x"}, {"stop": ["x"]}),
         ({"stop": ["x", "y"]}, {"stop": ["x", "y"]}),
         ({"logit_bias": {"7": -100, "99999999999999": 5}}, {"logit_bias": [[7, -100], [2**31 - 1, 5]]}),
-        ({"logprobs": True}, {"logprobs": True, "top_logprobs": 1}),
-        ({"logprobs": True, "top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
+        ({"logprobs": True}, {"n_probs": 1}),
+        ({"logprobs": True, "top_logprobs": 3}, {"n_probs": 3}),
         ({"tools": [TIMER]}, {"tools": [TIMER], "tool_choice": "auto", "parallel_tool_calls": True}),
         ({"response_format": {"type": "text"}}, {}),
     ],
@@ -88,7 +89,6 @@ AUDIO = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": 
         (AUDIO, "audio"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"moderation": {"model": "m"}}, "moderation"),
-        ({"logprobs": True, "tools": [TIMER]}, "logprobs"),
     ],
 )
 def test_what_would_change_the_answer_is_refused_by_name(request_of: Ask, fields: dict[str, Any], param: str) -> None:
@@ -96,6 +96,12 @@ def test_what_would_change_the_answer_is_refused_by_name(request_of: Ask, fields
         sent(request_of(**fields))
 
     assert (caught.value.param, caught.value.code) == (param, "unsupported_parameter")
+
+
+def test_a_model_that_thinks_is_asked_to_count(request_of: Ask) -> None:
+    thinking = msgspec.structs.replace(PLAIN, thinks=True)
+
+    assert body.order(request_of(), thinking).body == {**sent(request_of()), "timings_per_token": True}
 
 
 @pytest.mark.parametrize("name", ["-1", "x", "1.5", "", "١"])

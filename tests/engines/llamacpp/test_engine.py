@@ -131,6 +131,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "penalties": {"presence_penalty": 1.5, "frequency_penalty": 0.5},
     "a bias": {"logit_bias": {"548": -100}},
     "log probabilities": {"logprobs": True, "top_logprobs": 2, "max_tokens": 6},
+    "log probabilities beside tools": {"messages": user("Who are you?"), "tools": TOOLS, "logprobs": True},
     "tools, one called": {"messages": user("What is the weather in Paris?"), "tools": TOOLS},
     "tools, none called": {"messages": user("Who are you?"), "tools": TOOLS},
     "a tool's answer": {
@@ -349,6 +350,62 @@ async def test_a_conversation_that_is_too_long(engine: LlamaCppEngine, call_of: 
         r"Please reduce the length of the messages\.",
         caught.value.message,
     )
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("more", [{}, {"n": 3}, {"tools": TOOLS}, {"messages": user("x " * 900)}])
+async def test_a_cap_that_may_outgrow_the_context_is_refused(
+    engine: LlamaCppEngine, call_of: Ask, streamed: bool, more: dict[str, Any]
+) -> None:
+    assert engine._running is not None
+    context = engine._running.context
+    fields: dict[str, Any] = {"stop": ["e"], "messages": user("Hello"), **more}
+    prompt = (await engine.complete(call_of(max_tokens=1, **fields)))["usage"]["prompt_tokens"]
+
+    with pytest.raises(InvalidRequest) as caught:
+        call = call_of(max_completion_tokens=context - prompt + 1, **fields)
+        await (chunks(engine, call) if streamed else engine.complete(call))
+    fits = await engine.complete(call_of(max_completion_tokens=context - prompt, **fields))
+
+    assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
+    assert caught.value.message == (
+        f"This model's maximum context length is {context} tokens. However, you requested {context + 1} tokens "
+        f"({prompt} in the messages, {context - prompt + 1} in the completion). "
+        "Please reduce the length of the messages or completion."
+    )
+    assert fits["usage"]["prompt_tokens"] == prompt
+
+
+async def test_the_largest_cap_that_fits_can_be_used_up(own_engine: LlamaCppEngine, call_of: Ask) -> None:
+    endless: dict[str, Any] = {"messages": user("x " * 400), **NEVER_ENDS}
+    prompt = (await own_engine.complete(call_of(max_tokens=1, **endless)))["usage"]["prompt_tokens"]
+
+    full = await own_engine.complete(call_of(max_tokens=512 - prompt, **endless))
+    uncapped = await own_engine.complete(call_of(**endless))
+
+    assert full["usage"]["completion_tokens"] == 512 - prompt
+    assert uncapped["usage"]["completion_tokens"] == 512 - prompt
+    assert [each["choices"][0]["finish_reason"] for each in (full, uncapped)] == ["length", "length"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice"),
+    [
+        ("What is the weather in Paris?", "auto"),
+        ("Hello", "required"),
+        ("Hello", {"type": "function", "function": {"name": "set_timer"}}),
+    ],
+)
+async def test_a_call_has_no_log_probabilities(engine: LlamaCppEngine, call_of: Ask, asked: str, choice: Any) -> None:
+    fields = {"messages": user(asked), "tools": TOOLS, "tool_choice": choice, "temperature": 0, "max_tokens": 100}
+    call = call_of(logprobs=True, top_logprobs=2, **fields)
+
+    completion = await engine.complete(call)
+    streamed = await chunks(engine, call)
+
+    assert completion["choices"][0]["message"]["tool_calls"]
+    assert completion["choices"][0]["logprobs"] is None
+    assert {str(choice["logprobs"]) for chunk in streamed for choice in chunk["choices"]} == {"None"}
 
 
 async def test_a_users_text_cannot_start_another_turn(engine: LlamaCppEngine, call_of: Ask) -> None:

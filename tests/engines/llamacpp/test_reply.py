@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hansard.engines.llamacpp import reply
-from hansard.engines.llamacpp.reply import Reply
+from hansard.engines.llamacpp.reply import Limits, Reply
 from hansard.engines.llamacpp.tools import ToolPlan
 from hansard.errors import InvalidRequest, UpstreamFailed
 
@@ -35,8 +35,17 @@ def payload(delta: dict[str, Any], *, finish: str | None = None, **choice: Any) 
 ROLE = payload({"role": "assistant", "content": None})
 
 
+ROOM = Limits(1024)
+
+
+def reply_of(
+    *, index: int = 0, limits: Limits = ROOM, logprobs: int | None = None, tools: ToolPlan | None = None
+) -> Reply:
+    return Reply(index=index, fingerprint="fp_1", limits=limits, logprobs=logprobs, tools=tools, mint=lambda: "call_x")
+
+
 def read(*payloads: bytes, logprobs: int | None = None, tools: ToolPlan | None = None) -> list[dict[str, Any]]:
-    answer = Reply(index=2, fingerprint="fp_1", logprobs=logprobs, tools=tools, mint=lambda: "call_x")
+    answer = reply_of(index=2, logprobs=logprobs, tools=tools)
     return [document for each in payloads for document in answer.feed(each)]
 
 
@@ -63,13 +72,65 @@ def test_a_text_in_the_recorded_order_and_key_order() -> None:
     ]
 
 
-def test_progress_and_thoughts_are_not_shown() -> None:
-    progress = {"total": 9, "cache": 0, "processed": 9, "time_ms": 2}
-    assert read(payload({"content": None}), json.dumps({"choices": [], "prompt_progress": progress}).encode()) == []
+def progress(total: int) -> bytes:
+    counted = {"total": total, "cache": 0, "processed": 0, "time_ms": 2}
+    return json.dumps({"choices": [], "prompt_progress": counted}).encode()
 
-    answer = Reply(index=0, fingerprint="fp_1", logprobs=None, tools=None, mint=str)
-    assert answer.feed(payload({"reasoning_content": "Hm"})) == []
-    assert answer.reasoning == ["Hm"]
+
+def test_progress_is_not_shown() -> None:
+    assert read(payload({"content": None}), progress(9)) == []
+
+
+@pytest.mark.parametrize(("prompt", "cap"), [(24, 1000), (1023, 1), (1023, None), (1024, 5), (3000, None)])
+def test_a_cap_that_fits_is_no_matter_and_a_prompt_that_does_not_is_the_engines(prompt: int, cap: int | None) -> None:
+    assert reply_of(limits=Limits(1024, cap)).feed(progress(prompt)) == []
+
+
+def test_a_cap_that_does_not_fit_is_refused_with_all_numbers() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        reply_of(limits=Limits(1024, 1000)).feed(progress(25))
+
+    assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
+    assert caught.value.message == (
+        "This model's maximum context length is 1024 tokens. However, you requested 1025 tokens (25 in the messages, "
+        "1000 in the completion). Please reduce the length of the messages or completion."
+    )
+
+
+def timed(made: bytes, written: int) -> bytes:
+    """The same payload as the engine sends it for a model that thinks: with the tokens written so far."""
+    return json.dumps({**json.loads(made), "timings": {"predicted_n": written, "predicted_ms": 1.5}}).encode()
+
+
+def test_thoughts_come_beside_the_answer_and_without_log_probabilities() -> None:
+    answer = reply_of(logprobs=0)
+    thoughts = [
+        timed(payload({"reasoning_content": "Hm"}, logprobs={"content": [entry("Hm", -0.1)]}), 2),
+        timed(payload({"reasoning_content": "!"}, logprobs={"content": [entry("!", -0.1)]}), 3),
+    ]
+    said = timed(payload({"content": "Hi"}, logprobs={"content": [entry("Hi", -0.5)]}), 5)
+
+    documents = [each for made in (ROLE, *thoughts, said, payload({}, finish="stop")) for each in answer.feed(made)]
+
+    spelled = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
+    assert choices(documents) == [
+        (OPENER, {"content": [], "refusal": None}, None),
+        ({"reasoning_content": "Hm"}, None, None),
+        ({"reasoning_content": "!"}, None, None),
+        ({"content": "Hi"}, {"content": [spelled], "refusal": None}, None),
+        ({}, None, "stop"),
+    ]
+    assert answer.reasoning_tokens == 3
+
+
+def test_a_thought_that_ends_in_one_step_with_the_beginning_of_the_answer_is_counted() -> None:
+    answer = reply_of()
+
+    answer.feed(payload({"reasoning_content": "<"}))
+    answer.feed(timed(payload({"content": "Hi"}), 4))
+    answer.feed(timed(payload({"content": "!"}), 5))
+
+    assert answer.reasoning_tokens == 4
 
 
 def test_an_empty_answer_has_its_opener_too() -> None:
@@ -104,6 +165,43 @@ def test_as_many_alternatives_as_asked() -> None:
 
     alike = {"token": "a", "logprob": -1.0, "bytes": [97]}
     assert documents[1]["choices"][0]["logprobs"]["content"] == [{**alike, "top_logprobs": [alike, alike]}]
+
+
+def test_a_call_has_no_log_probabilities_and_the_text_before_it_has() -> None:
+    documents = read(
+        payload({"content": "So"}, logprobs={"content": [entry("So", -0.5)]}),
+        payload(json.loads(call(0, "f", "{}"))["choices"][0]["delta"], logprobs={"content": [entry("{}", -0.1)]}),
+        payload({}, finish="tool_calls"),
+        logprobs=0,
+        tools=PLAN,
+    )
+    silent = read(call(0, "f", "{}"), payload({}, finish="tool_calls"), logprobs=0, tools=PLAN)
+
+    spelled = {"token": "So", "logprob": -0.5, "bytes": [83, 111], "top_logprobs": []}
+    assert [logprobs for _, logprobs, _ in choices(documents)] == [
+        {"content": [], "refusal": None},
+        {"content": [spelled], "refusal": None},
+        None,
+        None,
+        None,
+    ]
+    assert [logprobs for _, logprobs, _ in choices(silent)] == [None, None, None]
+
+
+def test_an_answer_that_might_have_been_a_call_has_all_its_log_probabilities() -> None:
+    plan = msgspec.structs.replace(PLAN, in_json=True)
+    pieces = ('{"', "name", '": 3', "}")
+
+    documents = read(
+        *(payload({"content": piece}, logprobs={"content": [entry(piece, -0.5)]}) for piece in pieces),
+        payload({}, finish="stop"),
+        logprobs=0,
+        tools=plan,
+    )
+
+    said = [(delta["content"], logprobs) for delta, logprobs, _ in choices(documents) if delta.get("content")]
+    assert "".join(text for text, _ in said) == "".join(pieces)
+    assert [entry["token"] for _, logprobs in said for entry in logprobs["content"]] == list(pieces)
 
 
 def call(index: int, name: str | None, arguments: str) -> bytes:
@@ -184,11 +282,12 @@ def usage(prompt: int, completion: int) -> bytes:
 
 
 def test_usage_counts_the_prompt_once_and_every_answer() -> None:
-    answers = [Reply(index=index, fingerprint="fp_1", logprobs=None, tools=None, mint=str) for index in range(2)]
-    answers[0].feed(usage(9, 3))
-    answers[1].feed(usage(9, 5))
+    answers = [reply_of(index=index) for index in range(2)]
+    for answer, thoughts, tokens in zip(answers, (1, 2), (3, 5), strict=True):
+        answer.feed(timed(payload({"reasoning_content": "Hm"}), thoughts))
+        answer.feed(usage(9, tokens))
 
-    assert reply.usage_chunk("fp_1", [answer.usage for answer in answers], reasoning_tokens=1) == {
+    assert reply.usage_chunk("fp_1", answers) == {
         "service_tier": "default",
         "system_fingerprint": "fp_1",
         "choices": [],
@@ -198,7 +297,7 @@ def test_usage_counts_the_prompt_once_and_every_answer() -> None:
             "total_tokens": 17,
             "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
             "completion_tokens_details": {
-                "reasoning_tokens": 1,
+                "reasoning_tokens": 3,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,

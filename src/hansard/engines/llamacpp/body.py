@@ -61,9 +61,6 @@ def order(request: ChatRequest, abilities: Abilities) -> Order:
     answer = _bound_answer(request)
     plan = tools.plan(request, bound=answer is not None)
     logprobs = normalize.top_logprobs(request)
-    if plan is not None and logprobs is not None:
-        text = "Unsupported parameter: 'logprobs' is not supported with this model when 'tools' are specified."
-        raise InvalidRequest(text, param="logprobs", code="unsupported_parameter")
     conversation = prompt.messages(request.messages, abilities)
     if answer is not None and (plan is None or not plan.forced):
         conversation = prompt.instructed(conversation, answer.sentence)
@@ -75,7 +72,10 @@ def order(request: ChatRequest, abilities: Abilities) -> Order:
         **_form(plan, answer),
     }
     if logprobs is not None:
-        body |= {"logprobs": True, "top_logprobs": max(1, logprobs)}  # at 0 it would report none at all
+        # Its own name for them: under the API's it refuses them beside tools in a stream. At 0 it reports none at all.
+        body["n_probs"] = max(1, logprobs)
+    if abilities.thinks:
+        body["timings_per_token"] = True  # the only place where it counts the tokens of its thoughts
     return Order(body=body, n=normalize.n(request), logprobs=logprobs, tools=plan)
 
 

@@ -33,6 +33,8 @@ HTTP_THREADS = 4  # it starts more by itself when these are taken
 ERRORS_ONLY = 1
 LAST_WORDS_S = 0.5  # the engine's log has a thread of its own, and nobody waits for it when the process ends
 FINGERPRINT_BYTES = 1024 * 1024
+# In the templates of models that think aloud: "<think>", "reasoning_content", "<|channel|>".
+OF_THOUGHT = ("think", "reasoning", "channel")
 
 MISSING_LIBGOMP = (
     "The embedded engine needs the system library libgomp. Install it with `apt-get install libgomp1` "
@@ -75,6 +77,7 @@ def _load(configuration: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         "context": context,
         "control_tokens": file.control_tokens,
         "knows_developer": "developer" in file.template,
+        "thinks": any(word in file.template for word in OF_THOUGHT),
         "created": int(os.path.getmtime(configuration["model_path"])),
         "fingerprint": _fingerprint(engine_version, configuration["model_path"], configuration["mmproj"]),
     }

@@ -23,13 +23,13 @@ from hansard.engines.llamacpp import body, failures, merge, reply
 from hansard.engines.llamacpp.admission import Admission
 from hansard.engines.llamacpp.body import Order
 from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
-from hansard.engines.llamacpp.reply import Reply
+from hansard.engines.llamacpp.reply import Limits, Reply
 from hansard.engines.llamacpp.supervisor import ChildSettings, Ready, Supervisor
-from hansard.errors import EngineUnavailable, StartupError, UpstreamFailed, UpstreamTimeout
+from hansard.errors import EngineUnavailable, HansardError, StartupError, UpstreamFailed, UpstreamTimeout
 
 BUILTIN = Path(__file__).parent.parent / "builtin" / "hansard-tiny.gguf"
 CHAT = "/v1/chat/completions"
-TOKENIZE = "/tokenize"
+SLOTS = "/slots"
 QUEUE_LIMIT = 256
 
 # A small model's slots cost little; a large one's take gigabytes of memory each.
@@ -106,12 +106,20 @@ class LlamaCppEngine:
         """Load the model and return once it answers; raise ``StartupError`` with the reason if it cannot."""
         try:
             ready = await self._supervisor.start()
+            client = _client(ready, self._supervisor)
+            context = await _context(client)
         except StartupError as failure:
             raise StartupError(*(f"Model {self.name}: {problem}" for problem in failure.problems)) from None
+        except HansardError as failure:
+            await self._supervisor.stop()
+            raise StartupError(f"Model {self.name}: the engine ended as soon as it had started.") from failure
         self._served = ServedModel(id=self.name, created=ready.created, owned_by=OWNER, description=self._description)
         self._running = _Running(
-            client=_client(ready, self._supervisor),
-            abilities=Abilities(knows_developer=ready.knows_developer, sees_images=self._sees_images),
+            client=client,
+            abilities=Abilities(
+                knows_developer=ready.knows_developer, sees_images=self._sees_images, thinks=ready.thinks
+            ),
+            context=context,
             neutralizer=Neutralizer(ready.control_tokens),
             fingerprint=ready.fingerprint,
         )
@@ -137,14 +145,12 @@ class LlamaCppEngine:
         running = self._running_now()
         order = body.order(call.request, running.abilities)
         self._admission.check()
-        replies = [_reply(index, order, running.fingerprint) for index in range(order.n)]
+        replies = [_reply(index, order, running) for index in range(order.n)]
         choices = [self._choice(order, each, call.seed + index) for index, each in enumerate(replies)]
         async with aclosing(choices[0] if order.n == 1 else merge.interleaved(choices)) as chunks:
             async for together in chunks:
                 yield together
-        reasoning_tokens = await self._reasoning_tokens(running, replies)
-        usages = [each.usage for each in replies]
-        yield [reply.usage_chunk(running.fingerprint, usages, reasoning_tokens=reasoning_tokens)]
+        yield [reply.usage_chunk(running.fingerprint, replies)]
 
     async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
         """One choice is one request to the engine, and holds one slot."""
@@ -163,14 +169,6 @@ class LlamaCppEngine:
         if not answer.finished:
             raise EngineUnavailable(BROKE_OFF)
 
-    async def _reasoning_tokens(self, running: _Running, replies: Sequence[Reply]) -> int:
-        """The engine does not count them by themselves, but it can count what it was thinking."""
-        thought = "".join(piece for each in replies for piece in each.reasoning)
-        if not thought:
-            return 0
-        counted = await running.client.post(TOKENIZE, msgspec.json.encode({"content": thought}))
-        return len(msgspec.json.decode(counted.body, type=_Tokens).tokens) if counted.status == 200 else 0
-
     def _running_now(self) -> _Running:
         if self._running is None or self._supervisor.ready is None:
             raise self._unavailable()
@@ -188,16 +186,30 @@ class _Running(msgspec.Struct, frozen=True, kw_only=True):
 
     client: ChatClient
     abilities: Abilities
+    context: int
     neutralizer: Neutralizer
     fingerprint: str
 
 
-class _Tokens(msgspec.Struct, frozen=True):
-    tokens: list[int]
+class _Slot(msgspec.Struct, frozen=True):
+    n_ctx: int
 
 
-def _reply(index: int, order: Order, fingerprint: str) -> Reply:
-    return Reply(index=index, fingerprint=fingerprint, logprobs=order.logprobs, tools=order.tools, mint=_call_id)
+async def _context(client: ChatClient) -> int:
+    """Tokens one request may use, as the engine rounds them and no more than the model was trained on."""
+    slots = await client.get(SLOTS)
+    return msgspec.json.decode(slots.body, type=list[_Slot])[0].n_ctx
+
+
+def _reply(index: int, order: Order, running: _Running) -> Reply:
+    return Reply(
+        index=index,
+        fingerprint=running.fingerprint,
+        limits=Limits(running.context, order.body.get("max_tokens")),
+        logprobs=order.logprobs,
+        tools=order.tools,
+        mint=_call_id,
+    )
 
 
 def _call_id() -> str:

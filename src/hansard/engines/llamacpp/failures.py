@@ -11,6 +11,12 @@ TOO_LONG = (
     "{n_prompt_tokens} tokens. Please reduce the length of the messages."
 )
 
+TOO_MUCH = (
+    "This model's maximum context length is {context} tokens. However, you requested {total} tokens "
+    "({prompt_tokens} in the messages, {cap} in the completion). "
+    "Please reduce the length of the messages or completion."
+)
+
 
 class EngineError(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's own error object."""
@@ -29,6 +35,12 @@ class _Envelope(msgspec.Struct, frozen=True):
 def unreadable() -> HansardError:
     """For what is no reply of this engine's."""
     return UpstreamFailed("The engine's reply could not be understood.", code="engine_error")
+
+
+def too_much(*, context: int, prompt_tokens: int, cap: int) -> HansardError:
+    """For a prompt that fits with a cap that does not (seen in reports about the API); the engine does not mind it."""
+    text = TOO_MUCH.format(context=context, total=prompt_tokens + cap, prompt_tokens=prompt_tokens, cap=cap)
+    return InvalidRequest(text, param="messages", code="context_length_exceeded")
 
 
 def translate(error: EngineError) -> HansardError:

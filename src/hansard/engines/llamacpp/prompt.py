@@ -39,10 +39,11 @@ WRITTEN = ("messages", "tools")
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model takes: whether its template knows the developer role, and whether it sees images."""
+    """What a model takes: whether its template knows the developer role or thoughts, and whether it sees images."""
 
     knows_developer: bool
     sees_images: bool
+    thinks: bool = False
 
 
 def messages(conversation: Sequence[Message], abilities: Abilities) -> list[Document]:

@@ -56,6 +56,18 @@ class _Choice(msgspec.Struct):
     logprobs: _Logprobs | None = None
 
 
+class _Progress(msgspec.Struct):
+    """How far the prompt is read; ``total`` is its tokens, and said before the first is read."""
+
+    total: int = 0
+
+
+class _Timings(msgspec.Struct):
+    """``predicted_n`` is the tokens written so far, this chunk's among them."""
+
+    predicted_n: int = 0
+
+
 class _PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
 
@@ -72,26 +84,54 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] = []
     usage: Usage | None = None
     error: failures.EngineError | None = None
+    prompt_progress: _Progress | None = None
+    timings: _Timings | None = None
 
 
 _read = msgspec.json.Decoder(_Chunk).decode
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """Tokens: what prompt and answer have together, and what the client wants for the answer, if it says so."""
+
+    context: int
+    cap: int | None = None
+
+    def check(self, prompt_tokens: int) -> None:
+        """Refuse an answer that may outgrow the context, as the API does; raises ``InvalidRequest``."""
+        # A longer prompt is refused by the engine itself, in the words for that.
+        if self.cap is not None and prompt_tokens < self.context < prompt_tokens + self.cap:
+            raise failures.too_much(context=self.context, prompt_tokens=prompt_tokens, cap=self.cap)
+
+
 class Reply:
-    """One choice on its way out. ``mint`` gives the next tool call's id."""
+    """One choice on its way out. ``mint`` gives the next tool call's id, ``logprobs`` is how many alternatives.
+
+    ``reasoning_tokens`` counts what was written up to the last thought.
+    """
 
     def __init__(
-        self, *, index: int, fingerprint: str, logprobs: int | None, tools: ToolPlan | None, mint: Callable[[], str]
+        self,
+        *,
+        index: int,
+        fingerprint: str,
+        limits: Limits,
+        logprobs: int | None,
+        tools: ToolPlan | None,
+        mint: Callable[[], str],
     ) -> None:
         self._index = index
+        self._limits = limits
         self._head = {"service_tier": SERVICE_TIER, "system_fingerprint": fingerprint}
         self._logprobs = logprobs
         self._tools = tools
         self._calls = None if tools is None else CallWriter(tools, mint)
         self._json = None if tools is None or not tools.in_json else JsonReader(_names(tools))
+        self._held: list[_Entry] = []  # of text that may still become a call
         self._opened = False
+        self._thinking = False
         self.finished = False
-        self.reasoning: list[str] = []
+        self.reasoning_tokens = 0
         self.usage = Usage()
 
     def feed(self, payload: bytes) -> list[Document]:
@@ -100,9 +140,14 @@ class Reply:
             chunk = _read(payload)
         except msgspec.MsgspecError as garbled:
             raise failures.unreadable() from garbled
+        if chunk.prompt_progress is not None:
+            self._limits.check(chunk.prompt_progress.total)
         documents: list[Document] = []
         for choice in chunk.choices:
             self._take(choice, documents)
+        if self._thinking and chunk.timings is not None:
+            self._thinking = False
+            self.reasoning_tokens = chunk.timings.predicted_n
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.error is not None:
@@ -111,30 +156,41 @@ class Reply:
 
     def _take(self, choice: _Choice, documents: list[Document]) -> None:
         delta = choice.delta
-        if delta.content:
-            if self._json is None:
-                self._say(delta.content, choice.logprobs, documents)
-            else:
-                self._say_json(self._json, self._json.feed(delta.content), documents)
         if delta.reasoning_content:
-            self.reasoning.append(delta.reasoning_content)
+            self._think(delta.reasoning_content, documents)
+        if delta.content:
+            entries = () if choice.logprobs is None else choice.logprobs.content or ()
+            if self._json is None:
+                self._say(delta.content, entries, documents)
+            else:
+                self._held += entries
+                self._say_json(self._json, self._json.feed(delta.content), documents)
         for call in delta.tool_calls or ():
             self._call(call, documents)
         if choice.finish_reason is not None:
             self._finish(choice.finish_reason, documents)
 
-    def _say(self, text: str, logprobs: _Logprobs | None, documents: list[Document]) -> None:
-        if not self._opened:
-            self._open({"content": "", "refusal": None}, documents)
+    def _say(self, text: str, entries: Iterable[_Entry], documents: list[Document]) -> None:
+        self._open_text(documents)
         if self._logprobs is None:
             documents.append(self._chunk({"content": text}))
         else:
-            documents.append(self._chunk({"content": text}, self._cleaned(logprobs)))
+            documents.append(self._chunk({"content": text}, self._cleaned(entries)))
 
-    def _open(self, rest: Document, documents: list[Document]) -> None:
+    def _think(self, thought: str, documents: list[Document]) -> None:
+        """Thoughts have no place in the contract; the name is the one that other servers gave them."""
+        self._thinking = True
+        self._open_text(documents)
+        documents.append(self._chunk({"reasoning_content": thought}))
+
+    def _open_text(self, documents: list[Document]) -> None:
+        if not self._opened:
+            logprobs: Document | None = None if self._logprobs is None else {"content": [], "refusal": None}
+            self._open({"content": "", "refusal": None}, documents, logprobs)
+
+    def _open(self, rest: Document, documents: list[Document], logprobs: Document | None = None) -> None:
         """The first chunk of the choice, with the role in it."""
         self._opened = True
-        logprobs: Document | None = None if self._logprobs is None else {"content": [], "refusal": None}
         documents.append(self._chunk({"role": "assistant", **rest}, logprobs))
 
     def _call(self, call: _Call, documents: list[Document]) -> None:
@@ -153,7 +209,8 @@ class Reply:
                 self._write(self._calls.begin(json.name), documents)
             self._write(self._calls.more(text), documents)
         elif text and self._tools is not None and not self._tools.forced:
-            self._say(text, None, documents)
+            entries, self._held = self._held, []
+            self._say(text, entries, documents)
 
     def _write(self, deltas: Iterable[Document], documents: list[Document]) -> None:
         for delta in deltas:
@@ -167,8 +224,7 @@ class Reply:
             self._say_json(self._json, self._json.end(closed=reason != "length"), documents)
         if self._calls is not None:
             self._write(self._calls.end(), documents)
-        if not self._opened:
-            self._open({"content": "", "refusal": None}, documents)
+        self._open_text(documents)
         self.finished = True
         choice = {"index": self._index, "delta": {}, "logprobs": None, "finish_reason": self._reason(reason)}
         documents.append({**self._head, "choices": [choice]})
@@ -181,9 +237,8 @@ class Reply:
             return "stop"
         return "function_call" if self._tools.legacy else "tool_calls"
 
-    def _cleaned(self, logprobs: _Logprobs | None) -> Document:
+    def _cleaned(self, entries: Iterable[_Entry]) -> Document:
         """Log probabilities without the engine's extras: token ids, and entries of tokens without text."""
-        entries = () if logprobs is None else logprobs.content or ()
         return {"content": [self._entry(entry) for entry in entries if entry.token or entry.bytes], "refusal": None}
 
     def _entry(self, entry: _Entry) -> Document:
@@ -195,8 +250,9 @@ class Reply:
         return {**self._head, "choices": [choice]}
 
 
-def usage_chunk(fingerprint: str, usages: Sequence[Usage], *, reasoning_tokens: int) -> Document:
+def usage_chunk(fingerprint: str, replies: Sequence[Reply]) -> Document:
     """The last chunk. The prompt is one however many choices answer it."""
+    usages = [reply.usage for reply in replies]
     prompt_tokens = usages[0].prompt_tokens
     completion_tokens = sum(usage.completion_tokens for usage in usages)
     usage = {
@@ -208,7 +264,7 @@ def usage_chunk(fingerprint: str, usages: Sequence[Usage], *, reasoning_tokens: 
             "audio_tokens": 0,
         },
         "completion_tokens_details": {
-            "reasoning_tokens": reasoning_tokens,
+            "reasoning_tokens": sum(reply.reasoning_tokens for reply in replies),
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,

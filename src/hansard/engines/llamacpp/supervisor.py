@@ -57,6 +57,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     context: int
     control_tokens: tuple[str, ...]
     knows_developer: bool
+    thinks: bool
     fingerprint: str
     created: int
 
