@@ -8,7 +8,7 @@ import msgspec
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StoreUnavailable
-from hansard.store.base import Cursor, Record
+from hansard.store.base import Cursor, Outcome, Record
 
 
 class MemoryStore:
@@ -16,6 +16,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.records: dict[str, Record | None] = {}
+        self.outcomes: dict[tuple[str, str], tuple[Outcome, str | None]] = {}
         self._cursors: dict[str, tuple[str, Cursor]] = {}
         self.down = False
 
@@ -69,7 +70,22 @@ class MemoryStore:
         if await self.get(project, completion_id) is None:
             return False
         self.records[completion_id] = None
+        self.outcomes = {place: kept for place, kept in self.outcomes.items() if kept[1] != completion_id}
         return True
+
+    async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
+        self._check()
+        outcome, _ = self.outcomes.get((project, key), (None, None))
+        return outcome if outcome is not None and outcome.expires > now else None
+
+    async def remember(self, outcome: Outcome, record: Record | None = None) -> Outcome:
+        first = await self.recall(outcome.project, outcome.key, now=outcome.created)
+        if first is not None:
+            return first
+        if record is not None:
+            await self.insert(record)
+        self.outcomes[outcome.project, outcome.key] = outcome, None if record is None else record.id
+        return outcome
 
     def _place(self, record: Record) -> tuple[int, int]:
         cursor = self._cursors[record.id][1]

@@ -1,4 +1,4 @@
-"""Records to store, and a lock to hold the writer with."""
+"""Records and outcomes to store, and a lock to hold the writer with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hansard.store.base import Record
+from hansard.store.base import Outcome, Record
 
 
 def record(name: str, *, metadata: Mapping[str, str] | None = None, **changes: Any) -> Record:
@@ -30,6 +30,19 @@ def record(name: str, *, metadata: Mapping[str, str] | None = None, **changes: A
         "total_ms": 345,
     }
     return Record(**{**fields, **changes})
+
+
+def outcome(key: str, *, of: str = "b", **changes: Any) -> Outcome:
+    """An outcome of project ``p``, with the reply of ``record(of)``, for a thousand seconds."""
+    fields: dict[str, Any] = {
+        "project": "p",
+        "key": key,
+        "fingerprint": bytes(32),
+        "created": 1_700_000_100,
+        "expires": 1_700_001_100,
+        "reply": record(of).reply,
+    }
+    return Outcome(**{**fields, **changes})
 
 
 @contextlib.contextmanager

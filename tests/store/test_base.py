@@ -12,7 +12,7 @@ from hansard.core.paging import ListQuery
 from hansard.store.base import Record, Store
 from hansard.store.sql import SqlStore
 from tests.memory_store import MemoryStore
-from tests.store.records import record
+from tests.store.records import outcome, record
 
 pytestmark = pytest.mark.anyio
 
@@ -224,3 +224,51 @@ async def test_a_deleted_completion_may_be_stored_and_deleted_again(store: Store
     assert await names(store, ListQuery()) == "b"
     assert await names(store, ListQuery(), after="a") == ""
     assert await names(store, ListQuery(order="desc"), after="a") == "b"
+
+
+async def test_remembers_an_outcome_until_it_expires(store: Store) -> None:
+    assert await store.recall("p", "k", now=0) is None
+    assert await store.remember(outcome("k")) == outcome("k")
+    assert await store.recall("p", "k", now=1_700_001_099) == outcome("k")
+    assert await store.recall("p", "k", now=1_700_001_100) is None
+    assert await store.recall("p", "K", now=0) is None
+    assert await store.recall("theirs", "k", now=0) is None
+    assert await store.page("p", ListQuery(), after=None, limit=1) == []
+
+
+async def test_remembers_an_outcome_with_the_record_it_belongs_to(store: Store) -> None:
+    kept = outcome("k", of="a")
+    assert await store.remember(kept, record("a")) == kept
+    assert await store.get("p", "chatcmpl-a") == record("a")
+    assert await store.recall("p", "k", now=kept.created) == kept
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_whoever_was_first_is_remembered_and_the_other_leaves_nothing(store: Store, stored: bool) -> None:
+    first, later = outcome("k", of="a"), outcome("k", of="b", fingerprint=b"x" * 32)
+    await store.remember(first, record("a") if stored else None)
+    assert await store.remember(later, record("b")) == first
+    assert await store.recall("p", "k", now=first.created) == first
+    assert await store.get("p", "chatcmpl-b") is None
+
+
+async def test_an_expired_key_is_free_again(store: Store) -> None:
+    await store.remember(outcome("k", of="a"), record("a"))
+    later = outcome("k", of="b", created=1_700_001_100, expires=1_700_002_100)
+    assert await store.remember(later, record("b")) == later
+    assert await store.recall("p", "k", now=later.created) == later
+    assert await store.get("p", "chatcmpl-a") == record("a")
+
+
+async def test_a_deleted_completion_takes_its_outcome_along(store: Store) -> None:
+    await store.remember(outcome("k", of="a"), record("a"))
+    await store.remember(outcome("l", of="b"), record("b"))
+    await store.delete("p", "chatcmpl-a")
+    assert await store.recall("p", "k", now=0) is None
+    assert await store.recall("p", "l", now=0) is not None
+
+
+async def test_an_outcome_outlives_a_change_of_metadata(store: Store) -> None:
+    await store.remember(outcome("k", of="a"), record("a"))
+    await store.set_metadata("p", "chatcmpl-a", {"tier": "gold"})
+    assert await store.recall("p", "k", now=0) == outcome("k", of="a")

@@ -45,7 +45,35 @@ class Cursor(msgspec.Struct, frozen=True):
     number: int
 
 
-class Store(Protocol):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request that was sent with an idempotency key, remembered so that a repeat gets the same.
+
+    ``fingerprint`` is what a repeat must equal; ``reply`` is the whole completion as JSON bytes; times are unix
+    seconds, and at ``expires`` the key is free again.
+    """
+
+    project: str
+    key: str
+    fingerprint: bytes
+    created: int
+    expires: int
+    reply: bytes
+
+
+class Outcomes(Protocol):
+    """A place that remembers outcomes, one for each project and key."""
+
+    async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
+        """What is remembered for the key, if it has not expired by ``now``."""
+
+    async def remember(self, outcome: Outcome, record: Record | None = None) -> Outcome:
+        """Keep the outcome and, in the same transaction, the record it belongs to; returns once both are committed.
+
+        If the key has an outcome by now, neither is kept, and that one is returned: whoever was first is right.
+        """
+
+
+class Store(Outcomes, Protocol):
     """A place that keeps records. Every write is committed when it returns.
 
     Database trouble of any kind is ``StoreUnavailable``, never an empty answer.
@@ -80,4 +108,4 @@ class Store(Protocol):
         """Replace the metadata; the record as it then is, or None if unknown or deleted."""
 
     async def delete(self, project: str, completion_id: str) -> bool:
-        """Forget the content but keep its place in the order; False if unknown or already deleted."""
+        """Forget the content, and its outcome, but keep its place in the order; False if unknown or already deleted."""

@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 from hansard.errors import StartupError
 from hansard.store import schema
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest version under ``migrations/versions``."""
 
 _SCRIPTS: Final = Path(__file__).with_name("migrations")

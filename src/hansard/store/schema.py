@@ -8,6 +8,8 @@ completions   one row per stored completion, small, so that lists and counts nev
               both empty, which every completion carries. The primary key is the index *and* the
               order, so every page, filtered or not, is one range of it.
 tombstones    where a deleted completion stood, because clients delete while they page
+outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
+              if the completion is not stored; that of a stored one is its body's, and goes with it
 
 ``project`` leads every key but the number itself, and every statement names it.
 """
@@ -21,6 +23,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -83,4 +86,18 @@ tombstones: Final = Table(
     Column("created", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+outcomes: Final = Table(
+    "outcomes",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("number", _NUMBER, ForeignKey("completions.number", ondelete="CASCADE")),
+    Column("reply", LargeBinary),
+    Index("outcomes_by_expiry", "expires"),
+    Index("outcomes_by_number", "number"),
 )

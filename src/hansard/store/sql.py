@@ -13,8 +13,8 @@ from sqlalchemy import exc, literal, select
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
-from hansard.store import changes, migrate, queries, sqlite
-from hansard.store.base import Cursor, Record
+from hansard.store import changes, migrate, outcomes, queries, sqlite
+from hansard.store.base import Cursor, Outcome, Record
 from hansard.store.failures import is_locked, startup_error
 from hansard.store.readers import Readers
 from hansard.store.writer import Writer
@@ -90,6 +90,13 @@ class SqlStore:
     async def delete(self, project: str, completion_id: str) -> bool:
         return await self._writer.write(partial(changes.delete_record, project=project, completion_id=completion_id))
 
+    async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
+        return await self._readers.read(partial(outcomes.find, project=project, key=key, now=now))
+
+    async def remember(self, outcome: Outcome, record: Record | None = None) -> Outcome:
+        size_bytes = len(outcome.reply) + (0 if record is None else len(record.request) + len(record.reply))
+        return await self._writer.write(partial(outcomes.keep, outcome=outcome, record=record), size_bytes=size_bytes)
+
     def _open(self) -> None:
         deadline = time.monotonic() + self._patience_s
         while True:
@@ -107,5 +114,6 @@ class SqlStore:
         sqlite.make_file(self._path)
         with self._writing.begin() as connection:
             migrate.upgrade(connection, place=str(self._path))
+            outcomes.clear(connection, now=int(time.time()))
             if not changes.works(connection):
                 raise StartupError(f"{self._path}: a record written there did not come back. Restore a backup.")
