@@ -7,18 +7,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OPENAI2 := .venv-openai2
+CLIENTS := .venv-clients
+CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lint types imports bench model lock clean
+.PHONY: help serve test test-clients check format lint types imports bench model lock clean
 
 help:  ## this list
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 serve: $(VENV)/.runtime  ## start Hansard on http://127.0.0.1:8000/v1; ARGS="--port 8123 --data DIR" goes to `hansard serve`
 	@$(BIN)/hansard serve $(ARGS)
 
 test: $(VENV)/.dev $(OPENAI2)/.ready  ## the whole test suite, from unit to acceptance
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-clients: $(VENV)/.dev $(OPENAI2)/.ready $(CLIENT_LOCKS:requirements/clients-%.txt=$(CLIENTS)/%/.ready)  ## real clients against a server: LangChain, the AI SDK, llm ...
+	@$(BIN)/python -m pytest tests/clients -v -p no:randomly $(ARGS)
 
 check: $(VENV)/.dev format lint types imports test  ## what CI runs: format, lint, types, import contracts, tests
 
@@ -45,7 +50,7 @@ lock:  ## refresh requirements/*.txt (needs uv)
 	cd requirements && ./compile
 
 clean:  ## remove what these targets made
-	rm -rf $(VENV) $(OPENAI2) .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..." >&2
@@ -67,4 +72,11 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 $(OPENAI2)/.ready: requirements/openai2.txt | $(VENV)/bin/python
 	@$(PYTHON) -m venv $(OPENAI2)
 	@$(OPENAI2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/openai2.txt
+	@touch $@
+
+# One environment for each client, as its users have it: what one of them pins must not hold back another.
+$(CLIENTS)/%/.ready: requirements/clients-%.txt | $(VENV)/bin/python
+	@echo "Installing the client $* from its lock (once) ..." >&2
+	@$(PYTHON) -m venv $(CLIENTS)/$*
+	@$(CLIENTS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
