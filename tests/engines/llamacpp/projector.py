@@ -9,10 +9,11 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.engines.llamacpp import container
+from tests.engines.llamacpp.container import ARRAY, BOOL, FLOAT32, STRING, UINT32, Key, numbers, text
+
 # The shape of a small CLIP encoder: 56 pixels square in patches of 14, two blocks of width 64.
 WIDTH, FEED_FORWARD, BLOCKS, HEADS, PATCH, SIDE = 64, 128, 2, 4, 14, 56
-UINT32, FLOAT32, BOOL, STRING, ARRAY = 4, 6, 7, 8, 9
-ALIGNMENT = 32
 
 # A red pixel, as PNG.
 PIXEL = (
@@ -22,24 +23,15 @@ PIXEL = (
 
 
 def write(path: Path, *, embedding: int) -> None:
-    """A projector into ``embedding`` dimensions, in GGUF 3."""
+    """A projector into ``embedding`` dimensions."""
     tensors = [(name, shape, _random(shape)) for name, shape in _tensors(embedding)]
-    keys = list(_keys(embedding))
-    head = bytearray(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys)))
-    for name, kind, value in keys:
-        head += _text(name) + struct.pack("<I", kind) + value
-    offset = 0
-    for name, shape, content in tensors:
-        head += _text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *reversed(shape))
-        head += struct.pack("<IQ", 0, offset)
-        offset += len(_padded(content))
-    path.write_bytes(_padded(bytes(head)) + b"".join(_padded(content) for _, _, content in tensors))
+    container.write(path, keys=list(_keys(embedding)), tensors=tensors)
 
 
-def _keys(embedding: int) -> Iterator[tuple[str, int, bytes]]:
-    yield "general.architecture", STRING, _text("clip")
+def _keys(embedding: int) -> Iterator[Key]:
+    yield "general.architecture", STRING, text("clip")
     yield "clip.has_vision_encoder", BOOL, b"\x01"
-    yield "clip.projector_type", STRING, _text("mlp")
+    yield "clip.projector_type", STRING, text("mlp")
     yield "clip.use_gelu", BOOL, b"\x01"
     for name, number in {
         "image_size": SIDE,
@@ -53,7 +45,7 @@ def _keys(embedding: int) -> Iterator[tuple[str, int, bytes]]:
         yield f"clip.vision.{name}", UINT32, struct.pack("<I", number)
     yield "clip.vision.attention.layer_norm_epsilon", FLOAT32, struct.pack("<f", 1e-5)
     for name in ("image_mean", "image_std"):
-        yield f"clip.vision.{name}", ARRAY, struct.pack("<IQ3f", FLOAT32, 3, 0.5, 0.5, 0.5)
+        yield f"clip.vision.{name}", ARRAY, numbers(FLOAT32, "f", [0.5, 0.5, 0.5])
 
 
 def _tensors(embedding: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -81,11 +73,3 @@ def _layer(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, 
 def _random(shape: tuple[int, ...]) -> bytes:
     chance = random.Random(0)
     return array("f", (chance.gauss(0, 0.05) for _ in range(math.prod(shape)))).tobytes()
-
-
-def _text(value: str) -> bytes:
-    return struct.pack("<Q", len(value)) + value.encode()
-
-
-def _padded(content: bytes) -> bytes:
-    return content + bytes(-len(content) % ALIGNMENT)

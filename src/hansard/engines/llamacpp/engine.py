@@ -19,7 +19,7 @@ from hansard.core import ids
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
 from hansard.engines.client import ChatClient, NotAStream, Timeouts
-from hansard.engines.llamacpp import body, failures, merge, reply
+from hansard.engines.llamacpp import body, failures, merge, penalties, prompt, reply
 from hansard.engines.llamacpp.admission import Admission
 from hansard.engines.llamacpp.body import Order
 from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
@@ -30,6 +30,8 @@ from hansard.errors import EngineUnavailable, HansardError, StartupError, Upstre
 BUILTIN = Path(__file__).parent.parent / "builtin" / "hansard-tiny.gguf"
 CHAT = "/v1/chat/completions"
 SLOTS = "/slots"
+TEMPLATE = "/apply-template"
+TOKENIZE = "/tokenize"
 QUEUE_LIMIT = 256
 
 # A small model's slots cost little; a large one's take gigabytes of memory each.
@@ -145,6 +147,8 @@ class LlamaCppEngine:
         running = self._running_now()
         order = body.order(call.request, running.abilities)
         self._admission.check()
+        if penalties.wanted(order.body):
+            order = await _fairly_penalized(running, order)
         replies = [_reply(index, order, running) for index in range(order.n)]
         choices = [self._choice(order, each, call.seed + index) for index, each in enumerate(replies)]
         async with aclosing(choices[0] if order.n == 1 else merge.interleaved(choices)) as chunks:
@@ -193,6 +197,29 @@ class _Running(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Slot(msgspec.Struct, frozen=True):
     n_ctx: int
+
+
+class _Prompt(msgspec.Struct, frozen=True):
+    prompt: str
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    tokens: list[int]
+
+
+async def _fairly_penalized(running: _Running, order: Order) -> Order:
+    """The order with penalties for what the answer says, not the prompt; as it was where that cannot be told."""
+    if prompt.has_images(order.body["messages"]):
+        return order  # what their tokens are is known to the engine alone
+    try:
+        written = await running.client.post(TEMPLATE, running.neutralizer.encode(order.body))
+        text = msgspec.json.decode(written.body, type=_Prompt).prompt
+        asked = msgspec.json.encode({"content": text, "add_special": True, "parse_special": True})
+        tokens = msgspec.json.decode((await running.client.post(TOKENIZE, asked)).body, type=_Tokens).tokens
+    except (msgspec.MsgspecError, UpstreamFailed, UpstreamTimeout):
+        return order  # the engine says what is wrong when it is asked for the answer
+    fair = penalties.of_answer(order.body, tokens, context=running.context)
+    return msgspec.structs.replace(order, body=fair)
 
 
 async def _context(client: ChatClient) -> int:

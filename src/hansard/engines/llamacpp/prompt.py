@@ -61,6 +61,11 @@ def instructed(conversation: list[Document], sentence: str) -> list[Document]:
     return [{"role": "system", "content": sentence}, *conversation]
 
 
+def has_images(conversation: Sequence[Document]) -> bool:
+    """Whether any message has more than text. Contents of text alone are strings here."""
+    return any(isinstance(message["content"], list) for message in conversation)
+
+
 class Neutralizer:
     """Breaks a model's control tokens in the texts of a conversation and of its tools.
 
