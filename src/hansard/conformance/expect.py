@@ -13,7 +13,7 @@ from hansard.conformance.wire import Document, Reply
 ENVELOPE = ("message", "type", "param", "code")
 
 # For an argument that may be null: it was not given.
-_ANY: Any = object()
+ANY: Any = object()
 
 
 def equal(got: object, expected: object, what: str) -> None:
@@ -62,8 +62,8 @@ def refusal(
     wanted: int,
     *,
     type: str = "invalid_request_error",  # noqa: A002 (the envelope's own word)
-    param: str | None = _ANY,
-    code: str | None = _ANY,
+    param: str | None = ANY,
+    code: str | None = ANY,
     message: str | None = None,
 ) -> None:
     """The error envelope: four keys, and those values that are given."""
@@ -71,9 +71,9 @@ def refusal(
     error = reply.error
     equal(sorted(error), sorted(ENVELOPE), "keys of error")
     kind(error["message"], str, "error.message")
-    wishes = {"type": type, "param": param, "code": code, "message": message or _ANY}
+    wishes = {"type": type, "param": param, "code": code, "message": message or ANY}
     for key, wish in wishes.items():
-        if wish is not _ANY:
+        if wish is not ANY:
             equal(error[key], wish, f"error.{key}")
 
 

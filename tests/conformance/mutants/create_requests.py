@@ -1,0 +1,106 @@
+"""Servers that take what they should refuse, refuse what they should take, or say it in another way."""
+
+from __future__ import annotations
+
+from tests.conformance.broken import Answered, Mutant, errors_with, refuses
+
+CREATE = ("POST", "/chat/completions")
+PLAIN = {"model", "messages", "max_tokens", "stream"}
+
+
+def _refuses_nothing(answered: Answered) -> None:
+    if answered.status >= 400:
+        answered.status = 200
+        answered.document = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{}]}
+
+
+def _refuses_more_than_a_question(answered: Answered) -> None:
+    """Knows four fields, no null, and one message of a user without a name that is a text."""
+    asked = answered.asked.document
+    [message, *others] = asked.get("messages") or [{}]
+    is_plain = set(asked) <= PLAIN and None not in asked.values() and not others
+    said = message.get("content")
+    if not (is_plain and set(message) == {"role", "content"} and isinstance(said, str) and said.isascii() and said):
+        refuses(400, "Extra inputs are not permitted.")(answered)
+
+
+def _starts_anew_after_deep_json(answered: Answered) -> None:
+    if answered.asked.body.count(b"[") > 1000:
+        refuses(502)(answered)
+
+
+MUTANTS = (
+    Mutant(name="create-refuses-nothing", fails=("create.refuses_*",), answer=_refuses_nothing, only_to=CREATE),
+    Mutant(
+        name="create-refuses-with-422",
+        fails=("create.refuses_*",),
+        answer=errors_with(status=422),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-refuses-with-another-type",
+        fails=("create.refuses_*",),
+        answer=errors_with(type="value_error"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-refuses-without-param",
+        fails=(
+            "create.refuses_*_of_another_type",
+            "create.refuses_*_its_bound",
+            "create.refuses_*_of_unknown_value",
+            "create.refuses_an_unknown_key_of_*",
+            "create.refuses_the_first_of_several_mistakes",
+            "create.refuses_a_strict_f*",
+        ),
+        answer=errors_with(param=None),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-refuses-without-code",
+        fails=(
+            "create.refuses_*_of_another_type",
+            "create.refuses_*_its_bound",
+            "create.refuses_*_of_unknown_value",
+            "create.refuses_*_without_type",
+            "create.refuses_an_unknown_model",
+            "create.refuses_an_unknown_field*",
+        ),
+        answer=errors_with(code=None),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-refuses-in-other-words",
+        fails=(
+            "create.refuses_a_missing_model",
+            "create.refuses_an_unknown_model",
+            "create.refuses_broken_json",
+            "create.refuses_both_token_caps",
+            "create.refuses_*_without_stream",
+            "create.refuses_*_without_store",
+            "create.refuses_*_without_logprobs",
+            "create.refuses_*_without_tools",
+            "create.refuses_json_mode_without_the_word",
+            "create.refuses_null_content",
+            "create.refuses_content_of_another_type",
+            "create.refuses_an_unanswered_call",
+            "create.refuses_an_answer_to_no_call",
+            "create.refuses_a_function_name_with_a_space",
+            "create.refuses_five_stop_texts",
+        ),
+        answer=errors_with(message="Validation failed."),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-dies-of-deep-json",
+        fails=("create.refuses_deep_nesting",),
+        answer=_starts_anew_after_deep_json,
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-takes-a-plain-question-only",
+        fails=("create.takes_*",),
+        answer=_refuses_more_than_a_question,
+        only_to=CREATE,
+    ),
+)
