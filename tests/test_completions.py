@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import msgspec
 import pytest
 
-from hansard.completions import Asked, Completions, Progress, Readiness
+from hansard.completions import Completions, Readiness
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.paging import ListQuery, MessagesQuery
@@ -19,6 +19,7 @@ from hansard.engines.router import Router, Target
 from hansard.errors import CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
 from hansard.observe import Event, RecordLost
 from hansard.recorder import Recorder
+from hansard.runs import Asked, Progress
 from hansard.tenancy import Principal
 from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
 from tests.memory_store import MemoryStore

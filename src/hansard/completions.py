@@ -1,4 +1,4 @@
-"""The use cases: create, stream, get, list, messages, update, delete. Ids, time and chance are born here.
+"""The use cases: create, stream, get, list, messages, update, delete.
 
 It knows engines, the recorder and the store by their seams, and nothing of HTTP or SQL.
 """
@@ -6,57 +6,31 @@ It knows engines, the recorder and the store by their seams, and nothing of HTTP
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 
 from hansard.contract import Document
-from hansard.core import ids, normalize, paging, views
+from hansard.core import normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
-from hansard.core.stamp import Stamp
-from hansard.core.validate import Received
-from hansard.engines.base import Call, Health, ServedModel
-from hansard.engines.router import Route, Router, Target
-from hansard.errors import CompletionNotFound, InvalidRequest, ModelNotFound
+from hansard.engines.base import Health, ServedModel
+from hansard.engines.router import Router, Target
+from hansard.errors import CompletionNotFound, Conflict, InvalidRequest, ModelNotFound
 from hansard.recorder import Recorder
-from hansard.store.base import Record, Store
+from hansard.repeats import Claim, Repeats
+from hansard.runs import Asked, Progress, Run, Shown, replayed
+from hansard.store.base import Outcome, Record, Store
 from hansard.tenancy import Principal
 
-# A seed we draw is kept small enough for every engine (32 bits, signed) and for JavaScript's numbers.
-_SEEDS = 2**31
-_SEED_BYTES = 4
-
-
-Shown: TypeAlias = Sequence[Document | bytes]
-"""Chunks as the client may see them, each a document or its JSON text; those that came together leave together."""
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One create request: for whom, what, and under which request id.
-
-    ``metadata`` came beside the body, which wins over it. ``authorization`` is the client's own header, for
-    engines that pass it on.
-    """
-
-    principal: Principal
-    received: Received
-    request_id: str
-    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
-    authorization: str | None = None
-
-
-class Progress(msgspec.Struct):
-    """What is known so far of one completion; whoever asked may look at it at any time."""
-
-    completion_id: str | None = None
-    model: str | None = None
-    usage: Mapping[str, int] | None = None
-    stored: bool = False
+# Its chunks are with the client already, so all that can be said is that they do not count.
+_SECOND = (
+    "A request with the same Idempotency-Key was answered first, by another server on this database. "
+    "Send this one again to get its completion."
+)
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +58,13 @@ class Completions:
         store: Store,
         recorder: Recorder,
         on_disconnect: Literal["cancel", "finish"] = "cancel",
+        idempotency_ttl_s: int = 24 * 60 * 60,
     ) -> None:
         self._router = router
         self._store = store
         self._recorder = recorder
         self._on_disconnect = on_disconnect
+        self._repeats = Repeats(recorder=recorder, ttl_s=idempotency_ttl_s)
 
     def models(self) -> list[ServedModel]:
         """What can be asked for now."""
@@ -121,15 +97,30 @@ class Completions:
 
     async def create(self, asked: Asked, progress: Progress) -> bytes:
         """The completion as JSON, committed if it was to be stored."""
+        claim = await self._claim(asked)
+        if isinstance(claim, Outcome):
+            progress.replay(msgspec.json.decode(claim.reply))
+            return claim.reply
+        if claim is not None:
+            return await self._recorder.outlive(self._claimed(claim, asked, progress))
         run = await self._begin(asked, progress)
         work = self._complete(run)
         return await (self._recorder.outlive(work) if self._outlives(run) else work)
 
     async def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         """The completion in chunks, as they come; when the last has been taken it is committed if it was to be."""
-        run = await self._begin(asked, progress)
-        chunks = self._chunks(run)
-        async with aclosing(self._recorder.outlive_stream(chunks) if self._outlives(run) else chunks) as shown:
+        claim = await self._claim(asked)
+        if isinstance(claim, Outcome):
+            yield replayed(claim, asked, progress)
+            return
+        if claim is not None:
+            chunks = self._recorder.outlive_stream(self._claimed_chunks(claim, asked, progress), ahead=None)
+        else:
+            run = await self._begin(asked, progress)
+            chunks = self._chunks(run)
+            if self._outlives(run):
+                chunks = self._recorder.outlive_stream(chunks)
+        async with aclosing(chunks) as shown:
             async for together in shown:
                 yield together
 
@@ -170,23 +161,39 @@ class Completions:
         if not await self._store.delete(principal.project, completion_id):
             raise CompletionNotFound(completion_id)
 
-    async def _begin(self, asked: Asked, progress: Progress) -> _Run:
+    async def _claim(self, asked: Asked) -> Claim | Outcome | None:
+        """The right to run under the request's idempotency key, or what became of it; None without a key."""
+        if asked.idempotency_key is None:
+            return None
+        return await self._repeats.claim(asked.principal.project, asked.idempotency_key, now=int(time.time()))
+
+    async def _claimed(self, claim: Claim, asked: Asked, progress: Progress) -> bytes:
+        with claim:
+            return await self._complete(await self._begin(asked, progress, claim))
+
+    async def _claimed_chunks(self, claim: Claim, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
+        with claim:
+            async with aclosing(self._chunks(await self._begin(asked, progress, claim))) as chunks:
+                async for together in chunks:
+                    yield together
+
+    async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
         stored = self._recorder.wants(asked.received.request)
         route = self._router.pick(asked.received.request.model)
-        run = _Run(asked=asked, route=route, progress=progress, stored=stored)
-        if stored:
+        run = Run(asked=asked, route=route, progress=progress, stored=stored, claim=claim)
+        if run.kept:
             await self._recorder.check()
         return run
 
-    def _outlives(self, run: _Run) -> bool:
+    def _outlives(self, run: Run) -> bool:
         return run.stored and self._on_disconnect == "finish"
 
-    async def _complete(self, run: _Run) -> bytes:
+    async def _complete(self, run: Run) -> bytes:
         return await self._conclude(run, await run.route.complete(run.call))
 
-    async def _chunks(self, run: _Run) -> AsyncGenerator[Shown, None]:
+    async def _chunks(self, run: Run) -> AsyncGenerator[Shown, None]:
         choices = normalize.n(run.call.request)
-        seen = Accumulator(choices=choices) if run.stored else Ending(choices=choices)
+        seen = Accumulator(choices=choices) if run.kept else Ending(choices=choices)
         try:
             async with aclosing(run.route.stream(run.call)) as stream:
                 async for chunks in stream:
@@ -197,19 +204,27 @@ class Completions:
                         yield shown
         except (GeneratorExit, asyncio.CancelledError):
             # The client left: what is finished is stored, what is not never is (decision 18).
-            if run.stored and seen.finished:
+            if run.kept and seen.finished:
                 await self._conclude(run, seen.finish())
             raise
-        if run.stored:
+        if run.kept:
             await self._conclude(run, seen.finish())
+            if run.was_second:
+                raise Conflict(_SECOND, code="idempotency_key_in_use")
         else:
             run.told(seen.finish())
 
-    async def _conclude(self, run: _Run, made: Document) -> bytes:
+    async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)
         body = msgspec.json.encode(reply)
-        if run.stored:
-            await self._recorder.record(run.record(reply, theirs=made.get("id"), body=body))
+        record = run.record(reply, theirs=made.get("id"), body=body) if run.stored else None
+        if run.claim is not None:
+            in_force = await run.claim.remember(body, record, now=int(time.time()))
+            if in_force != body:
+                run.came_second(msgspec.json.decode(in_force))
+                return in_force
+        elif record is not None:
+            await self._recorder.record(record)
         run.told(reply)
         return body
 
@@ -218,80 +233,6 @@ class Completions:
         if record is None:
             raise CompletionNotFound(completion_id)
         return record
-
-
-class _Run:
-    """One completion from its first moment to its record."""
-
-    def __init__(self, *, asked: Asked, route: Route, progress: Progress, stored: bool) -> None:
-        now_ns = time.time_ns()
-        request, model = asked.received.request, route.answered.model
-        self.asked = asked
-        self.route = route
-        self.stored = stored
-        entropy = os.urandom(ids.ENTROPY_BYTES + _SEED_BYTES)
-        self.id = ids.completion_id(now_ns // 1_000_000, entropy[_SEED_BYTES:])
-        self.created = now_ns // 1_000_000_000
-        seed = normalize.seed(request)
-        self.call = Call(
-            request=request,
-            document=asked.received.document,
-            model=model,
-            seed=int.from_bytes(entropy[:_SEED_BYTES]) % _SEEDS if seed is None else seed,
-            authorization=asked.authorization,
-        )
-        self.stamp = Stamp(
-            completion_id=self.id,
-            created=self.created,
-            model=model,
-            include_usage=normalize.wants_usage(request),
-        )
-        self._progress = progress
-        self._progress.completion_id = self.id
-        self._progress.model = model
-        self._started = time.monotonic()
-        self._first_token_ms: int | None = None
-
-    def began(self) -> None:
-        """The first chunk is here."""
-        if self._first_token_ms is None:
-            self._first_token_ms = self._elapsed_ms()
-
-    def told(self, reply: Document) -> None:
-        """The completion is whole, and committed if it was to be."""
-        self._progress.usage = _usage(reply)
-        self._progress.model = self.route.answered.model
-        self._progress.stored = self.stored
-
-    def record(self, reply: Document, *, theirs: object, body: bytes) -> Record:
-        """What is kept of it; ``theirs`` is the id that somebody else gave it."""
-        request = self.asked.received.request
-        return Record(
-            project=self.asked.principal.project,
-            id=self.id,
-            created=self.created,
-            model=reply["model"],
-            requested_model=request.model,
-            request_id=self.asked.request_id,
-            metadata={**self.asked.metadata, **normalize.metadata(request)},
-            seed=self.call.seed,
-            request=self.asked.received.body,
-            reply=body,
-            engine=self.route.answered.engine.name,
-            upstream_id=theirs if isinstance(theirs, str) else None,
-            first_token_ms=self._first_token_ms,
-            total_ms=self._elapsed_ms(),
-        )
-
-    def _elapsed_ms(self) -> int:
-        return round((time.monotonic() - self._started) * 1000)
-
-
-def _usage(reply: Document) -> Mapping[str, int] | None:
-    usage = reply.get("usage")
-    if isinstance(usage, msgspec.Raw):
-        usage = msgspec.json.decode(usage)
-    return usage if isinstance(usage, dict) else None
 
 
 def _view(record: Record) -> Document:

@@ -9,6 +9,7 @@ HansardError                         what a client sees: status, type, param, co
 │   └── ModelNotFound
 ├── MethodNotAllowed            405
 ├── Conflict                    409
+│   └── IdempotencyKeyReused
 ├── BodyTooLarge                413
 ├── RateLimited                 429
 ├── HeadTooLarge                431
@@ -33,13 +34,15 @@ from collections.abc import Sequence
 class HansardError(Exception):
     """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``.
 
-    ``retry_after_s`` goes into the header of that name, where it is known.
+    ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
+    not to try again, which by its status they would.
     """
 
     status: int = 500
     type: str = "server_error"
     code: str | None = None
     retry_after_s: int | None = None
+    is_final: bool = False
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after_s: int | None = None
@@ -120,6 +123,18 @@ class Conflict(HansardError):
 
     status = 409
     type = "invalid_request_error"
+
+
+class IdempotencyKeyReused(Conflict):
+    """The key has been sent with another request; sending this one again cannot help."""
+
+    code = "idempotency_key_reused"
+    is_final = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was sent before with a different request. Send another key, or the same request."
+        )
 
 
 class BodyTooLarge(HansardError):

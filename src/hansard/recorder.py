@@ -15,7 +15,8 @@ from hansard.core import normalize
 from hansard.core.rules import metadata_needs_store
 from hansard.errors import InvalidRequest, StoreUnavailable
 from hansard.observe import Observer, RecordLost
-from hansard.store.base import Record, Store
+from hansard.store.base import Outcome, Outcomes, Record, Store
+from hansard.store.outcomes import InMemory
 
 T = TypeVar("T")
 
@@ -35,6 +36,8 @@ class Recorder:
         metadata_without_store: Literal["refuse", "accept"] = "refuse",
     ) -> None:
         self._store = store
+        # Who wants no completion written down gets none, not even for a day.
+        self._outcomes: Outcomes = InMemory() if policy == "never" else store
         self._policy = policy
         self._metadata_without_store = metadata_without_store
         self._observer = observer
@@ -67,16 +70,34 @@ class Recorder:
         try:
             await self._store.insert(record)
         except StoreUnavailable as error:
-            self._observer(RecordLost(completion_id=record.id, reason=error.message))
+            self._lost(record, error)
+            raise
+
+    async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
+        """What became of the request with this idempotency key; StoreUnavailable if that cannot be told."""
+        return await self._outcomes.recall(project, key, now=now)
+
+    async def remember(self, outcome: Outcome, record: Record | None) -> Outcome:
+        """As ``record``, and so that repeats get the same; the outcome in force is that of whoever was first."""
+        try:
+            return await self._outcomes.remember(outcome, record)
+        except StoreUnavailable as error:
+            if record is not None:
+                self._lost(record, error)
             raise
 
     async def outlive(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work``; if the one who waits is cancelled, the work goes on."""
         return await asyncio.shield(self._start(work))
 
-    async def outlive_stream(self, chunks: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """Pass the chunks on; if the one who reads leaves, they are read to their end all the same."""
-        read: asyncio.Queue[T | None] = asyncio.Queue(_AHEAD)
+    async def outlive_stream(
+        self, chunks: AsyncGenerator[T, None], *, ahead: int | None = _AHEAD
+    ) -> AsyncGenerator[T, None]:
+        """Pass the chunks on; if the one who reads leaves, they are read to their end all the same.
+
+        At most ``ahead`` wait for a slow reader; with None all that come, so that nobody else waits for it.
+        """
+        read: asyncio.Queue[T | None] = asyncio.Queue(ahead or 0)
         left = False
 
         async def pump() -> None:
@@ -106,6 +127,9 @@ class Recorder:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    def _lost(self, record: Record, error: StoreUnavailable) -> None:
+        self._observer(RecordLost(completion_id=record.id, reason=error.message))
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         # Not in a task group: one failed completion must not cancel the others. drain() waits for all of them.

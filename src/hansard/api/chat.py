@@ -8,11 +8,15 @@ from contextlib import aclosing
 
 from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
-from hansard.completions import Asked, Completions, Shown
+from hansard.completions import Completions
 from hansard.core import normalize, paging, sse, validate
+from hansard.core.idempotency import IdempotencyKey, idempotency_key
+from hansard.runs import Asked, Shown
 
 # For clients whose libraries swallow the field (LangChain, LiteLLM, DSPy): a JSON object, with the field's limits.
 _METADATA = b"x-hansard-metadata"
+
+_IDEMPOTENCY_KEY = b"idempotency-key"
 
 
 def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
@@ -29,13 +33,16 @@ def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
             request_id=exchange.request_id,
             metadata=validate.beside_body(exchange.header(_METADATA), received.request),
             authorization=exchange.header(b"authorization"),
+            idempotency_key=_key(exchange, received.body),
         )
         async with exchange.while_connected():
             if received.request.stream is True:
                 noise = sse.noise(os.urandom(128)) if normalize.wants_obfuscation(received.request) else None
                 await _send_stream(exchange, completions.stream(asked, exchange.progress), noise)
             else:
-                await exchange.reply(200, await completions.create(asked, exchange.progress))
+                reply = await completions.create(asked, exchange.progress)
+                _say_if_replayed(exchange)
+                await exchange.reply(200, reply)
 
     return handle
 
@@ -90,11 +97,23 @@ def delete(completions: Completions) -> Handler:
     return handle
 
 
+def _key(exchange: Exchange, body: bytes) -> IdempotencyKey | None:
+    header = exchange.header(_IDEMPOTENCY_KEY)
+    return None if header is None else idempotency_key(header, body=body, metadata=exchange.header(_METADATA))
+
+
+def _say_if_replayed(exchange: Exchange) -> None:
+    """By the header that Stripe sends with such a reply."""
+    if exchange.progress.replayed:
+        exchange.add_header(b"idempotent-replayed", b"true")
+
+
 async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], noise: bytes | None) -> None:
     """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
     encoder = sse.Encoder(noise=noise)
     async with aclosing(chunks):
         first = await anext(chunks)
+        _say_if_replayed(exchange)
         await exchange.start_stream()
         await exchange.write(encoder.events(first))
         async for together in chunks:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
-from hansard.completions import Progress
 from hansard.contract import Document
 from hansard.errors import BodyTooLarge
+from hansard.runs import Progress
 from hansard.tenancy import Principal
 
 JSON = b"application/json"

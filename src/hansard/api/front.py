@@ -101,6 +101,8 @@ def headers(error: HansardError) -> Mapping[bytes, bytes]:
     """What a client's retry logic reads, beside the envelope."""
     if error.retry_after_s is not None:
         return {b"retry-after": b"%d" % error.retry_after_s}
+    if error.is_final:
+        return {b"x-should-retry": b"false"}
     return {}
 
 
@@ -118,5 +120,6 @@ def _served(exchange: Exchange, status: int | None, error: HansardError | None) 
         prompt_tokens=usage.get("prompt_tokens"),
         completion_tokens=usage.get("completion_tokens"),
         stored=progress.stored,
+        replayed=progress.replayed,
         error=None if error is None else error.code or error.type,
     )

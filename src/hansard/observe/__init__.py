@@ -13,7 +13,10 @@ import msgspec
 
 
 class RequestServed(msgspec.Struct, frozen=True, kw_only=True):
-    """A request was answered, or its client left (``status`` 499). ``duration_ms`` is to the last byte."""
+    """A request was answered, or its client left (``status`` 499). ``duration_ms`` is to the last byte.
+
+    ``replayed``: with the completion of an earlier request, whose event has the tokens.
+    """
 
     method: str
     path: str
@@ -25,6 +28,7 @@ class RequestServed(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     stored: bool = False
+    replayed: bool = False
     error: str | None = None
 
 

@@ -57,7 +57,8 @@ def _request_line(event: RequestServed) -> str:
     if event.completion_tokens is not None:
         parts.append(f"{event.prompt_tokens or 0}+{event.completion_tokens} tokens")
     if event.completion_id is not None:
-        parts.append(f"{'stored ' if event.stored else ''}{event.completion_id}")
+        how = "stored " if event.stored else "replayed " if event.replayed else ""
+        parts.append(f"{how}{event.completion_id}")
     if event.error is not None:
         parts.append(f"{event.error} {event.request_id}")
     return "  ".join(parts)

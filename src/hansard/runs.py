@@ -1,0 +1,160 @@
+"""One create request on its way: what was asked, what is known so far, what is recorded. Ids and chance are born here.
+
+How it goes its way, and in which order, is in ``completions``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from hansard.contract import Document
+from hansard.core import ids, normalize
+from hansard.core.explode import explode
+from hansard.core.idempotency import IdempotencyKey
+from hansard.core.stamp import Stamp
+from hansard.core.validate import Received
+from hansard.engines.base import Call
+from hansard.engines.router import Route
+from hansard.repeats import Claim
+from hansard.store.base import Outcome, Record
+from hansard.tenancy import Principal
+
+# A seed we draw is kept small enough for every engine (32 bits, signed) and for JavaScript's numbers.
+_SEEDS = 2**31
+_SEED_BYTES = 4
+
+Shown: TypeAlias = Sequence[Document | bytes]
+"""Chunks as the client may see them, each a document or its JSON text; those that came together leave together."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One create request: for whom, what, and under which request id.
+
+    ``metadata`` came beside the body, which wins over it. ``authorization`` is the client's own header, for
+    engines that pass it on.
+    """
+
+    principal: Principal
+    received: Received
+    request_id: str
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    authorization: str | None = None
+    idempotency_key: IdempotencyKey | None = None
+
+
+class Progress(msgspec.Struct):
+    """What is known so far of one completion; whoever asked may look at it at any time."""
+
+    completion_id: str | None = None
+    model: str | None = None
+    usage: Mapping[str, int] | None = None
+    stored: bool = False
+    replayed: bool = False
+    """Whether it was made for an earlier request; then the tokens and the storing were that one's."""
+
+    def replay(self, reply: Document) -> None:
+        """It is this completion, of an earlier request."""
+        self.completion_id = reply["id"]
+        self.model = reply["model"]
+        self.replayed = True
+
+
+class Run:
+    """One completion from its first moment to its record."""
+
+    def __init__(self, *, asked: Asked, route: Route, progress: Progress, stored: bool, claim: Claim | None) -> None:
+        now_ns = time.time_ns()
+        request, model = asked.received.request, route.answered.model
+        self.asked = asked
+        self.route = route
+        self.stored = stored
+        self.claim = claim
+        self.kept = stored or claim is not None
+        """Whether the whole of it is needed at the end."""
+        self.was_second = False
+        entropy = os.urandom(ids.ENTROPY_BYTES + _SEED_BYTES)
+        self.id = ids.completion_id(now_ns // 1_000_000, entropy[_SEED_BYTES:])
+        self.created = now_ns // 1_000_000_000
+        seed = normalize.seed(request)
+        self.call = Call(
+            request=request,
+            document=asked.received.document,
+            model=model,
+            seed=int.from_bytes(entropy[:_SEED_BYTES]) % _SEEDS if seed is None else seed,
+            authorization=asked.authorization,
+        )
+        self.stamp = Stamp(
+            completion_id=self.id,
+            created=self.created,
+            model=model,
+            include_usage=normalize.wants_usage(request),
+        )
+        self._progress = progress
+        self._progress.completion_id = self.id
+        self._progress.model = model
+        self._started = time.monotonic()
+        self._first_token_ms: int | None = None
+
+    def began(self) -> None:
+        """The first chunk is here."""
+        if self._first_token_ms is None:
+            self._first_token_ms = self._elapsed_ms()
+
+    def told(self, reply: Document) -> None:
+        """The completion is whole, and committed if it was to be."""
+        self._progress.usage = _usage(reply)
+        self._progress.model = self.route.answered.model
+        self._progress.stored = self.stored
+
+    def came_second(self, reply: Document) -> None:
+        """Another process, on the same database, has meanwhile answered a request with the same key."""
+        self.was_second = True
+        self._progress.replay(reply)
+
+    def record(self, reply: Document, *, theirs: object, body: bytes) -> Record:
+        """What is kept of it; ``theirs`` is the id that somebody else gave it."""
+        request = self.asked.received.request
+        return Record(
+            project=self.asked.principal.project,
+            id=self.id,
+            created=self.created,
+            model=reply["model"],
+            requested_model=request.model,
+            request_id=self.asked.request_id,
+            metadata={**self.asked.metadata, **normalize.metadata(request)},
+            seed=self.call.seed,
+            request=self.asked.received.body,
+            reply=body,
+            engine=self.route.answered.engine.name,
+            upstream_id=theirs if isinstance(theirs, str) else None,
+            first_token_ms=self._first_token_ms,
+            total_ms=self._elapsed_ms(),
+        )
+
+    def _elapsed_ms(self) -> int:
+        return round((time.monotonic() - self._started) * 1000)
+
+
+def replayed(outcome: Outcome, asked: Asked, progress: Progress) -> Shown:
+    """The stream of a completion that was made before."""
+    reply = msgspec.json.decode(outcome.reply)
+    progress.replay(reply)
+    stamp = Stamp(
+        completion_id=reply["id"],
+        created=reply["created"],
+        model=reply["model"],
+        include_usage=normalize.wants_usage(asked.received.request),
+    )
+    return stamp.chunks(explode(reply))
+
+
+def _usage(reply: Document) -> Mapping[str, int] | None:
+    usage = reply.get("usage")
+    if isinstance(usage, msgspec.Raw):
+        usage = msgspec.json.decode(usage)
+    return usage if isinstance(usage, dict) else None
