@@ -10,15 +10,17 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansard.app import create_app
 from hansard.config import resolve
+from tests.conformance import able
 
 SOUND = "sound"
 START_S = 30.0
@@ -28,13 +30,14 @@ Document = dict[str, Any]
 
 @dataclass
 class Asked:
-    """A request on its way in. ``path`` is without ``/v1``; all of it may be changed."""
+    """A request on its way in. ``path`` is without ``/v1``, percent-encoded; all of it may be changed."""
 
     method: str
     path: str
     query: str
     headers: list[tuple[str, str]]
     body: bytes
+    has_prefix: bool = True
 
     @property
     def document(self) -> Document:
@@ -50,7 +53,9 @@ class Asked:
         self.body = json.dumps(document).encode()
 
     def is_to(self, method: str, path: str) -> bool:
-        """Whether it is for this route: ``{id}`` fits one segment."""
+        """Whether it is for this route: ``{id}`` fits one segment, ``*`` any path."""
+        if path == "*":
+            return method in ("*", self.method)
         ours, wanted = self.path.strip("/").split("/"), path.strip("/").split("/")
         fits = len(ours) == len(wanted) and all(a == b or b == "{id}" for a, b in zip(ours, wanted, strict=True))
         return fits and method in ("*", self.method)
@@ -215,16 +220,30 @@ class Zoo:
 
 @contextmanager
 def zoo(mutants: Mapping[str, Mutant], directory: Path) -> Iterator[Zoo]:
-    """Run them all on a free port until left."""
-    settings = resolve({"data": str(directory), "models": ["echo"], "log": "off"}, {})
-    config = uvicorn.Config(
-        broken(create_app(settings), mutants), port=0, lifespan="on", log_config=None, access_log=False
-    )
+    """Run them all on a free port until left; their models are ``echo``, and ``able`` at an upstream."""
+    with _running(able.app) as upstream:
+        settings = resolve(
+            {
+                "data": str(directory),
+                "models": ["echo"],
+                "upstreams": [f"http://127.0.0.1:{upstream}/v1"],
+                "log": "off",
+            },
+            {},
+        )
+        with _running(broken(create_app(settings), mutants)) as port:
+            yield Zoo(mutants, port)
+
+
+@contextmanager
+def _running(app: ASGIApp) -> Iterator[int]:
+    """Serve it from a thread; the port."""
+    config = uvicorn.Config(app, port=0, lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="zoo", daemon=True)
     thread.start()
     try:
-        yield Zoo(mutants, _port(server, thread))
+        yield _port(server, thread)
     finally:
         server.should_exit = True
         thread.join(START_S)
@@ -238,7 +257,7 @@ def _port(server: uvicorn.Server, thread: threading.Thread) -> int:
         if not thread.is_alive():
             break
         thread.join(0.01)
-    raise AssertionError("The server under the mutants did not start.")
+    raise AssertionError("A server did not start.")
 
 
 def broken(app: ASGIApp, mutants: Mapping[str, Mutant]) -> ASGIApp:
@@ -263,7 +282,7 @@ async def _mutated(app: ASGIApp, mutant: Mutant, scope: Scope, receive: Receive,
     asked = await _asked(scope, receive)
     method, path = mutant.only_to or ("*", asked.path)
     meant = asked.is_to(method, path)
-    came = Asked(asked.method, asked.path, asked.query, list(asked.headers), asked.body)
+    came = replace(asked, headers=list(asked.headers))
     if meant:
         mutant.ask(asked)
     answered = await _answered(app, scope, asked, came)
@@ -281,21 +300,22 @@ async def _asked(scope: Scope, receive: Receive) -> Asked:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
+    raw_path = scope["raw_path"].decode("latin-1")
     return Asked(
         method=scope["method"],
-        path=scope["path"].removeprefix("/v1"),
+        path=raw_path.removeprefix("/v1"),
         query=scope["query_string"].decode(),
         headers=[(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]],
         body=body,
+        has_prefix=raw_path.startswith("/v1/"),
     )
 
 
 async def _answered(app: ASGIApp, scope: Scope, asked: Asked, came: Asked) -> Answered:
     answered = Answered(came, 0, [], b"")
     waiting: list[Message] = [{"type": "http.request", "body": asked.body, "more_body": False}]
-    changed_path = (
-        {} if asked.path == came.path else {"path": "/v1" + asked.path, "raw_path": b"/v1" + asked.path.encode()}
-    )
+    path = "/v1" + asked.path
+    changed_path = {} if asked.path == came.path else {"path": unquote(path), "raw_path": path.encode()}
     length = [("content-length", str(len(asked.body)))] if asked.body else []
     headers = [(name, value) for name, value in asked.headers if name != "content-length"] + length
 

@@ -9,6 +9,7 @@ import pytest
 
 from hansard.conformance.probe import Session
 from hansard.conformance.wire import Address
+from tests.conformance import able
 from tests.conformance.broken import SOUND, Zoo, zoo
 from tests.conformance.mutants import all_mutants
 
@@ -21,8 +22,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
 
 
 @pytest.fixture(scope="session")
-def sound(servers: Zoo) -> Session:
-    """A session with the sound server, its shelf filled."""
-    session = Session(Address(base_url=servers.base_url(SOUND), timeout_s=30), model="echo")
-    session.shelf()
-    return session
+def sessions(servers: Zoo) -> dict[str, Session]:
+    """Sessions with the sound server, one per model, their shelves filled."""
+    address = Address(base_url=servers.base_url(SOUND), timeout_s=30)
+    found = {model: Session(address, model=model) for model in ("echo", able.MODEL)}
+    for session in found.values():
+        session.shelf()
+    return found

@@ -39,6 +39,11 @@ def has(document: object, names: Iterable[str], what: str) -> None:
     that(not missing, f"{what} with {', '.join(missing)}", document)
 
 
+def number(got: object, expected: float, what: str) -> None:
+    """Equal as numbers: 1 is 1.0."""
+    that(type(got) in (int, float) and got == expected, f"{what}: {expected}", got)
+
+
 def kind(value: object, wanted: type | tuple[type, ...], what: str) -> None:
     """A JSON type, by Python's; bool is no int here."""
     allowed = wanted if isinstance(wanted, tuple) else (wanted,)

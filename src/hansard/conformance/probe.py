@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +24,9 @@ from hansard.conformance.wire import Address, Document, Exchange, Reply, Sent
 COMPLETIONS = "/chat/completions"
 MARK = "hansard-conformance"
 UNKNOWN_ID = "chatcmpl-conformanceUnknown00000000000"
+
+SHELF = 22
+FIRST_HALF = 3
 
 ABSENT = (404, 405, 501)
 REFUSED_BY_NAME = ("unsupported_parameter", "unsupported_value")
@@ -242,18 +246,12 @@ def _absence(probe: Probe, operation: Operation) -> str:
     return ""
 
 
-SHELF = 7
-
-
 def _fill_shelf(probe: Probe) -> list[Document]:
-    """Seven completions over two seconds at least: the first three have ``half`` one, the others two."""
-    import time
-
+    """More than a default page of completions, over two seconds at least: ``half`` is one for three of them."""
     shelf = []
     for number in range(SHELF):
-        if number == 3:
+        if number == FIRST_HALF:
             time.sleep(1.1)  # created counts whole seconds
-        half = "one" if number < 3 else "two"
-        made = probe.stored(metadata={"half": half, "number": str(number)})
-        shelf.append({**made, "metadata": {MARK: probe.mark, "half": half, "number": str(number)}})
+        metadata = {MARK: probe.mark, "half": "one" if number < FIRST_HALF else "two", "number": str(number)}
+        shelf.append({**probe.stored(metadata=metadata, max_tokens=1), "metadata": metadata})
     return shelf

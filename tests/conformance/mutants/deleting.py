@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.conformance.broken import Answered, Asked, Mutant, errors_with, sets
+from tests.conformance.broken import Answered, Asked, Mutant, errors_with, refuses, sets
 
+GET = ("GET", "/chat/completions/{id}")
 DELETE = ("DELETE", "/chat/completions/{id}")
 
 
@@ -32,17 +33,18 @@ MUTANTS = (
     ),
     Mutant(
         name="delete-always-succeeds",
-        fails=("delete.a_second_time_is_404", "delete.unknown_id_is_404"),
+        fails=("delete.*_is_404",),
         answer=_always_succeeds,
         only_to=DELETE,
     ),
     Mutant(name="delete-deletes-nothing", fails=("delete.is_gone_from_get",), ask=_deletes_nothing, only_to=DELETE),
     Mutant(
         name="delete-of-unknown-is-400",
-        fails=("delete.unknown_id_is_404", "delete.a_second_time_is_404"),
+        fails=("delete.*_is_404",),
         answer=errors_with(status=400),
         only_to=DELETE,
     ),
+    Mutant(name="delete-takes-all", fails=("delete.takes_only_one",), answer=refuses(404), only_to=GET),
     Mutant(
         name="delete-demands-a-body",
         fails=("delete.ignores_a_content_type_without_body",),

@@ -58,3 +58,28 @@ def ignores_a_content_type_without_body(probe: Probe) -> None:
     reply = probe.send("DELETE", f"{COMPLETIONS}/{made['id']}", headers={"Content-Type": "application/json"})
 
     expect.equal(probe.accept(reply).document["deleted"], expected=True, what="deleted")
+
+
+@check("delete", OFFICIAL)
+def takes_only_one(probe: Probe) -> None:
+    """Deleting one completion leaves the others."""
+    gone, kept = probe.stored(), probe.stored()
+
+    probe.accept(probe.delete(gone["id"]))
+
+    expect.equal(probe.kept(kept["id"])["id"], kept["id"], "id of the other")
+
+
+@check("delete", decision(16))
+def what_was_not_stored_is_404(probe: Probe) -> None:
+    """A completion that was not stored cannot be deleted."""
+    expect.refusal(probe.delete(probe.created()["id"]), 404, code="not_found")
+
+
+@check("delete", decision(38))
+def id_of_another_form_is_404(probe: Probe) -> None:
+    """Ids are opaque: one of another form is no mistake, only unknown."""
+    reply = probe.delete("comp_nonexistent_12345")
+
+    words = "Completion comp_nonexistent_12345 not found"
+    expect.refusal(reply, 404, param="completion_id", code="not_found", message=words)
