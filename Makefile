@@ -7,11 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OPENAI2 := .venv-openai2
+SCHEMATHESIS := .venv-schemathesis
 CLIENTS := .venv-clients
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients check format lint types imports bench model lock clean
+.PHONY: help serve test test-clients schemathesis check format lint types imports bench model lock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +25,9 @@ test: $(VENV)/.dev $(OPENAI2)/.ready  ## the whole test suite, from unit to acce
 
 test-clients: $(VENV)/.dev $(OPENAI2)/.ready $(CLIENT_LOCKS:requirements/clients-%.txt=$(CLIENTS)/%/.ready)  ## real clients against a server: LangChain, the AI SDK, llm ...
 	@$(BIN)/python -m pytest tests/clients -v -p no:randomly $(ARGS)
+
+schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: $(VENV)/.dev format lint types imports test  ## what CI runs: format, lint, types, import contracts, tests
 
@@ -50,7 +54,7 @@ lock:  ## refresh requirements/*.txt (needs uv)
 	cd requirements && ./compile
 
 clean:  ## remove what these targets made
-	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) $(SCHEMATHESIS) .schemathesis .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..." >&2
@@ -72,6 +76,12 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 $(OPENAI2)/.ready: requirements/openai2.txt | $(VENV)/bin/python
 	@$(PYTHON) -m venv $(OPENAI2)
 	@$(OPENAI2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/openai2.txt
+	@touch $@
+
+$(SCHEMATHESIS)/.ready: requirements/schemathesis.txt | $(VENV)/bin/python
+	@echo "Installing Schemathesis from its lock (once) ..." >&2
+	@$(PYTHON) -m venv $(SCHEMATHESIS)
+	@$(SCHEMATHESIS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # One environment for each client, as its users have it: what one of them pins must not hold back another.

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from hansard.contract import Document, request, response, server, stored
+from hansard.core.idempotency import HEADER, MAX_LENGTH
 from hansard.core.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_METADATA_PAIRS, Order
 from hansard.core.validate import METADATA_HEADER
 
@@ -280,10 +281,10 @@ _METADATA_HEADER: Final = {
     "content": {"application/json": {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}},
 }
 _IDEMPOTENCY_KEY: Final = {
-    "name": "Idempotency-Key",
+    "name": HEADER,
     "in": "header",
     "description": "The same key and body get the same completion; the same key with another body gets 409.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$"},
 }
 _HEADERS: Final[Document] = {
     "x-request-id": {"schema": {"type": "string", "pattern": "^req_[0-9a-f]{32}$"}, "required": True},

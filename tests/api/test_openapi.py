@@ -1,0 +1,95 @@
+"""api/openapi.py: the document is valid, and says of every address what the table of addresses says."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from hansard.api import openapi
+from hansard.contract import Document
+from tests.api.test_operations import Site
+
+pytestmark = pytest.mark.anyio
+
+METHODS = ("get", "post", "delete", "put", "patch")
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    described: Document = json.loads(openapi.encoded(version="1.2.3", default_order="asc"))
+    return described
+
+
+def test_it_is_openapi(document: Document) -> None:
+    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    assert document["openapi"].startswith("3.1.")
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/v1/openapi.json"])
+async def test_it_is_served_without_a_key(path: str) -> None:
+    reply = await Site(key="sk-right").client.get(path)
+
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    assert reply.json["info"]["version"] == "1.2.3"
+
+
+async def test_every_operation_is_served_and_every_method_described(document: Document) -> None:
+    """What is not described is refused, and the refusal names what is."""
+    for path, described in document["paths"].items():
+        address = "/v1" + re.sub(r"\{\w+\}", "x", path)
+        methods = [method.upper() for method in METHODS if method in described]
+        refused = await Site().client.request("PUT", address)
+        assert refused.headers["allow"].split(", ") == [*methods, *(["HEAD"] if "GET" in methods else [])], path
+
+
+async def test_who_needs_a_key_is_described(document: Document) -> None:
+    for path, described in document["paths"].items():
+        for method in METHODS:
+            if method in described:
+                reply = await Site(key="sk-right").client.request(method.upper(), "/v1" + path, b"{}")
+                assert (reply.status == 401) == (described[method].get("security", "asked") == "asked"), path
+
+
+@pytest.mark.parametrize("default_order", ["asc", "desc"])
+def test_the_order_of_the_list_is_the_one_set(default_order: Any) -> None:
+    described = openapi.document(version="1", default_order=default_order)
+    parameters = {name["name"]: name for name in described["paths"]["/chat/completions"]["get"]["parameters"]}
+    assert parameters["order"]["schema"]["default"] == default_order
+
+
+def validator(document: Document, name: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": document["components"]})
+
+
+async def test_replies_are_as_described(document: Document) -> None:
+    site = Site()
+    made = (await site.create(store=True)).json
+    stored = f"/v1/chat/completions/{made['id']}"
+    streamed = await site.create(stream=True)
+    replies = {
+        "Completion": [made],
+        "Chunk": [json.loads(event) for event in streamed.events[:-1]],
+        "StoredCompletion": [(await site.client.get(stored)).json],
+        "CompletionList": [(await site.client.get("/v1/chat/completions")).json],
+        "MessageList": [(await site.client.get(f"{stored}/messages")).json],
+        "Deleted": [(await site.client.request("DELETE", stored)).json],
+        "ErrorEnvelope": [(await site.client.get(stored)).json],
+        "ModelList": [(await site.client.get("/v1/models")).json],
+        "Model": [(await site.client.get("/v1/models/org/m")).json],
+        "Health": [(await site.client.get("/health")).json],
+        "Readiness": [(await site.client.get("/readyz")).json, (await site.client.get("/readyz", b"verbose")).json],
+    }
+
+    for name, shown in replies.items():
+        for reply in shown:
+            assert [error.message for error in validator(document, name).iter_errors(reply)] == []
+
+
+def test_names_have_a_pattern_that_other_languages_know(document: Document) -> None:
+    schema = document["components"]["schemas"]["FunctionDefinition"]["properties"]["name"]
+    assert schema["pattern"] == "^[a-zA-Z0-9_-]+$"
