@@ -116,6 +116,7 @@ VALUES: list[tuple[str, object, object]] = [
     ("list_order", "desc", "desc"),
     ("metadata_without_store", "accept", "accept"),
     ("on_disconnect", "finish", "finish"),
+    ("idempotency_ttl_s", "60", 60),
     ("max_body_bytes", "1048576", 1048576),
     ("queue", "0", 0),
     ("drain_s", "2.5", 2.5),

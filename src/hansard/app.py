@@ -68,7 +68,11 @@ class House:
             metadata_without_store=settings.metadata_without_store,
         )
         self.completions = Completions(
-            router=self.router, store=self.store, recorder=self.recorder, on_disconnect=settings.on_disconnect
+            router=self.router,
+            store=self.store,
+            recorder=self.recorder,
+            on_disconnect=settings.on_disconnect,
+            idempotency_ttl_s=settings.idempotency_ttl_s,
         )
         self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order

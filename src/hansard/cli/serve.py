@@ -75,6 +75,9 @@ def serve(
     on_disconnect: Annotated[
         Text, typer.Option(metavar="cancel|finish", help="When the client leaves a stream.  [default: cancel]")
     ] = None,
+    idempotency_ttl_s: Annotated[
+        Text, typer.Option(metavar="S", help="Seconds an Idempotency-Key counts.  [default: 86400]")
+    ] = None,
     max_body_bytes: Annotated[Text, typer.Option(metavar="N", help="Largest request.  [default: 67108864]")] = None,
     queue: Annotated[Text, typer.Option(metavar="N", help="Requests a model lets wait.  [default: 128]")] = None,
     drain_s: Annotated[Text, typer.Option(metavar="S", help="Seconds to finish in at the end.  [default: 30]")] = None,

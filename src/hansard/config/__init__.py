@@ -65,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     metadata_without_store: Literal["refuse", "accept"]
     nulls: Literal["accept", "refuse"]
     on_disconnect: Literal["cancel", "finish"]
+    idempotency_ttl_s: int
     max_body_bytes: int
     queue: int
     drain_s: float
@@ -127,6 +128,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         metadata_without_store=reader.take("metadata_without_store", values.one_of("refuse", "accept"), "refuse"),
         nulls=reader.take("nulls", values.one_of("accept", "refuse"), "accept"),
         on_disconnect=reader.take("on_disconnect", values.one_of("cancel", "finish"), "cancel"),
+        idempotency_ttl_s=reader.take("idempotency_ttl_s", values.whole(1, 366 * 24 * 60 * 60), 24 * 60 * 60),
         max_body_bytes=reader.take("max_body_bytes", values.whole(1024), 64 * 1024 * 1024),
         queue=reader.take("queue", values.whole(0), 128),
         drain_s=reader.take("drain_s", values.seconds, 30.0),
