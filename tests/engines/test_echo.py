@@ -32,7 +32,10 @@ async def test_it_says_the_last_user_message_word_by_word() -> None:
         {"content": " three"},
         {},
     ]
-    assert chunks[-1]["usage"] == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
+    usage = chunks[-1]["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (3, 3, 6)
+    details = {**usage["prompt_tokens_details"], **usage["completion_tokens_details"]}
+    assert set(details.values()) == {0}
 
 
 async def test_text_parts_are_heard_and_other_roles_are_not() -> None:
@@ -51,6 +54,17 @@ async def test_a_token_limit_ends_it_with_length() -> None:
 
     [choice] = completion["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("one  two", "length")
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"), [("wo", "one  t"), (["three", "  two"], "one"), (["two three", "two"], "one  "), ("one", "")]
+)
+async def test_a_stop_text_ends_it(stop: object, said: str) -> None:
+    completion = await EchoEngine().complete(call(stop=stop))
+
+    [choice] = completion["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (said, "stop")
+    assert completion["usage"]["prompt_tokens"] == 3
 
 
 async def test_n_choices_say_the_same() -> None:

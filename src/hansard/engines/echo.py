@@ -1,6 +1,6 @@
 """The engine that says back what it was told: shipped for tests, benches and first steps, with no model behind it.
 
-Its answer is the last user message, a word a chunk; its tokens are words. ``max_tokens`` and ``n`` hold.
+Its answer is the last user message, a word a chunk; its tokens are words. ``max_tokens``, ``stop`` and ``n`` hold.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class EchoEngine:
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         _refuse_unsupported(call)
         heard = _last_user_text(call.document)
-        words = _WORD.findall(heard)
+        words = _WORD.findall(_before(normalize.stop(call.request), heard))
         limit = normalize.max_tokens(call.request)
         said = words if limit is None else words[:limit]
         choices = range(normalize.n(call.request))
@@ -69,7 +69,7 @@ class EchoEngine:
             yield [_chunk(index, {"content": word}) for index in choices]
         end = "stop" if len(said) == len(words) else "length"
         yield [_chunk(index, {}, finish_reason=end) for index in choices]
-        yield [{**_HEAD, "choices": [], "usage": _usage(len(words), len(said) * len(choices))}]
+        yield [{**_HEAD, "choices": [], "usage": _usage(len(_WORD.findall(heard)), len(said) * len(choices))}]
 
 
 def _refuse_unsupported(call: Call) -> None:
@@ -91,6 +91,11 @@ def _last_user_text(document: dict[str, msgspec.Raw]) -> str:
     return ""
 
 
+def _before(stops: Sequence[str], text: str) -> str:
+    """The text up to the first of the stop texts in it."""
+    return text[: min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))]
+
+
 def _chunk(index: int, delta: Document, *, finish_reason: str | None = None) -> Document:
     choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     return {**_HEAD, "choices": [choice]}
@@ -101,4 +106,11 @@ def _usage(prompt_tokens: int, completion_tokens: int) -> Document:
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
     }
