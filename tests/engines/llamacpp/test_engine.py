@@ -203,16 +203,29 @@ async def test_a_seed_gives_the_same_text_alone_and_among_others(engine: LlamaCp
     assert len(set(together)) > 1
 
 
-async def test_a_text_does_not_depend_on_what_is_read_with_it(engine: LlamaCppEngine, call_of: Ask) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_a_text_does_not_depend_on_what_is_read_with_it(model_path: Path, call_of: Ask, threads: int) -> None:
+    engine = LlamaCppEngine(name="mine", model_path=model_path, threads=threads)
+
     async def certainty(number: int) -> list[float]:
         asked = call_of(messages=user(f"{number} " + "story " * 120), temperature=0, max_tokens=4, logprobs=True)
         entries = (await engine.complete(asked))["choices"][0]["logprobs"]["content"]
         return [entry["logprob"] for entry in entries]
 
+    await engine.start()
     alone = await certainty(0)
     together = await asyncio.gather(*(certainty(number % 3) for number in range(9)))
+    await engine.stop()
 
     assert [together[0], together[3], together[6]] == [alone] * 3
+
+
+@pytest.mark.parametrize(("size_bytes", "exact"), [(1024**3, True), (1024**3 + 1, False)])
+def test_up_to_which_size_seeds_are_exact(tmp_path: Path, size_bytes: int, exact: bool) -> None:
+    with (tmp_path / "sparse.gguf").open("wb") as file:
+        file.truncate(size_bytes)
+
+    assert LlamaCppEngine(name="mine", model_path=Path(file.name))._supervisor.settings.exact is exact
 
 
 async def test_choices_have_following_seeds_and_share_one_prompt(engine: LlamaCppEngine, call_of: Ask) -> None:

@@ -25,9 +25,6 @@ from hansard.engines.llamacpp import gguf
 DEFAULT_CONTEXT = 8192
 UNKNOWN_CONTEXT = 4096
 BATCH_TOKENS = 512  # also how often a prompt being read can be cancelled
-# From 64 tokens of one prompt on, flash attention takes another kernel, which rounds otherwise (seen: up to 0.05
-# in a log probability): a text then depends on what is read along with it and on what was cached. Below, all is exact.
-EXACT_BATCH_TOKENS = 48
 PROMPT_CACHE_MIB = 256
 HTTP_THREADS = 4  # it starts more by itself when these are taken
 ERRORS_ONLY = 1
@@ -95,7 +92,10 @@ def _serve(configuration: dict[str, Any], context: int) -> tuple[str, Any]:
     engine.n_ctx = context * configuration["parallel"]
     engine.kv_unified = False  # a seed gives the same text alone and among others
     if configuration["exact"]:
-        engine.n_ubatch = EXACT_BATCH_TOKENS
+        # Flash attention has a second kernel for 64 tokens of one prompt and more, and splits what it attends to among
+        # threads; each rounds otherwise (seen: up to 0.6 in a log probability). Without it a text depends neither on
+        # what is read along with it nor on what was cached. It costs a fifth more for prompts, and memory.
+        engine.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     engine.n_batch = BATCH_TOKENS
     engine.prefill_assistant = False  # a last message of the assistant is one more turn, not the start of the next
     engine.cpuparams.n_threads = engine.cpuparams_batch.n_threads = configuration["threads"]

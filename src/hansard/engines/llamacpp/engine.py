@@ -34,7 +34,7 @@ TEMPLATE = "/apply-template"
 TOKENIZE = "/tokenize"
 QUEUE_LIMIT = 256
 
-# A small model's slots cost little; a large one's take gigabytes of memory each.
+# A small model's slots and attention cost little; a large one's take gigabytes of memory.
 LARGE_MODEL_BYTES = 1024**3
 PARALLEL, LARGE_PARALLEL = 8, 4
 # A tiny model's threads wait for each other longer than they compute: with one per core, and the
@@ -89,7 +89,7 @@ class LlamaCppEngine:
             parallel=slots,
             threads=threads or (_cores() if size_bytes > TINY_MODEL_BYTES else 1),
             gpu_layers=gpu_layers,
-            exact=size_bytes <= TINY_MODEL_BYTES,
+            exact=size_bytes <= LARGE_MODEL_BYTES,
         )
         self._supervisor = Supervisor(settings, on_change=self._report)
         self._running: _Running | None = None

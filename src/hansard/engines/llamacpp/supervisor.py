@@ -38,7 +38,7 @@ LOAD_ERROR = "error loading model: "  # only to choose which line to show
 class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine is started with. ``ctx`` is tokens per request; ``None`` lets the model decide.
 
-    ``exact`` gives a seed the same text whatever else runs, and reads prompts more slowly for it.
+    ``exact`` gives a seed the same text whatever else runs, and takes more memory and time for prompts.
     """
 
     model_path: str
