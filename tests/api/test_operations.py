@@ -461,3 +461,59 @@ async def test_metrics_count_what_was_served() -> None:
     assert 'hansard_tokens_total{kind="completion"} 2' in lines
     assert "hansard_completions_stored_total 1" in lines
     assert 'hansard_ready{part="scripted"} 1' in lines
+
+
+KEYED = {"idempotency-key": "order-66"}
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_repeat_under_its_key_is_answered_as_before_and_says_so(streamed: bool) -> None:
+    site = Site()
+    body = {**ASKED, "stream": streamed, "stream_options": {"include_obfuscation": False}} if streamed else ASKED
+
+    first = await site.client.post("/v1/chat/completions", body, headers=KEYED)
+    again = await site.client.post("/chat/completions", body, headers=KEYED)
+
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert again.headers["x-request-id"] != first.headers["x-request-id"]
+    assert (again.body == first.body) if not streamed else (again.events[-1] == "[DONE]")
+    assert len(site.engine.calls) == 1
+    made, replayed = [event for event in site.events if isinstance(event, RequestServed)]
+    assert (made.replayed, made.completion_tokens) == (False, 2)
+    assert (replayed.replayed, replayed.completion_tokens, replayed.stored) == (True, None, False)
+    assert replayed.completion_id == made.completion_id
+
+
+async def test_without_a_key_there_are_two_completions() -> None:
+    site = Site()
+    assert (await site.create()).json["id"] != (await site.create()).json["id"]
+
+
+async def test_another_request_under_the_key_is_a_conflict_that_clients_do_not_try_again() -> None:
+    site = Site()
+    await site.client.post("/v1/chat/completions", ASKED, headers=KEYED)
+
+    other = await site.client.post("/v1/chat/completions", {**ASKED, "stream": True}, headers=KEYED)
+    beside = await site.client.post(
+        "/v1/chat/completions", {**ASKED, "store": True}, headers={**KEYED, "x-hansard-metadata": "{}"}
+    )
+
+    for reply in (other, beside):
+        assert error(reply) == (409, "invalid_request_error", None, "idempotency_key_reused")
+        assert reply.headers["x-should-retry"] == "false"
+
+
+async def test_a_metadata_header_is_part_of_what_the_key_stands_for() -> None:
+    site = Site()
+    body = {**ASKED, "store": True}
+    first = await site.client.post("/v1/chat/completions", body, headers={**KEYED, "x-hansard-metadata": '{"a": "b"}'})
+    assert first.status == 200
+    assert error(await site.client.post("/v1/chat/completions", body, headers=KEYED))[0] == 409
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "\xe9"])
+async def test_a_key_that_is_none_is_refused(key: str) -> None:
+    reply = await Site().client.post("/v1/chat/completions", ASKED, headers={"idempotency-key": key})
+    assert error(reply) == (400, "invalid_request_error", "Idempotency-Key", "invalid_value")

@@ -36,6 +36,10 @@ def served(**fields: object) -> RequestServed:
             "POST  /v1/chat/completions  200  12ms  m  3+2 tokens  stored chatcmpl-1",
         ),
         (
+            served(model="m", completion_id="chatcmpl-1", replayed=True),
+            "POST  /v1/chat/completions  200  12ms  m  replayed chatcmpl-1",
+        ),
+        (
             served(status=404, duration_ms=1234, error="model_not_found"),
             "POST  /v1/chat/completions  404  1.2s  model_not_found req_1",
         ),
