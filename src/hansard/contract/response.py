@@ -7,7 +7,7 @@ recorded traffic): ``logprobs`` is there, null when off; ``refusal`` and ``annot
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -104,9 +104,19 @@ class Usage(Struct, frozen=True, kw_only=True):
     completion_tokens_details: CompletionTokensDetails | UnsetType = UNSET
 
 
+class ModerationResult(Struct, frozen=True, kw_only=True, tag_field="type", tag="moderation_result"):
+    """All three maps have a category for a key; scores go from 0 to 1."""
+
+    model: str
+    flagged: bool
+    categories: dict[str, bool]
+    category_scores: dict[str, float]
+    category_applied_input_types: dict[str, list[Literal["text", "image"]]]
+
+
 class ModerationResults(Struct, frozen=True, kw_only=True, tag_field="type", tag="moderation_results"):
     model: str
-    results: list[dict[str, Any]]
+    results: list[ModerationResult]
 
 
 class ModerationError(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
