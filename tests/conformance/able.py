@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -121,10 +122,16 @@ def _name(tool: Document) -> str:
 
 
 def _call(tool: Document, number: int) -> Document:
-    head = {"id": f"call_{number:024}", "type": tool["type"]}
+    head = {"id": f"call_{uuid4().hex[:23]}{number}", "type": tool["type"]}
     if tool["type"] == "custom":
-        return {**head, "custom": {"name": _name(tool), "input": "hello"}}
+        return {**head, "custom": {"name": _name(tool), "input": _input(tool["custom"])}}
     return {**head, "function": {"name": _name(tool), "arguments": _arguments(tool["function"])}}
+
+
+def _input(custom: Document) -> str:
+    """A sentence of the grammars that the checks send."""
+    form = custom.get("format") or {"type": "text"}
+    return "hello" if form["type"] == "text" else {"regex": "123-red", "lark": "red,blue"}[form["grammar"]["syntax"]]
 
 
 def _function(asked: Document, text: str) -> Document | None:

@@ -93,7 +93,6 @@ DEFINITIONS = (
         fields={"tools": [_function(colour="red")]},
         param="tools[0].function.colour",
         code="unknown_parameter",
-        demands=TOOLS,
     ),
     refuses(
         "parameters_of_another_type",
