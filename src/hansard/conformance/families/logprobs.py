@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hansard.conformance import expect
 from hansard.conformance.checks import OFFICIAL, RECORDED, check
 from hansard.conformance.families.sampling import COUNT, STEADY
@@ -13,13 +15,13 @@ ALTERNATIVE = ("token", "logprob", "bytes")
 WANTED = ("logprobs", "top_logprobs")
 
 
-def _choice(probe: Probe, **fields: object) -> Document:
+def _choice(probe: Probe, **fields: Any) -> Document:
     made = probe.created(messages=COUNT, max_tokens=6, logprobs=True, **STEADY, **fields)
     found: Document = made["choices"][0]
     return found
 
 
-def _entries(probe: Probe, **fields: object) -> list[Document]:
+def _entries(probe: Probe, **fields: Any) -> list[Document]:
     entries: list[Document] = _choice(probe, **fields)["logprobs"]["content"]
     expect.that(entries, "an entry for every token", entries)
     return entries
