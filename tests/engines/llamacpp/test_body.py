@@ -98,6 +98,14 @@ def test_what_would_change_the_answer_is_refused_by_name(request_of: Ask, fields
     assert (caught.value.param, caught.value.code) == (param, "unsupported_parameter")
 
 
+def test_stops_beside_log_probabilities_are_looked_for_here(request_of: Ask) -> None:
+    order = body.order(request_of(stop=["a", "b"], logprobs=True), PLAIN)
+    beside_tools = body.order(request_of(stop=["a", "b"], logprobs=True, tools=[TIMER]), PLAIN)
+
+    assert (order.stops, "stop" in order.body, order.body["timings_per_token"]) == (["a", "b"], False, True)
+    assert (beside_tools.stops, beside_tools.body["stop"]) == ((), ["a", "b"])
+
+
 def test_a_model_that_thinks_is_asked_to_count(request_of: Ask) -> None:
     thinking = msgspec.structs.replace(PLAIN, thinks=True)
 

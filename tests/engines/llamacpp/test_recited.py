@@ -39,6 +39,12 @@ async def thinker(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) 
         yield engine
 
 
+@pytest.fixture(scope="module")
+async def alphabet(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LlamaCppEngine]:
+    async with reciting(tmp_path_factory.mktemp("alphabet"), chain(*"abcdefgh")) as engine:
+        yield engine
+
+
 async def added_up(engine: LlamaCppEngine, call: Call) -> dict[str, Any]:
     """The stream of a call, as the completion it spells."""
     accumulator = Accumulator()
@@ -141,6 +147,26 @@ async def test_log_probabilities_are_the_models(tmp_path: Path, call_of: Ask, wa
     assert [each["logprob"] for each in entry["top_logprobs"]] == pytest.approx(
         [logit - whole for logit in logits.values()], abs=1e-3
     )
+
+
+@pytest.mark.parametrize("way", [LlamaCppEngine.complete, added_up])
+@pytest.mark.parametrize(
+    ("stop", "text", "reason", "tokens"),
+    [("fgh", "abcde", "stop", 8), ("cdf", "abcdefgh", "stop", 9), (["xyz", "bd", "d"], "abc", "stop", 4)],
+)
+async def test_a_stop_costs_no_log_probabilities(
+    alphabet: LlamaCppEngine, call_of: Ask, way: Callable[..., Any], stop: Any, text: str, reason: str, tokens: int
+) -> None:
+    plain = await way(alphabet, call_of(stop=stop))
+    completion = await way(alphabet, call_of(stop=stop, logprobs=True))
+
+    (choice,) = completion["choices"]
+    assert [entry["token"] for entry in choice["logprobs"]["content"]] == list(text)
+    assert (choice["message"]["content"], choice["finish_reason"]) == (text, reason)
+    assert completion["usage"]["completion_tokens"] == tokens
+    assert {**choice, "logprobs": None} == plain["choices"][0]
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+        assert completion["usage"][name] == plain["usage"][name]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hansard.engines.llamacpp import reply
+from hansard.engines.llamacpp.payloads import PromptDetails, Usage
 from hansard.engines.llamacpp.reply import Limits, Reply
 from hansard.engines.llamacpp.tools import ToolPlan
 from hansard.errors import InvalidRequest, UpstreamFailed
@@ -158,6 +159,30 @@ def test_log_probabilities_without_the_engines_extras() -> None:
         ({"content": "!"}, {"content": [unlikely], "refusal": None}, None),
         ({}, None, "stop"),
     ]
+
+
+def test_a_stop_of_ours_ends_the_answer_with_an_entry_for_each_token() -> None:
+    answer = Reply(index=0, fingerprint="fp_1", limits=ROOM, logprobs=0, tools=None, mint=str, stops=["bcd"])
+    known = json.dumps({"choices": [], "prompt_progress": {"total": 9, "cache": 4, "processed": 4, "time_ms": 2}})
+    answer.feed(known.encode())
+
+    documents = [
+        each
+        for written, piece in enumerate("abcebcd", 1)
+        for each in answer.feed(timed(payload({"content": piece}, logprobs={"content": [entry(piece, -0.5)]}), written))
+    ]
+
+    said = [(delta.get("content"), logprobs) for delta, logprobs, _ in choices(documents)[1:-1]]
+    assert [(text, [each["token"] for each in logprobs["content"]]) for text, logprobs in said] == [
+        ("a", ["a"]),
+        ("b", ["b"]),
+        ("c", ["c"]),
+        ("e", ["e"]),
+    ]
+    assert choices(documents)[-1] == ({}, None, "stop")
+    assert answer.stopped
+    assert answer.finished
+    assert answer.usage == Usage(9, 7, PromptDetails(4))
 
 
 def test_as_many_alternatives_as_asked() -> None:

@@ -6,6 +6,7 @@ Pure: a checked request in, an order out. What comes back is read by ``reply``.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import msgspec
 
@@ -40,12 +41,16 @@ ALWAYS: Document = {
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send, all but the seed, and how to read what comes. ``logprobs`` is the number of alternatives."""
+    """What to send, all but the seed, and how to read what comes. ``logprobs`` is the number of alternatives.
+
+    ``stops`` are those that the engine is not told of.
+    """
 
     body: Document
     n: int
     logprobs: int | None
     tools: ToolPlan | None
+    stops: Sequence[str] = ()
 
 
 class BoundAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +79,11 @@ def order(request: ChatRequest, abilities: Abilities) -> Order:
     if logprobs is not None:
         # Its own name for them: under the API's it refuses them beside tools in a stream. At 0 it reports none at all.
         body["n_probs"] = max(1, logprobs)
-    if abilities.thinks:
-        body["timings_per_token"] = True  # the only place where it counts the tokens of its thoughts
-    return Order(body=body, n=normalize.n(request), logprobs=logprobs, tools=plan)
+    # With stops of its own it would merge tokens that may begin one, and with them their log probabilities.
+    stops: Sequence[str] = () if logprobs is None or plan is not None else body.pop("stop", ())
+    if abilities.thinks or stops:
+        body["timings_per_token"] = True  # the only place where it counts thoughts, or what was written until we stop
+    return Order(body=body, n=normalize.n(request), logprobs=logprobs, tools=plan, stops=stops)
 
 
 def seeded(body: Document, seed: int) -> Document:

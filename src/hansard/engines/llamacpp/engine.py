@@ -166,6 +166,8 @@ class LlamaCppEngine:
                     async for payloads in reads:
                         if chunks := [chunk for payload in payloads for chunk in answer.feed(payload)]:
                             yield chunks
+                        if answer.stopped:
+                            break  # and leaving ends it there
             except NotAStream as refused:
                 raise failures.of_body(refused.reply.body) from None
             except (UpstreamFailed, UpstreamTimeout) as failure:
@@ -236,6 +238,7 @@ def _reply(index: int, order: Order, running: _Running) -> Reply:
         logprobs=order.logprobs,
         tools=order.tools,
         mint=_call_id,
+        stops=order.stops,
     )
 
 

@@ -11,84 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from hansard.contract import Document
-from hansard.engines.llamacpp import failures
+from hansard.engines.llamacpp import failures, payloads
 from hansard.engines.llamacpp.calls import CallWriter, JsonReader
+from hansard.engines.llamacpp.payloads import Alternative, CallPiece, Choice, Entry, Progress, PromptDetails, Usage
+from hansard.engines.llamacpp.stops import Stops
 from hansard.engines.llamacpp.tools import ToolPlan
 
 SERVICE_TIER = "default"
 # The API's floor for what is all but impossible; JSON has no minus infinity.
 LEAST_LOGPROB = -9999.0
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Call(msgspec.Struct):
-    index: int = 0
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Alternative(msgspec.Struct):
-    token: str
-    bytes: list[int] | None = None
-    logprob: float | None = None
-
-
-class _Entry(_Alternative):
-    top_logprobs: list[_Alternative] = []
-
-
-class _Logprobs(msgspec.Struct):
-    content: list[_Entry] | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-
-
-class _Progress(msgspec.Struct):
-    """How far the prompt is read; ``total`` is its tokens, and said before the first is read."""
-
-    total: int = 0
-
-
-class _Timings(msgspec.Struct):
-    """``predicted_n`` is the tokens written so far, this chunk's among them."""
-
-    predicted_n: int = 0
-
-
-class _PromptDetails(msgspec.Struct, frozen=True):
-    cached_tokens: int = 0
-
-
-class Usage(msgspec.Struct):
-    """What one choice took, in the engine's count."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: _PromptDetails = _PromptDetails()
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: Usage | None = None
-    error: failures.EngineError | None = None
-    prompt_progress: _Progress | None = None
-    timings: _Timings | None = None
-
-
-_read = msgspec.json.Decoder(_Chunk).decode
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -107,7 +38,8 @@ class Limits(msgspec.Struct, frozen=True):
 class Reply:
     """One choice on its way out. ``mint`` gives the next tool call's id, ``logprobs`` is how many alternatives.
 
-    ``reasoning_tokens`` counts what was written up to the last thought.
+    ``stops`` are those that the engine does not know. ``reasoning_tokens`` counts what was written up to the last
+    thought. Once it is ``stopped`` nothing more is wanted of the engine.
     """
 
     def __init__(
@@ -119,6 +51,7 @@ class Reply:
         logprobs: int | None,
         tools: ToolPlan | None,
         mint: Callable[[], str],
+        stops: Sequence[str] = (),
     ) -> None:
         self._index = index
         self._limits = limits
@@ -127,40 +60,55 @@ class Reply:
         self._tools = tools
         self._calls = None if tools is None else CallWriter(tools, mint)
         self._json = None if tools is None or not tools.in_json else JsonReader(_names(tools))
-        self._held: list[_Entry] = []  # of text that may still become a call
+        self._held: list[Entry] = []  # of text that may still become a call
+        self._stops = Stops[Sequence[Entry]](stops) if stops else None
+        self._prompt = Progress()
         self._opened = False
         self._thinking = False
         self.finished = False
+        self.stopped = False
         self.reasoning_tokens = 0
         self.usage = Usage()
 
     def feed(self, payload: bytes) -> list[Document]:
         """The chunks one payload makes, often one and sometimes none; raises what the engine reports."""
+        if self.stopped:
+            return []
         try:
-            chunk = _read(payload)
+            chunk = payloads.read(payload)
         except msgspec.MsgspecError as garbled:
             raise failures.unreadable() from garbled
         if chunk.prompt_progress is not None:
-            self._limits.check(chunk.prompt_progress.total)
+            self._prompt = chunk.prompt_progress
+            self._limits.check(self._prompt.total)
         documents: list[Document] = []
         for choice in chunk.choices:
             self._take(choice, documents)
-        if self._thinking and chunk.timings is not None:
-            self._thinking = False
-            self.reasoning_tokens = chunk.timings.predicted_n
+        if chunk.timings is not None:
+            self._count(chunk.timings.predicted_n)
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.error is not None:
             raise failures.translate(chunk.error)
         return documents
 
-    def _take(self, choice: _Choice, documents: list[Document]) -> None:
+    def _count(self, written: int) -> None:
+        """So many tokens were written when this chunk was."""
+        if self._thinking:
+            self._thinking = False
+            self.reasoning_tokens = written
+        if self.stopped:
+            self.usage = Usage(self._prompt.total, written, PromptDetails(self._prompt.cache))
+
+    def _take(self, choice: Choice, documents: list[Document]) -> None:
         delta = choice.delta
         if delta.reasoning_content:
             self._think(delta.reasoning_content, documents)
         if delta.content:
             entries = () if choice.logprobs is None else choice.logprobs.content or ()
-            if self._json is None:
+            if self._stops is not None:
+                self._say_until(self._stops, delta.content, entries, documents)
+            elif self._json is None:
                 self._say(delta.content, entries, documents)
             else:
                 self._held += entries
@@ -170,12 +118,22 @@ class Reply:
         if choice.finish_reason is not None:
             self._finish(choice.finish_reason, documents)
 
-    def _say(self, text: str, entries: Iterable[_Entry], documents: list[Document]) -> None:
+    def _say(self, text: str, entries: Iterable[Entry], documents: list[Document]) -> None:
         self._open_text(documents)
         if self._logprobs is None:
             documents.append(self._chunk({"content": text}))
         else:
             documents.append(self._chunk({"content": text}, self._cleaned(entries)))
+
+    def _say_until(
+        self, stops: Stops[Sequence[Entry]], text: str, entries: Sequence[Entry], documents: list[Document]
+    ) -> None:
+        """The text before a stop, and the end if that has come."""
+        for piece, belonging in stops.feed(text, entries):
+            self._say(piece, belonging, documents)
+        if stops.found:
+            self.stopped = True
+            self._finish("stop", documents)
 
     def _think(self, thought: str, documents: list[Document]) -> None:
         """Thoughts have no place in the contract; the name is the one that other servers gave them."""
@@ -193,7 +151,7 @@ class Reply:
         self._opened = True
         documents.append(self._chunk({"role": "assistant", **rest}, logprobs))
 
-    def _call(self, call: _Call, documents: list[Document]) -> None:
+    def _call(self, call: CallPiece, documents: list[Document]) -> None:
         if self._calls is None or self._tools is None or call.function is None:
             return
         if call.index > 0 and not self._tools.parallel:
@@ -220,6 +178,9 @@ class Reply:
                 self._open({"content": None, **delta, "refusal": None}, documents)
 
     def _finish(self, reason: str, documents: list[Document]) -> None:
+        if self._stops is not None:
+            for piece, belonging in self._stops.flush():
+                self._say(piece, belonging, documents)
         if self._json is not None:
             self._say_json(self._json, self._json.end(closed=reason != "length"), documents)
         if self._calls is not None:
@@ -237,11 +198,11 @@ class Reply:
             return "stop"
         return "function_call" if self._tools.legacy else "tool_calls"
 
-    def _cleaned(self, entries: Iterable[_Entry]) -> Document:
+    def _cleaned(self, entries: Iterable[Entry]) -> Document:
         """Log probabilities without the engine's extras: token ids, and entries of tokens without text."""
         return {"content": [self._entry(entry) for entry in entries if entry.token or entry.bytes], "refusal": None}
 
-    def _entry(self, entry: _Entry) -> Document:
+    def _entry(self, entry: Entry) -> Document:
         alternatives = entry.top_logprobs[: self._logprobs]
         return {**_alternative(entry), "top_logprobs": [_alternative(each) for each in alternatives]}
 
@@ -277,6 +238,6 @@ def _names(tools: ToolPlan) -> frozenset[str]:
     return frozenset(tool["function"]["name"] for tool in tools.offered)
 
 
-def _alternative(alternative: _Alternative) -> Document:
+def _alternative(alternative: Alternative) -> Document:
     logprob = LEAST_LOGPROB if alternative.logprob is None else max(alternative.logprob, LEAST_LOGPROB)
     return {"token": alternative.token, "logprob": logprob, "bytes": alternative.bytes}
