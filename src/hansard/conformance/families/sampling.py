@@ -12,7 +12,7 @@ from hansard.conformance.wire import Document
 
 # As repeatable as the API can be asked to be.
 STEADY: dict[str, Any] = {"temperature": 0, "seed": 1}
-COUNT = [{"role": "user", "content": "Repeat: one two three four five six seven"}]
+COUNT = [{"role": "user", "content": "Count from one to ten."}]
 
 
 def content(made: Document, index: int = 0) -> str:
