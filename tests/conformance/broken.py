@@ -219,18 +219,14 @@ class Zoo:
 
 
 @contextmanager
-def zoo(mutants: Mapping[str, Mutant], directory: Path) -> Iterator[Zoo]:
-    """Run them all on a free port until left; their models are ``echo``, and ``able`` at an upstream."""
+def zoo(mutants: Mapping[str, Mutant], directory: Path, **environment: str) -> Iterator[Zoo]:
+    """Run them all on a free port until left; their models are ``echo``, and ``able`` at an upstream.
+
+    ``environment`` are further settings, as variables.
+    """
     with _running(able.app) as upstream:
-        settings = resolve(
-            {
-                "data": str(directory),
-                "models": ["echo"],
-                "upstreams": [f"http://127.0.0.1:{upstream}/v1"],
-                "log": "off",
-            },
-            {},
-        )
+        models = {"models": ["echo"], "upstreams": [f"http://127.0.0.1:{upstream}/v1"]}
+        settings = resolve({"data": str(directory), "log": "off", **models}, environment)
         with _running(broken(create_app(settings), mutants)) as port:
             yield Zoo(mutants, port)
 

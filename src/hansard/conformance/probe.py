@@ -67,12 +67,12 @@ class Session:
             self._stored.append(completion_id)
 
     def clean_up(self) -> None:
-        """Delete what was stored. A server that cannot is left as it is."""
-        probe = self.probe()
-        for completion_id in self._stored:
-            with suppress(NoReply):
-                probe.delete(completion_id)
-        self._stored.clear()
+        """Delete what was stored; a server that cannot keeps it."""
+        stored, self._stored = self._stored, []
+        with suppress(NoReply):
+            if stored and self.absence("delete") is None:
+                for completion_id in stored:
+                    self.probe().delete(completion_id)
 
     def absence(self, operation: Operation) -> str | None:
         """Why this operation counts as absent, or None; tried once per run."""

@@ -176,6 +176,7 @@ def _read(response: http.client.HTTPResponse, begun: float, leave_after: int | N
             if leave_after is not None and body.count(b"\n\n") >= leave_after:
                 whole = False
                 break
+        whole = whole and not response.length  # a body shorter than announced ends without a word
     except (OSError, http.client.HTTPException):
         whole = False
     return Reply(

@@ -18,7 +18,15 @@ def _only_below_prefix(answered: Answered) -> None:
         refuses(404)(answered)
 
 
+def _keeps_nothing(answered: Answered) -> None:
+    """As most chat servers: whatever lies below /chat/completions is unknown."""
+    if answered.asked.path.count("/") > 2:
+        refuses(404, "Not Found")(answered)
+
+
 MUTANTS = (
+    # An absent operation keeps none of its rules, those about 404 included.
+    Mutant(name="nothing-stored", fails=("get.*", "messages.*", "update.*", "delete.*"), answer=_keeps_nothing),
     Mutant(
         name="routes-redirect",
         fails=("http.*_takes_a_trailing_slash", "http.*_take_a_trailing_slash", "http.nothing_is_redirected"),
