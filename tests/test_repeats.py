@@ -47,6 +47,15 @@ class SlowStore(MemoryStore):
         return await super().recall(project, key, now=now)
 
 
+class FullStore(MemoryStore):
+    """Can be read, and takes nothing more."""
+
+    healthy = False
+
+    async def ready(self) -> bool:
+        return False
+
+
 class House:
     """The use cases over a scripted engine and a store in memory, for requests under keys."""
 
@@ -301,7 +310,7 @@ async def test_a_run_cut_off_by_a_shutdown_is_not_remembered() -> None:
     await house.recorder.drain(within_s=0.01)
 
     with pytest.raises(asyncio.CancelledError):
-        await first
+        await asyncio.wait_for(first, 5)
     assert (house.store.outcomes, house.store.records) == ({}, {})
 
 
@@ -312,6 +321,15 @@ async def test_nothing_is_generated_while_it_could_not_be_remembered(store: bool
     with pytest.raises(StoreUnavailable):
         await house.create(store=store)
     assert house.calls == 0
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_nothing_is_generated_while_the_disk_is_full(store: bool) -> None:
+    house = House(store=FullStore())
+    with pytest.raises(StoreUnavailable):
+        await house.create(store=store)
+    assert house.calls == 0
+    assert json.loads(await House(store=FullStore(), policy="never").create())["choices"]
 
 
 @pytest.mark.parametrize(("store", "told"), [(True, [RecordLost]), (False, [])])

@@ -60,9 +60,10 @@ class Recorder:
     async def check(self) -> None:
         """Raise StoreUnavailable while the store is known to be down, so that no token is generated in vain.
 
-        It is asked only if there is doubt: a question costs as much as a quarter of a stored request.
+        It is asked only if there is doubt: a question costs as much as a quarter of a stored request. And not where
+        nothing is kept.
         """
-        if not self._store.healthy and not await self._store.ready():
+        if self._policy != "never" and not self._store.healthy and not await self._store.ready():
             raise StoreUnavailable("The store is not available, so nothing was generated. Please try again.")
 
     async def record(self, record: Record) -> None:
