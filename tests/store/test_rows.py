@@ -1,0 +1,48 @@
+"""Rows are inserted whole, whatever their number, and tell what was asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, create_engine, exc, select
+
+from hansard.store.rows import insert_rows
+
+WORDS = Table("words", MetaData(), Column("number", Integer, primary_key=True), Column("word", Text, unique=True))
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    with create_engine("sqlite://").begin() as connection:
+        WORDS.create(connection)
+        yield connection
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 200])
+def test_every_row_is_inserted_and_numbered(connection: Connection, count: int) -> None:
+    words = [f"word {number}" for number in range(count)]
+
+    returned = insert_rows(connection, WORDS, ("word",), [(word,) for word in words], returning=("word", "number"))
+
+    assert sorted(returned, key=lambda row: row[1]) == [(word, number) for number, word in enumerate(words, 1)]
+    assert connection.scalars(select(WORDS.c.word).order_by(WORDS.c.number)).all() == words
+
+
+def test_nothing_is_returned_unasked(connection: Connection) -> None:
+    assert insert_rows(connection, WORDS, ("number", "word"), [(7, "a")]) == []
+    assert connection.execute(select(WORDS)).all() == [(7, "a")]
+
+
+def test_a_value_is_never_read_as_sql(connection: Connection) -> None:
+    insert_rows(connection, WORDS, ("word",), [("'); DROP TABLE words; --",), ("?",), ("%s",)])
+    assert connection.scalars(select(WORDS.c.word).order_by(WORDS.c.number)).all() == [
+        "'); DROP TABLE words; --",
+        "?",
+        "%s",
+    ]
+
+
+def test_a_conflict_is_told_as_by_any_statement(connection: Connection) -> None:
+    with pytest.raises(exc.IntegrityError):
+        insert_rows(connection, WORDS, ("word",), [("a",), ("a",)])
