@@ -2,7 +2,7 @@
 
 Only what its 2.x and 3.x lines share is used, and nothing else is imported, so that it runs in an
 environment that holds the package alone: ``python scenarios.py '{"url": ...}'`` runs them all and prints, as
-JSON, what went wrong in each.
+JSON, what went wrong in each and every reply there was.
 """
 
 from __future__ import annotations
@@ -64,14 +64,26 @@ class World:
 
     @property
     def client(self) -> OpenAI:
-        return OpenAI(base_url=self.url, api_key="unused", max_retries=0)
+        return self.at(self.url, "unused")
 
     @property
     def chat(self):
         return self.client.chat.completions
 
     def at(self, url: str, key: str) -> OpenAI:
-        return OpenAI(base_url=url, api_key=key, max_retries=0)
+        http_client = openai.DefaultHttpxClient(event_hooks={"response": [remember]})
+        return OpenAI(base_url=url, api_key=key, max_retries=0, http_client=http_client)
+
+
+REPLIES: list[tuple[str, str, int, str, str]] = []
+"""Method, path, status, content type and body of every reply, for whoever runs this to look at."""
+
+
+def remember(response) -> None:
+    response.read()
+    request = response.request
+    seen = (request.method, request.url.path, response.status_code, response.headers["content-type"], response.text)
+    REPLIES.append(seen)
 
 
 class Person(BaseModel):
@@ -633,7 +645,7 @@ def main() -> None:
             outcomes[scenario.__name__] = None
         except Exception:  # noqa: BLE001 (the next scenario must run all the same)
             outcomes[scenario.__name__] = traceback.format_exc()
-    print(json.dumps({"version": openai.__version__, "outcomes": outcomes}))
+    print(json.dumps({"version": openai.__version__, "outcomes": outcomes, "replies": REPLIES}))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from . import scenarios
+from . import replies, scenarios
 from .scenarios import World
 from .server import ECHO, Server
 from .upstream import Upstream
@@ -39,19 +39,29 @@ def world(hansard: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session", params=list(CLIENTS))
-def outcomes(request: pytest.FixtureRequest, world: World) -> dict[str, str | None]:
-    """What went wrong in each scenario, or None, with one line of the client."""
+def ran(request: pytest.FixtureRequest, world: World) -> Any:
+    """What the scenarios print with one line of the client."""
     python = CLIENTS[request.param]
     if not python.exists():
         pytest.skip(f"no {python.parents[1].name}: `make test` makes it")
-    ran = run(python, HERE / "scenarios.py", json.dumps(vars(world)))
-    assert ran["version"].startswith(f"{request.param}.")
-    return ran["outcomes"]
+    printed = run(python, HERE / "scenarios.py", json.dumps(vars(world)))
+    assert printed["version"].startswith(f"{request.param}.")
+    return printed
 
 
 @pytest.mark.parametrize("scenario", [scenario.__name__ for scenario in scenarios.SCENARIOS])
-def test_scenario(outcomes: dict[str, str | None], scenario: str) -> None:
-    assert outcomes[scenario] is None, outcomes[scenario]
+def test_scenario(ran: Any, scenario: str) -> None:
+    assert ran["outcomes"][scenario] is None, ran["outcomes"][scenario]
+
+
+def test_every_reply_keeps_the_contract(ran: Any) -> None:
+    kinds = set()
+    for method, path, status, content_type, body in ran["replies"]:
+        replies.check(method, path, status, content_type, body.encode())
+        kinds.add((replies.kind_of(method, path, status), content_type))
+    told = ("completion", "stored", "list", "messages", "deleted", "models", "model", "error")
+    assert {(kind, "application/json") for kind in told} <= kinds
+    assert ("completion", "text/event-stream; charset=utf-8") in kinds
 
 
 def test_every_scenario_is_run() -> None:

@@ -1,6 +1,7 @@
 """Plain HTTP to the server under test, with the standard library only: one request a connection, bytes as they come.
 
-What the official clients hide stays visible here: literal headers, events, and a connection that breaks.
+What the official clients hide stays visible here: literal headers, events, and a connection that breaks. Every reply
+is held to the official document on the way (``replies``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from . import replies
 
 TIMEOUT_S = 60.0
 DONE = "[DONE]"
@@ -60,7 +63,10 @@ class Stream:
         while line := self._response.readline():
             if line != b"\n":
                 assert line.startswith(b"data: "), line
-                yield line.removeprefix(b"data: ").decode().rstrip("\n")
+                payload = line.removeprefix(b"data: ").decode().rstrip("\n")
+                if payload != DONE:
+                    replies.check_event(payload)
+                yield payload
 
     def rest(self) -> Iterator[bytes]:
         """The bytes still to come, for a reply that turned out to be no stream."""
@@ -77,9 +83,11 @@ def send(method: str, url: str, *, body: object = None, headers: Mapping[str, st
     """One request and its whole reply. ``body`` is bytes as they are, or anything that becomes JSON."""
     connection, response = _exchange(method, url, body, headers)
     try:
-        return Reply(response.status, {key.lower(): value for key, value in response.getheaders()}, response.read())
+        reply = Reply(response.status, {key.lower(): value for key, value in response.getheaders()}, response.read())
     finally:
         connection.close()
+    replies.check(method, urlsplit(url).path, reply.status, reply.headers["content-type"], reply.body)
+    return reply
 
 
 def stream(url: str, body: object, *, headers: Mapping[str, str] | None = None) -> Stream:
