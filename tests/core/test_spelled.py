@@ -127,7 +127,7 @@ def test_both_forms_of_a_chunk_can_come_in_one_stream() -> None:
 
 @pytest.mark.parametrize("text", ["Hi", "Héllo", "日本", ""])
 def test_its_length_is_hidden_like_that_of_any_chunk(text: str) -> None:
-    event = encode(relayed(PLAIN.replace("Hi", text)).encode(), noise="abcdefghijklmnop").decode()
+    event = encode(relayed(PLAIN.replace("Hi", text)).encode(), noise=b"abcdefghijklmnop").decode()
 
     assert event.startswith("data: ")
     assert event.endswith('"}\n\n')
