@@ -44,7 +44,7 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev  ## measure against other servers, side by side; ARGS=engine, proxy or many-streams for one
+bench: $(VENV)/.dev  ## measure against other servers, side by side; ARGS=validation, engine, proxy or many-streams for one
 	@$(BIN)/python -m bench $(ARGS)
 
 model: ## train the built-in model anew (25 to 40 minutes on two cores)

@@ -13,12 +13,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench import validation
 from bench.engine import run as engine
 from bench.processes import ROOT, TICKS_PER_S, CannotRun
 from bench.proxy import many_streams
 from bench.proxy import run as proxy
 
-BENCHES: dict[str, ModuleType] = {"engine": engine, "proxy": proxy, "many-streams": many_streams}
+BENCHES: dict[str, ModuleType] = {
+    "validation": validation,
+    "engine": engine,
+    "proxy": proxy,
+    "many-streams": many_streams,
+}
 # Peers' environments and results; git does not see it.
 FOLDER = ROOT / ".bench"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
