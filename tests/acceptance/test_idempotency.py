@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
+import itertools
+import os
+import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,8 +17,13 @@ from openai.types.chat import ChatCompletion
 
 from .conftest import Workshop
 from .server import ECHO, Server, eventually, question
+from .test_crash import everything
 from .upstream import TEXT, Upstream
 from .wire import DONE, stream, texts
+
+ROUNDS = 5
+CLIENTS = 4
+SEED = int(os.environ.get("HANSARD_CRASH_SEED", random.SystemRandom().randrange(2**32)))
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
@@ -190,3 +200,47 @@ def test_without_a_store_a_key_counts_while_the_process_lives(make_server: Works
     server.kill()
     server.start()
     assert ask(server, model="echo").id != first.id
+
+
+@pytest.mark.timeout(90)
+def test_who_tries_again_after_any_kill_has_exactly_one(make_server: Workshop) -> None:
+    """Clients that cannot know whether their last request was stored, killed at a random moment: the retry decides."""
+    print(f"HANSARD_CRASH_SEED={SEED}")
+    chance = random.Random(SEED)
+    server = make_server(model=ECHO).start()
+    whole: dict[str, bytes] = {}
+    sent: list[str] = []
+    for crash in range(ROUNDS):
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            working = [pool.submit(work, server, f"{crash}-{client}", sent, whole) for client in range(CLIENTS)]
+            time.sleep(chance.uniform(0.05, 0.4))  # waits for nothing: this is the random moment
+            server.kill()
+            for future in working:
+                future.result(30)
+        server.start()
+        cut_off = [key for key in sent if key not in whole]
+        for key in [*cut_off, *sent[-CLIENTS:]]:
+            reply = once(server, key)
+            assert whole.setdefault(key, reply) == reply
+
+    assert len(whole) > ROUNDS * CLIENTS, "the kills came before anything was answered"
+    stored = [completion["metadata"]["key"] for completion in everything(server)]
+    assert sorted(stored) == sorted(sent)
+
+
+def work(server: Server, name: str, sent: list[str], whole: dict[str, bytes]) -> None:
+    """Ask under one key after the other until the server is dead."""
+    for number in itertools.count():
+        key = f"{name}-{number}"
+        sent.append(key)
+        try:
+            whole[key] = once(server, key)
+        except (OSError, http.client.HTTPException):
+            return
+
+
+def once(server: Server, key: str) -> bytes:
+    body = question("Hello!", model="echo", store=True, metadata={"key": key})
+    reply = server.post("/chat/completions", body, **{"idempotency-key": key})
+    assert reply.status == 200, reply
+    return reply.body
