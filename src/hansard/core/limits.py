@@ -23,22 +23,13 @@ MAX_REQUEST_ENUM_VALUES: Final = 5_000
 _STRING: Final = re.compile(rb'"[^"]*"')
 _BRACKETS: Final = b'[]{}"'
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in _BRACKETS)
+_WEIGHED: Final = frozenset({"properties", "$defs", "definitions", "enum", "const"})
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}
 
 
 def depth(document: Any) -> int:
     """How many levels of objects and arrays it has; a plain value has none."""
-    levels = 0
-    level = [document] if isinstance(document, dict | list) else []
-    while level:
-        levels += 1
-        level = [
-            item
-            for node in level
-            for item in (node.values() if type(node) is dict else node)
-            if type(item) is dict or type(item) is list
-        ]
-    return levels
+    return sum(1 for _ in _levels(document))
 
 
 def is_deeper(text: bytes, limit: int) -> bool:
@@ -61,20 +52,24 @@ class SchemaSize(msgspec.Struct, frozen=True):
 
 def schema_size(schema: Any) -> SchemaSize:
     """Measure a schema that may be anything at all."""
-    properties = enum_values = characters = 0
-    for node in _objects(schema):
-        for key in ("properties", "$defs", "definitions"):
-            named = node.get(key)
-            if isinstance(named, dict):
-                properties += len(named) if key == "properties" else 0
-                characters += sum(map(len, named))
-        values = node.get("enum")
-        if isinstance(values, list):
-            enum_values += len(values)
-            characters += sum(len(value) for value in values if isinstance(value, str))
-        if isinstance(node.get("const"), str):
-            characters += len(node["const"])
-    return SchemaSize(depth(schema), properties, enum_values, characters)
+    levels = properties = enum_values = characters = 0
+    for level in _levels(schema):
+        levels += 1
+        for node in level:
+            if type(node) is not dict or _WEIGHED.isdisjoint(node):
+                continue
+            for key in ("properties", "$defs", "definitions"):
+                named = node.get(key)
+                if isinstance(named, dict):
+                    properties += len(named) if key == "properties" else 0
+                    characters += sum(map(len, named))
+            values = node.get("enum")
+            if isinstance(values, list):
+                enum_values += len(values)
+                characters += sum(len(value) for value in values if isinstance(value, str))
+            if isinstance(node.get("const"), str):
+                characters += len(node["const"])
+    return SchemaSize(levels, properties, enum_values, characters)
 
 
 def too_large(size: SchemaSize) -> str | None:
@@ -90,12 +85,14 @@ def too_large(size: SchemaSize) -> str | None:
     return None
 
 
-def _objects(schema: Any) -> Iterator[dict[str, Any]]:
-    waiting = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
+def _levels(document: Any) -> Iterator[list[Any]]:
+    """The objects and arrays of each level, from the outermost on."""
+    level = [document] if type(document) is dict or type(document) is list else []
+    while level:
+        yield level
+        level = [
+            item
+            for node in level
+            for item in (node.values() if type(node) is dict else node)
+            if type(item) is dict or type(item) is list
+        ]

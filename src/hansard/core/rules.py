@@ -21,7 +21,7 @@ from hansard.contract.request import (
     ToolChoice,
 )
 from hansard.core import shapes
-from hansard.core.limits import MAX_DEPTH, MAX_REQUEST_ENUM_VALUES, is_deeper, schema_size, too_large
+from hansard.core.limits import MAX_DEPTH, MAX_REQUEST_ENUM_VALUES, SchemaSize, is_deeper, schema_size, too_large
 from hansard.core.normalize import given, json_schema, text_of
 from hansard.core.strict import strict_violation
 from hansard.errors import InvalidRequest
@@ -208,15 +208,16 @@ def _schemas_are_sound(request: ChatRequest) -> None:
         schema = given(wanted.schema)
         if schema is None and wanted.strict is True:
             raise shapes.missing("response_format.json_schema.schema")
-        if (problem := _problem(schema, is_strict=wanted.strict is True)) is not None:
+        if (problem := _problem(schema, schema_size(schema), is_strict=wanted.strict is True)) is not None:
             raise InvalidRequest(
                 f"Invalid schema for response_format '{wanted.name}': {problem}", param="response_format"
             )
     enum_values = 0
     for path, name, parameters, is_strict in _functions(request):
-        if (problem := _problem(parameters, is_strict=is_strict)) is not None:
+        size = schema_size(parameters)
+        if (problem := _problem(parameters, size, is_strict=is_strict)) is not None:
             raise _bad_function(name, problem, path)
-        enum_values += schema_size(parameters).enum_values
+        enum_values += size.enum_values
         if enum_values > MAX_REQUEST_ENUM_VALUES:
             problem = f"Expected at most {MAX_REQUEST_ENUM_VALUES} enum values in all functions together."
             raise _bad_function(name, problem, path)
@@ -232,11 +233,11 @@ def _functions(request: ChatRequest) -> Iterator[tuple[str, str, dict[str, Any] 
         yield f"functions[{index}].parameters", legacy.name, given(legacy.parameters), False
 
 
-def _problem(schema: dict[str, Any] | None, *, is_strict: bool) -> str | None:
+def _problem(schema: dict[str, Any] | None, size: SchemaSize, *, is_strict: bool) -> str | None:
     if schema is None:
         # Recorded: a strict function without parameters is told about those it should have had.
         schema = {"type": "object", "properties": {}} if is_strict else {}
-    return too_large(schema_size(schema)) or (strict_violation(schema) if is_strict else None)
+    return too_large(size) or (strict_violation(schema) if is_strict else None)
 
 
 def _bad_function(name: str, problem: str, path: str) -> InvalidRequest:
