@@ -220,12 +220,26 @@ async def test_a_text_does_not_depend_on_what_is_read_with_it(model_path: Path, 
     assert [together[0], together[3], together[6]] == [alone] * 3
 
 
-@pytest.mark.parametrize(("size_bytes", "exact"), [(1024**3, True), (1024**3 + 1, False)])
-def test_up_to_which_size_seeds_are_exact(tmp_path: Path, size_bytes: int, exact: bool) -> None:
+@pytest.mark.parametrize(
+    ("size_bytes", "threads", "flash", "at_once"),
+    [
+        (64 * 1024**2, None, True, 48),
+        (64 * 1024**2, 2, False, None),
+        (64 * 1024**2 + 1, 2, False, None),
+        (1024**3, 2, False, None),
+        (1024**3 + 1, 2, True, None),
+    ],
+)
+def test_what_makes_seeds_exact_for_which_size(
+    tmp_path: Path, size_bytes: int, threads: int | None, flash: bool, at_once: int | None
+) -> None:
     with (tmp_path / "sparse.gguf").open("wb") as file:
         file.truncate(size_bytes)
 
-    assert LlamaCppEngine(name="mine", model_path=Path(file.name))._supervisor.settings.exact is exact
+    engine = LlamaCppEngine(name="mine", model_path=Path(file.name), threads=threads)
+
+    settings = engine._supervisor.settings
+    assert (settings.flash_attention, settings.read_at_once_tokens) == (flash, at_once)
 
 
 async def test_choices_have_following_seeds_and_share_one_prompt(engine: LlamaCppEngine, call_of: Ask) -> None:

@@ -91,11 +91,10 @@ def _serve(configuration: dict[str, Any], context: int) -> tuple[str, Any]:
     engine.n_parallel = configuration["parallel"]
     engine.n_ctx = context * configuration["parallel"]
     engine.kv_unified = False  # a seed gives the same text alone and among others
-    if configuration["exact"]:
-        # Flash attention has a second kernel for 64 tokens of one prompt and more, and splits what it attends to among
-        # threads; each rounds otherwise (seen: up to 0.6 in a log probability). Without it a text depends neither on
-        # what is read along with it nor on what was cached. It costs a fifth more for prompts, and memory.
+    if not configuration["flash_attention"]:
         engine.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    if configuration["read_at_once_tokens"] is not None:
+        engine.n_ubatch = configuration["read_at_once_tokens"]
     engine.n_batch = BATCH_TOKENS
     engine.prefill_assistant = False  # a last message of the assistant is one more turn, not the start of the next
     engine.cpuparams.n_threads = engine.cpuparams_batch.n_threads = configuration["threads"]

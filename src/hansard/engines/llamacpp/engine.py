@@ -41,6 +41,12 @@ PARALLEL, LARGE_PARALLEL = 8, 4
 # cores busy otherwise, the built-in model fell from 2,500 to 300 tokens a second.
 TINY_MODEL_BYTES = 64 * 1024**2
 
+# Flash attention rounds otherwise from 64 tokens of one prompt on, and where several threads share it (seen: up to 0.6
+# in a log probability): a text then depends on what is read along with it and on what was cached. Without it all is
+# exact; so it is with one thread and fewer tokens. That is faster where many streams share a tiny model, the other for
+# prompts; for a large model attention without it would take too much memory.
+EXACT_READ_TOKENS = 48
+
 OWNER = "hansard"
 DEMONSTRATION = "Demonstration model: a few million parameters, built into Hansard so that it answers out of the box."
 BROKE_OFF = "The engine broke off while answering; it is being started again. Please try again in a moment."
@@ -76,6 +82,8 @@ class LlamaCppEngine:
         path = BUILTIN if model_path is None else model_path
         size_bytes = path.stat().st_size if path.is_file() else 0  # a missing file is the child's to report
         slots = parallel or (LARGE_PARALLEL if size_bytes > LARGE_MODEL_BYTES else PARALLEL)
+        threads = threads or (_cores() if size_bytes > TINY_MODEL_BYTES else 1)
+        is_light = size_bytes <= TINY_MODEL_BYTES and threads == 1
         self.name = name
         self._description = DEMONSTRATION if model_path is None else None
         self._served = ServedModel(id=name, created=0, owned_by=OWNER, description=self._description)
@@ -87,9 +95,11 @@ class LlamaCppEngine:
             mmproj=None if mmproj is None else os.fspath(mmproj),
             ctx=ctx,
             parallel=slots,
-            threads=threads or (_cores() if size_bytes > TINY_MODEL_BYTES else 1),
+            threads=threads,
             gpu_layers=gpu_layers,
-            exact=size_bytes <= LARGE_MODEL_BYTES,
+            # The same text for a seed, whatever else runs: see EXACT_READ_TOKENS.
+            flash_attention=is_light or size_bytes > LARGE_MODEL_BYTES,
+            read_at_once_tokens=EXACT_READ_TOKENS if is_light else None,
         )
         self._supervisor = Supervisor(settings, on_change=self._report)
         self._running: _Running | None = None

@@ -38,7 +38,7 @@ LOAD_ERROR = "error loading model: "  # only to choose which line to show
 class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine is started with. ``ctx`` is tokens per request; ``None`` lets the model decide.
 
-    ``exact`` gives a seed the same text whatever else runs, and takes more memory and time for prompts.
+    ``read_at_once_tokens`` is how much of the prompts goes into one step; ``None`` lets the engine decide.
     """
 
     model_path: str
@@ -47,7 +47,8 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int
     threads: int
     gpu_layers: int | None = None
-    exact: bool = False
+    flash_attention: bool = True
+    read_at_once_tokens: int | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
