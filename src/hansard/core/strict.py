@@ -17,6 +17,10 @@ LONG_ENUM: Final = 250
 _TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _REJECTED: Final = ("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas")
 _DEFINITIONS: Final = ("$defs", "definitions")
+_HOLDERS: Final = frozenset({"properties", *_DEFINITIONS, "items", "anyOf"})
+"""Where schemas lie within a schema."""
+_KINDS: Final = frozenset({"type", "enum", "const", "anyOf"})
+"""One of these says what a value is."""
 _ARRAY_INDEX: Final = re.compile("[0-9]{1,9}")
 
 Context = tuple[str, ...]
@@ -42,7 +46,7 @@ def _schemas(root: dict[str, Any]) -> Iterator[tuple[Context, int, Any]]:
     while waiting:
         context, level, node = waiting.pop()
         yield context, level, node
-        if isinstance(node, dict):
+        if isinstance(node, dict) and not _HOLDERS.isdisjoint(node):
             waiting.extend(reversed([(context + step, level + down, item) for step, down, item in _children(node)]))
 
 
@@ -67,7 +71,7 @@ def _node_violation(node: Any, root: dict[str, Any]) -> str | None:
             return f"'{keyword}' is not permitted."
     if "$ref" in node:
         return _reference_violation(node["$ref"], root)
-    if not any(key in node for key in ("type", "enum", "const", "anyOf")):
+    if _KINDS.isdisjoint(node):
         return "schema must have a 'type' key."
     types = node.get("type", [])
     types = types if isinstance(types, list) else [types]
