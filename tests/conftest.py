@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
 # Without deadlines: how fast a shared machine is today is not what these tests are about.
 settings.register_profile("hansard", deadline=None)
-settings.load_profile("hansard")
+settings.register_profile("long", deadline=None, max_examples=3000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "hansard"))
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Facts:
         return dict(self._of(schema, place))
 
     def _of(self, schema: Schema, place: str) -> Iterator[tuple[tuple[str, str], Any]]:
-        leaves = self._leaves(schema)
+        leaves = self.leaves(schema)
         kinds = {kind for leaf in leaves for kind in _kinds(leaf)}
         yield (place, "kinds"), frozenset(kinds - {"null"})
         yield (place, "null"), "null" in kinds or "anything" in kinds
@@ -72,12 +72,12 @@ class Facts:
     def _tag(self, leaf: Schema) -> str:
         """What tells this object from its alternatives."""
         for name in TAGS:
-            for tag in self._leaves(leaf.get("properties", {}).get(name, {})):
+            for tag in self.leaves(leaf.get("properties", {}).get(name, {})):
                 if len(values := tag.get("enum", [])) == 1:
                     return str(values[0])
         return ""
 
-    def _leaves(self, schema: Schema) -> list[Schema]:
+    def leaves(self, schema: Schema) -> list[Schema]:
         """The alternatives of a schema, references and branches resolved; null is one of them."""
         rest = {
             key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "oneOf", "allOf", "nullable")
@@ -86,12 +86,12 @@ class Facts:
         if "$ref" in schema:
             name = schema["$ref"].rpartition("/")[2]
             self.visited.add(name)
-            leaves = _all_of(leaves, self._leaves(self._components[name]))
+            leaves = _all_of(leaves, self.leaves(self._components[name]))
         for branch in schema.get("allOf", []):
-            leaves = _all_of(leaves, self._leaves(branch))
+            leaves = _all_of(leaves, self.leaves(branch))
         for word in ("anyOf", "oneOf"):
             if word in schema:
-                leaves = _all_of(leaves, [leaf for branch in schema[word] for leaf in self._leaves(branch)])
+                leaves = _all_of(leaves, [leaf for branch in schema[word] for leaf in self.leaves(branch)])
         if schema.get("nullable") is True:
             leaves = [*leaves, {"type": "null"}]
         return leaves

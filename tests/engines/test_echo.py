@@ -80,6 +80,16 @@ async def test_what_it_cannot_do_is_refused_by_name() -> None:
     assert (refused.value.param, refused.value.code) == ("logprobs", "unsupported_parameter")
 
 
+async def test_moderation_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest, match="moderation"):
+        await EchoEngine().complete(call(moderation={"model": "m"}))
+
+
+async def test_asked_for_plain_text_it_says_it() -> None:
+    completion = await EchoEngine().complete(call(response_format={"type": "text"}, modalities=["text"]))
+    assert completion["choices"][0]["finish_reason"] == "stop"
+
+
 async def test_both_ways_give_the_same() -> None:
     accumulator = Accumulator()
     async for chunks in EchoEngine().stream(call()):

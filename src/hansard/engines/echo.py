@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 import msgspec
 
 from hansard.contract import Document
+from hansard.contract.request import TextFormat
 from hansard.core import normalize
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
@@ -22,7 +23,9 @@ _HEAD = {"service_tier": "default", "system_fingerprint": "fp_echo"}
 _CREATED = 1_795_132_800  # 2026-11-20, the day it was written
 
 # What would change the reply and an echo cannot do is refused by name (decision 36).
-_UNSUPPORTED = ("tools", "functions", "logprobs", "response_format", "modalities", "audio", "web_search_options")
+_UNSUPPORTED = (
+    *("tools", "functions", "logprobs", "response_format", "modalities", "audio", "web_search_options", "moderation"),
+)
 
 
 class EchoEngine:
@@ -74,7 +77,8 @@ class EchoEngine:
 
 def _refuse_unsupported(call: Call) -> None:
     for field in _UNSUPPORTED:
-        if getattr(call.request, field):
+        wanted = getattr(call.request, field)
+        if wanted and wanted != ["text"] and not isinstance(wanted, TextFormat):
             raise InvalidRequest(
                 f"Unsupported parameter: '{field}' is not supported with this model.",
                 param=field,
