@@ -203,7 +203,7 @@ def _operation(
     if body is not None:
         said["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
     statuses = sorted({*([401] if guarded else []), *errors, *_EVERYWHERE})
-    reply = {**reply, "headers": _references("headers", _REPLY_HEADERS)}
+    reply = {**reply, "headers": _references("headers", _REPLY_HEADERS) | reply.get("headers", {})}
     said["responses"] = {"200": reply} | {
         str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses
     }
@@ -214,6 +214,7 @@ def _created() -> Document:
     reply = _json("Completion", "The completion, or its chunks where `stream` is true.", links=_CREATE_LINKS)
     # As the official document writes it: the schema is that of one event's payload, and `[DONE]` ends the stream.
     reply["content"]["text/event-stream"] = {"schema": _ref("Chunk")}
+    reply["headers"] = _references("headers", {"idempotent-replayed": "idempotent-replayed"})
     return reply
 
 
@@ -294,6 +295,7 @@ _HEADERS: Final[Document] = {
         "required": True,
         "description": "Until the reply began; of a stream, until its first event.",
     },
+    "idempotent-replayed": {"schema": {"const": "true"}, "description": "There if the reply was given before."},
     "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."},
 }
 _REPLY_HEADERS: Final = {name: name for name in ("x-request-id", "openai-version", "openai-processing-ms")}
