@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from hansard.app import House
 from hansard.config import resolve
 from hansard.observe import ignore
 from tests.api.asgi import Client, Reply
-from tests.engines.mock import Asked, completion, hello, serving
+from tests.engines.mock import Asked, completion, event, hello, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -174,6 +175,64 @@ async def test_a_client_that_leaves_frees_the_upstream_within_a_second(
         async with asyncio.timeout(1):
             await working
             await mock.until(lambda: mock.live < listing + 1)
+
+
+async def endless(asked: Asked) -> None:
+    await asked.start_stream()
+    while True:
+        await asked.send(event({"choices": [{"index": 0, "delta": {"content": "x" * 1000}}]}))
+
+
+async def test_a_stored_stream_that_never_ends_is_ended_and_nothing_is_kept(tmp_path: Path) -> None:
+    async with (
+        serving(endless) as mock,
+        running(tmp_path, upstreams=[mock.base_url], max_completion_bytes="4000000") as server,
+    ):
+        listing = mock.live
+        reply = await server.create(stream=True, store=True)
+        error = json.loads(reply.events[-2])["error"]
+
+        assert (error["code"], len(reply.body) < 10_000_000) == ("upstream_invalid_response", True)
+        assert "4000000 bytes" in error["message"]
+        assert await server.stored() == []
+        async with asyncio.timeout(1):
+            await mock.until(lambda: mock.live <= listing)
+
+
+async def test_a_plain_reply_may_not_be_larger_either(tmp_path: Path) -> None:
+    async def large(asked: Asked) -> None:
+        await asked.reply(200, completion("x" * 100_000))
+
+    async with (
+        serving(large) as mock,
+        running(tmp_path, upstreams=[mock.base_url], max_completion_bytes="100000") as server,
+    ):
+        reply = await server.create(store=True)
+
+        assert (reply.status, reply.json["error"]["code"]) == (502, "upstream_invalid_response")
+        assert await server.stored() == []
+
+
+async def test_the_limits_of_tries_and_breaker_are_those_of_the_file(tmp_path: Path) -> None:
+    limits = "breaker_failures = 2\nbreaker_pause_s = 90\nbreaker_longest_pause_s = 90"
+    async with serving(down) as mock, running(tmp_path, upstream("a", mock.base_url, limits)) as server:
+        replies = [await server.create() for _ in range(3)]
+
+    assert [reply.status for reply in replies] == [502, 502, 503]
+    assert replies[2].headers["retry-after"] == "90"
+
+
+async def test_what_outlived_its_client_gets_only_what_is_left_of_the_time_to_drain(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(30),
+        serving(silent) as mock,
+        running(tmp_path, upstreams=[mock.base_url], on_disconnect="finish", drain_s="600") as server,
+    ):
+        working = asyncio.create_task(server.create(store=True))
+        await mock.until(lambda: len(mock.asked) == 1)
+        server.client.leave.set()
+        await working
+        server.house.closing(at=time.monotonic() - 600)
 
 
 async def test_the_example_in_the_docs_is_one(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ VALUES: list[tuple[str, object, object]] = [
     ("on_disconnect", "finish", "finish"),
     ("idempotency_ttl_s", "60", 60),
     ("max_body_bytes", "1048576", 1048576),
+    ("max_completion_bytes", "1048576", 1048576),
     ("queue", "0", 0),
     ("drain_s", "2.5", 2.5),
     ("log", "off", "off"),
@@ -271,6 +272,14 @@ between_chunks_s = 0
 total_s = 600
 max_connections = 100
 retries = 0
+retry_pause_s = 0.5
+retry_longest_pause_s = 4
+retry_share = 1
+retry_reserve = 0
+breaker_failures = 0
+breaker_pause_s = 1
+breaker_longest_pause_s = 10
+breaker_probes = 3
 unsupported = ["verbosity", "logprobs"]
 
 [[upstreams]]
@@ -307,6 +316,14 @@ def test_an_upstream_and_a_models_targets_say_more_in_the_file(place: Place) -> 
         total_s=600.0,
         max_connections=100,
         retries=0,
+        retry_pause_s=0.5,
+        retry_longest_pause_s=4.0,
+        retry_share=1.0,
+        retry_reserve=0,
+        breaker_failures=0,
+        breaker_pause_s=1.0,
+        breaker_longest_pause_s=10.0,
+        breaker_probes=3,
         unsupported=("verbosity", "logprobs"),
     )
     assert (cloud.name, cloud.key, cloud.takes_client_key) == ("api.example.com", None, True)
@@ -552,11 +569,12 @@ FILE_MISTAKES = [
     ),
     (
         f'[[models]]\nname = "x"\ntargets = [{ECHO}]',
-        "models in {file}, x: no model here is called echo; name its upstream, or add it under [[models]].",
+        f"model of targets of {FIRST}, number 1: no model here is called echo; "
+        "name its upstream, or add it under [[models]].",
     ),
     (
         UP + '[[models]]\nname = "x"\ntargets = [{ upstream = "b", model = "m" }]',
-        "models in {file}, x: no upstream is called b; these are there: a.",
+        f"upstream of targets of {FIRST}, number 1: no upstream is called b; these are there: a.",
     ),
     (
         'api_key = "sk-x"',
@@ -626,6 +644,65 @@ name = "b"
     assert f"ctx of models in {file}, number 2 (line 9): 0 is not a whole number, 1 or more." in place.problems(
         with_lines=True
     )
+
+
+MODEL = '[[models]]\nname = "x"\n'
+CONTRADICTIONS = [
+    # what the file says, its line, what is wrong there
+    ('\nhost = "0.0.0.0"', 2, "can be reached by other machines"),
+    ('[[models]]\npath = "echo"\n\n[[models]]\npath = "echo"', 4, "two models are called echo"),
+    (UP + UP, 3, "two upstreams are called a"),
+    (UP + '\n[aliases]\nb = "c"\nx = "x"', 6, "x stands for itself"),
+    (UP + '[aliases]\nb = "c"\nx = "b"', 5, "b is an alias itself; name the model, c."),
+    ('[aliases]\nb = "c"', 2, "no model is called c"),
+    ('[aliases]\nhansard-tiny = "hansard-tiny"', 2, "is a model already"),
+    (MODEL + 'targets = [{ upstream = "b", model = "m" }]', 3, "no upstream is called b; add it under [[upstreams]]."),
+    (UP + MODEL + 'targets = [{ upstream = "b", model = "m" }]', 5, "no upstream is called b; these are there: a."),
+    (MODEL + 'targets = [{ model = "echo" }]', 3, "no model here is called echo"),
+    (MODEL + 'targets = [{ model = "x" }]', 3, "x is a target of itself"),
+    (
+        UP + MODEL + 'targets = [{ model = "y" }]\n[[models]]\nname = "y"\ntargets = [{ upstream = "a", model = "m" }]',
+        5,
+        "y is only a name for targets",
+    ),
+    (
+        UP + MODEL + 'targets = [{ upstream = "a", model = "m" }, { upstream = "a", model = "m", weight = 2 }]',
+        5,
+        "the same target is in the list already",
+    ),
+    (MODEL + 'path = "echo"\ntargets = [{ model = "echo" }]', 3, "has no place beside targets"),
+    (MODEL + 'targets = [{ model = "echo", weight = 0 }]', 3, "0 is not a number above 0"),
+    (UP + 'key = "client"\nkey_file = "KEY"', 3, "only one of them can hold"),
+    (UP + 'key_file = "KEY"\nkey_env = "THEIRS"', 3, "only one of them can hold"),
+    (UP + 'headers = { authorization = "Basic x" }\nkey_file = "KEY"', 3, "both set Authorization"),
+    (UP + 'headers = { Content-Length = "1" }', 3, "says where a request ends"),
+    (UP + "breaker_longest_pause_s = 1", 3, "the longest pause is the shorter one"),
+    (UP + "retry_pause_s = 5", 3, "the longest pause is the shorter one"),
+    (UP + "retry_share = 1.5", 3, "1.5 is not a number from 0 to 1."),
+    (UP + "breaker_probes = 0", 3, "0 is not a whole number, 1 or more."),
+    ('upstream_key_file = "KEY"', 1, "goes to one upstream, and 0 have no key of their own"),
+    ('upstream_key_file = "KEY"\n' + UP + '[[upstreams]]\nbase_url = "http://b"', 1, "and 2 have no key of their own"),
+    ('mmproj = "KEY"', 1, "belongs to one model file, and there are 0"),
+    ('api_key_file = "KEY"\napi_key = "x"', 2, "a key does not belong in this file"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "problem"), CONTRADICTIONS)
+def test_what_cannot_hold_together_is_named_with_its_line(place: Place, text: str, line: int, problem: str) -> None:
+    (place.config_dir / "KEY").write_text("sk-x")
+    file = place.toml(text)
+
+    [told] = place.problems({}, {"THEIRS": "sk-y"}, with_lines=True)
+
+    assert problem in told
+    assert f"{file}" in told.partition(" (line ")[0]
+    assert f"(line {line})" in told
+
+
+def test_an_alias_stands_for_one_model(place: Place) -> None:
+    flags = {"upstreams": ["http://a"], "aliases": ["x=a", "x=b"]}
+
+    assert place.problems(flags) == ["--alias: x stands for a and for b; keep one."]
 
 
 def test_all_mistakes_are_reported_together(place: Place) -> None:

@@ -11,6 +11,7 @@ import gc
 import math
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
 from hansard.recorder import Recorder
+from hansard.store.lock import alone
 from hansard.store.sql import SqlStore
 from hansard.tenancy import Gate
 
@@ -52,7 +54,7 @@ class House:
         self.metrics = Metrics()
         observer = both(self.metrics, observer)
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
-        elsewhere = _upstreams(settings.upstreams, observer)
+        elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
         self.store = SqlStore(path=settings.db_file)
         self.router = Router(
@@ -73,11 +75,13 @@ class House:
             recorder=self.recorder,
             on_disconnect=settings.on_disconnect,
             idempotency_ttl_s=settings.idempotency_ttl_s,
+            max_completion_bytes=settings.max_completion_bytes,
         )
         self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
         self._refuses_nulls = settings.nulls == "refuse"
         self._drain_s = settings.drain_s
+        self._drained_by: float | None = None
 
     def application(self, *, own_lifespan: bool) -> ASGIApp:
         """The ASGI application; with ``own_lifespan`` the server that runs it opens and closes the house."""
@@ -101,9 +105,17 @@ class House:
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)
             # What outlived its client still needs its engine.
-            stack.push_async_callback(self.recorder.drain, within_s=self._drain_s)
+            stack.push_async_callback(self._drain)
             await _start_all(self.engines)
             yield
+
+    def closing(self, *, at: float) -> None:
+        """From then on (monotonic seconds) running requests have ``drain_s`` in all, whoever waits for them."""
+        self._drained_by = at + self._drain_s
+
+    async def _drain(self) -> None:
+        left_s = self._drain_s if self._drained_by is None else max(self._drained_by - time.monotonic(), 0.0)
+        await self.recorder.drain(within_s=left_s)
 
 
 def create_app(settings: Settings, *, observer: Observer = ignore) -> ASGIApp:
@@ -114,9 +126,9 @@ def create_app(settings: Settings, *, observer: Observer = ignore) -> ASGIApp:
 def serve(settings: Settings, *, on_ready: Callable[[str, Sequence[ServedModel]], None]) -> None:
     """Run until a signal says stop. ``on_ready`` is told the base URL and the models once all of them answer.
 
-    Raises StartupError before anything is opened if the address cannot be had.
+    Raises StartupError before anything is opened if the address cannot be had, or another server has the database.
     """
-    with _listening(settings.host, settings.port) as listener:
+    with _listening(settings.host, settings.port) as listener, alone(settings.db_file):
         _run(_serve(settings, listener, on_ready))
 
 
@@ -145,6 +157,10 @@ async def _serve(
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
             on_ready(_base_url(listener), house.router.models())
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            house.closing(at=time.monotonic())
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         house.application(own_lifespan=False),
@@ -197,11 +213,12 @@ def _embedded(spec: ModelSpec, settings: Settings, observer: Observer) -> Engine
     )
 
 
-def _upstreams(specs: Sequence[UpstreamSpec], observer: Observer) -> dict[str, Engine]:
+def _upstreams(settings: Settings, observer: Observer) -> dict[str, Engine]:
+    specs = settings.upstreams
     if not specs:
         return {}
     from hansard.engines.client import Timeouts
-    from hansard.engines.upstream import UpstreamEngine
+    from hansard.engines.upstream import Breaker, Budget, Pauses, UpstreamEngine
 
     def timeouts(spec: UpstreamSpec) -> Timeouts:
         asked = {name: getattr(spec, name) for name in Timeouts.__struct_fields__}
@@ -217,7 +234,16 @@ def _upstreams(specs: Sequence[UpstreamSpec], observer: Observer) -> dict[str, E
             headers=spec.headers,
             timeouts=timeouts(spec),
             max_connections=spec.max_connections,
+            limit_bytes=settings.max_completion_bytes,
             retries=spec.retries,
+            pauses=Pauses(first_s=spec.retry_pause_s, longest_s=spec.retry_longest_pause_s),
+            budget=Budget(share=spec.retry_share, reserve=spec.retry_reserve),
+            breaker=Breaker(
+                failures=spec.breaker_failures,
+                pause_s=spec.breaker_pause_s,
+                longest_pause_s=spec.breaker_longest_pause_s,
+                probes=spec.breaker_probes,
+            ),
             unsupported=frozenset(spec.unsupported),
             takes_any_model=len(specs) == 1,
             observer=observer,

@@ -59,11 +59,13 @@ class Completions:
         recorder: Recorder,
         on_disconnect: Literal["cancel", "finish"] = "cancel",
         idempotency_ttl_s: int = 24 * 60 * 60,
+        max_completion_bytes: int | None = None,
     ) -> None:
         self._router = router
         self._store = store
         self._recorder = recorder
         self._on_disconnect = on_disconnect
+        self._max_completion_bytes = max_completion_bytes
         self._repeats = Repeats(recorder=recorder, ttl_s=idempotency_ttl_s)
 
     def models(self) -> list[ServedModel]:
@@ -193,7 +195,9 @@ class Completions:
 
     async def _chunks(self, run: Run) -> AsyncGenerator[Shown, None]:
         choices = normalize.n(run.call.request)
-        seen = Accumulator(choices=choices) if run.kept else Ending(choices=choices)
+        seen: Accumulator | Ending = Ending(choices=choices)
+        if run.kept:
+            seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
         try:
             async with aclosing(run.route.stream(run.call)) as stream:
                 async for chunks in stream:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hansard.cli.config import LIMITS
+from hansard.config import UpstreamSpec
 from tests.cli.run import Run
 
 
@@ -63,3 +65,21 @@ def test_every_mistake_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert outcome.err == (
         "HANSARD_PORT: 'x' is not a whole number from 0 to 65535.\nHANSARD_LOGG: unknown; did you mean HANSARD_LOG?\n"
     )
+
+
+def test_an_upstreams_limits_are_shown_where_they_are_not_the_usual_ones(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "h.toml"
+    file.write_text(
+        '[[upstreams]]\nname = "far"\nbase_url = "http://far/v1"\nretries = 2\nconnect_s = 1.5\n'
+        "retry_share = 0.5\nbreaker_failures = 3\n"
+    )
+
+    outcome = run("config", "show", "--config", str(file))
+
+    assert "upstreams\tfar=http://far/v1 (connect_s=1.5 retry_share=0.5 breaker_failures=3)\t" in outcome.out
+
+
+def test_every_limit_of_an_upstream_is_shown() -> None:
+    other = {"name", "address", "key", "takes_client_key", "headers", "unsupported"}
+
+    assert set(LIMITS) == set(UpstreamSpec.__struct_fields__) - other

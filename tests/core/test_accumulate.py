@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansard.contract import Document
-from hansard.core.accumulate import Accumulator, IncompleteStream, MalformedStream
+from hansard.core.accumulate import Accumulator, CompletionTooLarge, IncompleteStream, MalformedStream
+from hansard.core.spelled import Speller
 from hansard.errors import UpstreamFailed
 
 
@@ -358,3 +359,26 @@ CHUNKS = st.fixed_dictionaries(
 def test_whatever_an_upstream_sends_is_a_completion_or_the_upstreams_fault(chunks: list[Document]) -> None:
     with suppress(UpstreamFailed):
         assert accumulate(*chunks)["choices"]
+
+
+def test_no_more_is_taken_in_than_may_be_held() -> None:
+    accumulator = Accumulator(limit_bytes=1000)
+    piece = chunk({"content": "x" * 300})
+
+    accumulator.feed(piece)
+    accumulator.feed(piece)
+    with pytest.raises(CompletionTooLarge, match="1000 bytes"):
+        accumulator.feed(piece)
+
+
+def test_of_chunks_as_they_were_spelled_all_but_their_head_counts() -> None:
+    rest = '"choices":[{"index":0,"delta":{"content":"' + "x" * 300 + '"},"finish_reason":null}]'
+    payload = '{"id":"' + "i" * 300 + '","object":"o","created":1,"model":"m",' + rest + "}"
+    spelled = Speller().look(payload.encode())
+    assert spelled is not None
+    accumulator = Accumulator(limit_bytes=2 * len(rest))
+
+    accumulator.feed(spelled)
+    accumulator.feed(spelled)
+    with pytest.raises(CompletionTooLarge):
+        accumulator.feed(spelled)

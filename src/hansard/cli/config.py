@@ -12,9 +12,16 @@ from hansard.cli.options import AsJson, examples
 from hansard.cli.output import Column, say_json, say_rows
 
 if TYPE_CHECKING:
-    from hansard.config import ModelSpec, Settings
+    from hansard.config import ModelSpec, Settings, UpstreamSpec
 
 COLUMNS = (Column("SETTING"), Column("VALUE", 60), Column("ORIGIN"))
+
+# Of an upstream; a test holds them to the settings.
+LIMITS = (
+    *("connect_s", "first_byte_s", "between_chunks_s", "total_s", "max_connections"),
+    *("retries", "retry_pause_s", "retry_longest_pause_s", "retry_share", "retry_reserve"),
+    *("breaker_failures", "breaker_pause_s", "breaker_longest_pause_s", "breaker_probes"),
+)
 
 SHOW_EXAMPLES = examples(
     "hansard config show",
@@ -62,10 +69,19 @@ def _shown(settings: Settings, name: str) -> str:
         case "models":
             return ", ".join(_model(model) for model in value)
         case "upstreams":
-            return ", ".join(f"{upstream.name}={upstream.address}" for upstream in value)
+            return ", ".join(_upstream(upstream) for upstream in value)
         case "aliases":
             return ", ".join(f"{alias}={model}" for alias, model in value.items())
     return "" if value is None else str(value)
+
+
+def _upstream(upstream: UpstreamSpec) -> str:
+    """Its address, and its limits where they are not the usual ones."""
+    usual = type(upstream)(name=upstream.name, address=upstream.address)
+    tuned = " ".join(
+        f"{name}={getattr(upstream, name):g}" for name in LIMITS if getattr(upstream, name) != getattr(usual, name)
+    )
+    return f"{upstream.name}={upstream.address}" + (f" ({tuned})" if tuned else "")
 
 
 def _model(model: ModelSpec) -> str:

@@ -79,6 +79,9 @@ def serve(
         Text, typer.Option(metavar="S", help="Seconds an Idempotency-Key counts.  [default: 86400]")
     ] = None,
     max_body_bytes: Annotated[Text, typer.Option(metavar="N", help="Largest request.  [default: 67108864]")] = None,
+    max_completion_bytes: Annotated[
+        Text, typer.Option(metavar="N", help="Largest completion to hold.  [default: 67108864]")
+    ] = None,
     queue: Annotated[Text, typer.Option(metavar="N", help="Requests a model lets wait.  [default: 128]")] = None,
     drain_s: Annotated[Text, typer.Option(metavar="S", help="Seconds to finish in at the end.  [default: 30]")] = None,
     log: Annotated[Text, typer.Option(metavar="text|off", help="A line per request, or none.  [default: text]")] = None,

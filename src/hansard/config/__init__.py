@@ -1,4 +1,4 @@
-"""Every knob of the server: one frozen ``Settings``, and how it comes about.
+"""Every knob of the server: how the one frozen ``Settings`` comes about.
 
 A value is taken from the first that has it: flag, environment (``HANSARD_*``), TOML file,
 default. All mistakes are reported together, in one ``StartupError``. Reading stops at the TOML
@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from hansard.config import specs, upstreams, values
+from hansard.config.contradictions import contradictions, is_keyless
 from hansard.config.lines import Spot, lines_of
 from hansard.config.reader import DEFAULT, Layer, Reader, Secret, absolute
+from hansard.config.settings import Settings
 from hansard.config.specs import BUILTIN_NAME, ModelSpec, TargetSpec
 from hansard.config.upstreams import UpstreamSpec
+from hansard.config.values import is_loopback
 from hansard.errors import StartupError
 
 __all__ = [
@@ -35,47 +36,6 @@ __all__ = [
     "is_loopback",
     "resolve",
 ]
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """What the server was told, complete and checked.
-
-    ``db`` is ``sqlite:///`` and an absolute path. ``mmproj`` to ``gpu_layers`` and
-    ``upstream_key`` are already part of the models and upstreams they are for. ``origins`` says
-    for each field where its value was found: a flag, a variable, a key of a file, or ``default``.
-    """
-
-    config: Path | None
-    host: str
-    port: int
-    data: Path
-    db: str
-    models: tuple[ModelSpec, ...]
-    mmproj: Path | None
-    ctx: int | None
-    parallel: int | None
-    threads: int | None
-    gpu_layers: int | None
-    upstreams: tuple[UpstreamSpec, ...]
-    upstream_key: Secret | None
-    aliases: Mapping[str, str]
-    api_key: Secret | None
-    store: Literal["asked", "always", "never"]
-    list_order: Literal["asc", "desc"]
-    metadata_without_store: Literal["refuse", "accept"]
-    nulls: Literal["accept", "refuse"]
-    on_disconnect: Literal["cancel", "finish"]
-    idempotency_ttl_s: int
-    max_body_bytes: int
-    queue: int
-    drain_s: float
-    log: Literal["text", "off"]
-    origins: Mapping[str, str]
-
-    @property
-    def db_file(self) -> Path:
-        """The SQLite file that ``db`` names."""
-        return Path(self.db.removeprefix("sqlite:///"))
 
 
 def resolve(
@@ -99,7 +59,7 @@ def resolve(
         reader.layers.append(_file_layer(file, reader.problems))
     settings = _read(reader, environ, config=file, data_dir=data_dir or _platform_dir("data"))
     reader.reject_unknown()
-    problems = [*reader.problems, *_contradictions(settings, failed=reader.failed)]
+    problems = [*reader.problems, *contradictions(settings, reader)]
     if problems:
         raise StartupError(*problems)
     return _filled(settings)
@@ -121,7 +81,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         gpu_layers=reader.take("gpu_layers", values.whole(-1), None),
         upstreams=reader.take_each("upstreams", upstreams.upstream(environ)),
         upstream_key=reader.take_secret("upstream_key"),
-        aliases=dict(chain.from_iterable(reader.take_each("aliases", specs.alias))),
+        aliases=reader.take("aliases", specs.aliases, {}),
         api_key=reader.take_secret("api_key"),
         store=reader.take("store", values.one_of("asked", "always", "never"), "asked"),
         list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),
@@ -130,6 +90,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         on_disconnect=reader.take("on_disconnect", values.one_of("cancel", "finish"), "cancel"),
         idempotency_ttl_s=reader.take("idempotency_ttl_s", values.whole(1, 366 * 24 * 60 * 60), 24 * 60 * 60),
         max_body_bytes=reader.take("max_body_bytes", values.whole(1024), 64 * 1024 * 1024),
+        max_completion_bytes=reader.take("max_completion_bytes", values.whole(1024), 64 * 1024 * 1024),
         queue=reader.take("queue", values.whole(0), 128),
         drain_s=reader.take("drain_s", values.seconds, 30.0),
         log=reader.take("log", values.one_of("text", "off"), "text"),
@@ -144,7 +105,7 @@ def _filled(settings: Settings) -> Settings:
         settings,
         models=tuple(_with_shared(model, settings) for model in models),
         upstreams=tuple(
-            replace(one, key=settings.upstream_key) if _is_keyless(one) else one for one in settings.upstreams
+            replace(one, key=settings.upstream_key) if is_keyless(one) else one for one in settings.upstreams
         ),
     )
 
@@ -152,79 +113,6 @@ def _filled(settings: Settings) -> Settings:
 def _with_shared(model: ModelSpec, settings: Settings) -> ModelSpec:
     shared = ("ctx", "parallel", "threads", "gpu_layers") + (() if model.path is None else ("mmproj",))
     return replace(model, **{name: getattr(settings, name) for name in shared if getattr(model, name) is None})
-
-
-# What contradicts what
-
-
-def _contradictions(settings: Settings, *, failed: set[str]) -> Iterator[str]:
-    """What is wrong between settings that are each fine; silent about those already refused."""
-    if not failed & {"host", "api_key"} and not settings.api_key and not is_loopback(settings.host):
-        yield (
-            f"{settings.origins['host']}: {settings.host} can be reached by other machines, and no key is set; "
-            "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1."
-        )
-    for field, flag in (("models", "--model NAME=FILE"), ("upstreams", "--upstream NAME=URL")):
-        names = [spec.name for spec in getattr(settings, field)]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield f"{settings.origins[field]}: two {field} are called {name}; name them apart with {flag}."
-    yield from _shared_by_several(settings)
-    if not failed & {"models", "upstreams"}:
-        yield from _alias_contradictions(settings)
-        yield from _target_contradictions(settings)
-
-
-def _shared_by_several(settings: Settings) -> Iterator[str]:
-    files = [model.name for model in settings.models if model.path is not None]
-    if settings.mmproj is not None and len(files) != 1:
-        yield (
-            f"{settings.origins['mmproj']}: belongs to one model file, and there are {len(files)}; "
-            "give each model its own mmproj under [[models]] in the TOML file."
-        )
-    keyless = [upstream.name for upstream in settings.upstreams if _is_keyless(upstream)]
-    if settings.upstream_key is not None and len(keyless) != 1:
-        yield (
-            f"{settings.origins['upstream_key']}: goes to one upstream, and {len(keyless)} have no key of their own; "
-            "give each its key_env or key_file under [[upstreams]] in the TOML file."
-        )
-
-
-def _alias_contradictions(settings: Settings) -> Iterator[str]:
-    served = [model.name for model in settings.models] or ([] if settings.upstreams else [BUILTIN_NAME])
-    for name, model in settings.aliases.items():
-        if name in served:
-            yield f"{settings.origins['aliases']}: {name} is a model already; an alias needs a name of its own."
-        if not settings.upstreams and model not in served:
-            yield f"{settings.origins['aliases']}: no model is called {model}; these are served: {', '.join(served)}."
-
-
-def _target_contradictions(settings: Settings) -> Iterator[str]:
-    upstreams = {upstream.name for upstream in settings.upstreams}
-    here = {model.name for model in settings.models if not model.targets}
-    for model in settings.models:
-        for target in model.targets:
-            where = f"{settings.origins['models']}, {model.name}"
-            if target.upstream is None and target.model not in here:
-                yield f"{where}: no model here is called {target.model}; name its upstream, or add it under [[models]]."
-            if target.upstream is not None and target.upstream not in upstreams:
-                known = (
-                    f"these are there: {', '.join(sorted(upstreams))}" if upstreams else "add it under [[upstreams]]"
-                )
-                yield f"{where}: no upstream is called {target.upstream}; {known}."
-
-
-def _is_keyless(upstream: UpstreamSpec) -> bool:
-    return upstream.key is None and not upstream.takes_client_key
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 # Where values come from

@@ -121,9 +121,30 @@ class Reader:
     def take_at_most_one(self, *names: str) -> None:
         """Complain if more than one of these was given in the same place."""
         for layer in self.layers:
-            given = [layer.place(name) for name in names if name in layer.values]
-            if len(given) > 1:
-                self.problems.append(f"{' and '.join(given)}: only one of them can hold; keep one.")
+            if sum(name in layer.values for name in names) > 1:
+                self.contradict(*names, why="only one of them can hold; keep one.")
+
+    def contradict(self, *names: str, why: str) -> None:
+        """Complain of those of these that were given: each is fine, and together they are not."""
+        given = [layer.place(name) for layer in self.layers for name in names if name in layer.values]
+        self.problems.append(f"{' and '.join(given)}: {why}")
+
+    def place(self, name: str, *path: str | int) -> str:
+        """Where a setting was found, or what ``path`` leads to in it, with the line in a file; numbers count from 1."""
+        layer = next((one for one in self.layers if name in one.values or f"{name}_file" in one.values), None)
+        if layer is None:
+            return DEFAULT
+        name = name if name in layer.values else f"{name}_file"
+        where, spot, value = layer.spell(name), layer.spot.under(name), layer.values[name]
+        for part in path:
+            if isinstance(part, int) and isinstance(value, list) and isinstance(value[part - 1], Mapping):
+                where, value = f"{where}, number {part}", value[part - 1]
+            elif isinstance(part, str) and isinstance(value, Mapping) and part in value:
+                where, value = f"{part} of {where}", value[part]
+            else:  # a word of a list has no place of its own
+                break
+            spot = spot.under(part)
+        return f"{where}{spot}"
 
     def reject_unknown(self) -> None:
         """Complain about what no setting was taken for, and guess what was meant."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
@@ -97,6 +98,15 @@ def _target(given: Given) -> TargetSpec:
     )
     table.finish()
     return spec
+
+
+def aliases(given: Given) -> dict[str, str]:
+    """All of them; a name can stand for one model only."""
+    found: dict[str, str] = {}
+    for name, model in chain.from_iterable(each(given, alias)):
+        if found.setdefault(name, model) != model:
+            raise SettingError(f"{name} stands for {found[name]} and for {model}; keep one.")
+    return found
 
 
 def alias(given: Given) -> tuple[tuple[str, str], ...]:

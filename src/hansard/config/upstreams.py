@@ -20,7 +20,7 @@ from hansard.config.reader import (
     read_secret,
     table_of,
 )
-from hansard.config.values import address, seconds, text, whole
+from hansard.config.values import address, part, seconds, text, whole
 
 Environ = Mapping[str, str]
 
@@ -56,6 +56,14 @@ class UpstreamSpec(Struct, frozen=True, kw_only=True):
     total_s: float | None = None
     max_connections: int = 0
     retries: int = 2
+    retry_pause_s: float = 0.1
+    retry_longest_pause_s: float = 2.0
+    retry_share: float = 0.2
+    retry_reserve: int = 10
+    breaker_failures: int = 5
+    breaker_pause_s: float = 2.0
+    breaker_longest_pause_s: float = 60.0
+    breaker_probes: int = 1
     unsupported: tuple[str, ...] = ()
 
     @property
@@ -89,10 +97,11 @@ def upstream(environ: Environ) -> Callable[[Given], UpstreamSpec]:
 def _from_table(table: Reader, environ: Environ) -> UpstreamSpec:
     clients = table.take("key", _clients_key, None) is not None
     where = table.require("base_url", address, "")
+    in_file, in_variable = table.take("key_file", read_secret, None), table.take("key_env", _variable(environ), None)
     spec = UpstreamSpec(
         name=table.take("name", text, None) or _host(where),
         address=where,
-        key=table.take("key_file", read_secret, None) or table.take("key_env", _variable(environ), None),
+        key=in_file or in_variable,
         takes_client_key=clients,
         headers=table.take("headers", _headers(environ), {}),
         connect_s=table.take("connect_s", seconds, None),
@@ -101,9 +110,22 @@ def _from_table(table: Reader, environ: Environ) -> UpstreamSpec:
         total_s=table.take("total_s", seconds, None),
         max_connections=table.take("max_connections", whole(0), 0),
         retries=table.take("retries", whole(0, 10), 2),
+        retry_pause_s=table.take("retry_pause_s", seconds, 0.1),
+        retry_longest_pause_s=table.take("retry_longest_pause_s", seconds, 2.0),
+        retry_share=table.take("retry_share", part, 0.2),
+        retry_reserve=table.take("retry_reserve", whole(0), 10),
+        breaker_failures=table.take("breaker_failures", whole(0), 5),
+        breaker_pause_s=table.take("breaker_pause_s", seconds, 2.0),
+        breaker_longest_pause_s=table.take("breaker_longest_pause_s", seconds, 60.0),
+        breaker_probes=table.take("breaker_probes", whole(1), 1),
         unsupported=table.take_each("unsupported", _field),
     )
     table.take_at_most_one("key", "key_file", "key_env")
+    for kind in ("retry", "breaker"):
+        if getattr(spec, f"{kind}_longest_pause_s") < getattr(spec, f"{kind}_pause_s"):
+            table.contradict(f"{kind}_longest_pause_s", f"{kind}_pause_s", why="the longest pause is the shorter one.")
+    if "authorization" in map(str.lower, spec.headers) and (spec.key is not None or clients):
+        table.contradict("headers", "key", "key_file", "key_env", why="both set Authorization; keep one.")
     table.finish()
     return spec
 
@@ -132,6 +154,8 @@ def _headers(environ: Environ) -> Callable[[Given], dict[str, str]]:
 def _header_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):  # RFC 9110, 5.6.2
         raise SettingError(f"{name!r} is not the name of a header.")
+    if name.lower() in ("content-length", "transfer-encoding"):
+        raise SettingError(f"{name} says where a request ends, so it is set for each; leave it out.")
     return name
 
 

@@ -56,6 +56,14 @@ def share(given: Given) -> float:
     return float(value)
 
 
+def part(given: Given) -> float:
+    """A part of a whole, from 0 to 1."""
+    value = given.value
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise SettingError(f"{value!r} is not a number from 0 to 1.")
+    return float(value)
+
+
 def one_of(*allowed: Word) -> Callable[[Given], Word]:
     """One of these words."""
 
@@ -118,3 +126,13 @@ def http_url(given: Given) -> str:
     if parts.query or parts.fragment:
         raise SettingError(f"{url!r} goes on after the path; leave out what follows '?' or '#'.")
     return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -37,6 +37,15 @@ class MalformedStream(UpstreamFailed):
         super().__init__("The model's stream holds a chunk that has not the shape of one.")
 
 
+class CompletionTooLarge(UpstreamFailed):
+    """The completion that the chunks spell is larger than may be held until its end."""
+
+    code = "upstream_invalid_response"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The model's reply is larger than this server accepts ({limit_bytes} bytes).")
+
+
 class _Text(list[str]):
     """A string that is still growing, piece by piece."""
 
@@ -62,11 +71,14 @@ class _Choice:
 class Accumulator:
     """Fed every chunk of one stream, it gives the completion that the same request gets unstreamed.
 
-    ``choices`` is how many were asked for; a stream with fewer does not count as finished.
+    ``choices`` is how many were asked for; a stream with fewer does not count as finished. Chunks of more than
+    ``limit_bytes`` in all, without what their heads repeat, are not taken in.
     """
 
-    def __init__(self, *, choices: int = 1) -> None:
+    def __init__(self, *, choices: int = 1, limit_bytes: int | None = None) -> None:
         self._wanted = choices
+        self._limit_bytes = limit_bytes
+        self._bytes = 0
         self._choices: dict[int, _Choice] = {}
         self._top: Document = {}
         self._head = b""
@@ -78,7 +90,11 @@ class Accumulator:
         return len(choices) >= self._wanted and all(choice.finished for choice in choices)
 
     def feed(self, chunk: Document | Spelled) -> None:
-        """Take one chunk in; raises ``MalformedStream``."""
+        """Take one chunk in; raises ``MalformedStream`` and ``CompletionTooLarge``."""
+        if self._limit_bytes is not None:
+            self._bytes += len(chunk.rest) if isinstance(chunk, Spelled) else len(msgspec.json.encode(chunk))
+            if self._bytes > self._limit_bytes:
+                raise CompletionTooLarge(self._limit_bytes)
         try:
             if isinstance(chunk, Spelled):
                 chunk = self._unspelled(chunk)

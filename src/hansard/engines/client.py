@@ -25,6 +25,7 @@ DEFAULT_HEADERS = {"User-Agent": "hansard", "Accept": "*/*", "Accept-Encoding": 
 EVENT_STREAM = "text/event-stream"
 STREAM_END = b"[DONE]"
 DRAIN_S = 0.25
+LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ class ChatClient:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         keep_alive: bool = True,
         max_connections: int = 0,
-        limit_bytes: int = 64 * 1024 * 1024,
+        limit_bytes: int = LIMIT_BYTES,
     ) -> None:
         self._address = urlsplit(base_url.rstrip("/"))
         self._unix_socket = unix_socket

@@ -90,3 +90,31 @@ def test_calls_from_before_it_opened_do_not_prolong_it() -> None:
     breaker.failed(1.0)
 
     assert breaker.wait_s(1.0) == 1.0
+
+
+def test_it_can_let_several_probes_through() -> None:
+    breaker = Breaker(failures=1, pause_s=2.0, probes=2)
+    breaker.failed(0.0)
+
+    assert [breaker.admit(2.0) for _ in range(3)] == [True, True, False]
+
+
+def test_of_several_probes_the_first_to_fail_counts_and_the_others_do_not() -> None:
+    breaker = Breaker(failures=1, pause_s=2.0, probes=2)
+    breaker.failed(0.0)
+    breaker.admit(2.0)
+    breaker.admit(2.0)
+
+    breaker.failed(3.0)
+    breaker.failed(4.0)
+
+    assert breaker.wait_s(3.0) == 4.0
+
+
+def test_without_a_limit_it_never_opens() -> None:
+    breaker = Breaker(failures=0)
+
+    for now in range(100):
+        breaker.failed(float(now))
+
+    assert breaker.admit(100.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hansard.engines.upstream.retries import Budget, delay_s, is_worth_another_try
+from hansard.engines.upstream.retries import Budget, Pauses
 from hansard.errors import HansardError, InvalidRequest, RateLimited, Unavailable, UpstreamFailed, UpstreamTimeout
 
 
@@ -25,12 +25,12 @@ from hansard.errors import HansardError, InvalidRequest, RateLimited, Unavailabl
     ids=lambda value: str(value),
 )
 def test_what_is_worth_another_try(error: HansardError, again: bool) -> None:
-    assert is_worth_another_try(error) is again
+    assert Pauses().allow(error) is again
 
 
 def test_the_delay_doubles_up_to_a_bound_and_chance_spreads_it() -> None:
-    assert [delay_s(tries, 1.0) for tries in (1, 2, 3, 10)] == [0.1, 0.2, 0.4, 2.0]
-    assert [delay_s(2, chance) for chance in (0.0, 0.25)] == [0.0, 0.05]
+    assert [Pauses().after(tries, 1.0) for tries in (1, 2, 3, 10)] == [0.1, 0.2, 0.4, 2.0]
+    assert [Pauses().after(2, chance) for chance in (0.0, 0.25)] == [0.0, 0.05]
 
 
 def test_the_budget_is_ten_retries_and_a_fifth_of_the_calls() -> None:
@@ -52,3 +52,22 @@ def test_calls_that_go_well_do_not_save_up() -> None:
         budget.earn()
 
     assert sum(budget.spend() for _ in range(1000)) == 10
+
+
+def test_the_pauses_can_be_others() -> None:
+    pauses = Pauses(first_s=1.0, longest_s=3.0)
+
+    assert [pauses.after(tries, 1.0) for tries in (1, 2, 3)] == [1.0, 2.0, 3.0]
+    assert pauses.allow(Unavailable("x", retry_after_s=3))
+    assert not pauses.allow(Unavailable("x", retry_after_s=4))
+
+
+def test_the_budget_can_be_another() -> None:
+    none, half = Budget(share=0.0, reserve=0.0), Budget(share=0.5, reserve=0.0)
+    spent = []
+    for _ in range(4):
+        none.earn()
+        half.earn()
+        spent.append((none.spend(), half.spend()))
+
+    assert spent == [(False, False), (False, True), (False, False), (False, True)]

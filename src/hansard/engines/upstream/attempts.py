@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hansard.engines.upstream.breaker import Breaker
-from hansard.engines.upstream.retries import Budget, delay_s, is_worth_another_try
+from hansard.engines.upstream.retries import Budget, Pauses
 from hansard.errors import HansardError, Unavailable, UpstreamFailed, UpstreamTimeout
 from hansard.observe import EngineChanged, Observer, UpstreamTried
 
@@ -25,10 +25,20 @@ class Attempts:
     """Tries calls to one upstream; ``clock`` is any steady clock in seconds, ``chance`` a random number below 1."""
 
     def __init__(
-        self, *, name: str, retries: int, clock: Callable[[], float], chance: Callable[[], float], observer: Observer
+        self,
+        *,
+        name: str,
+        retries: int,
+        pauses: Pauses,
+        budget: Budget,
+        breaker: Breaker,
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+        observer: Observer,
     ) -> None:
-        self.breaker = Breaker()
-        self._budget = Budget()
+        self.breaker = breaker
+        self._budget = budget
+        self._pauses = pauses
         self._name = name
         self._retries = retries
         self._clock = clock
@@ -45,9 +55,9 @@ class Attempts:
             try:
                 return await self._once(attempt)
             except HansardError as error:
-                if tries > self._retries or not is_worth_another_try(error) or not self._budget.spend():
+                if tries > self._retries or not self._pauses.allow(error) or not self._budget.spend():
                     raise
-                pause_s = max(delay_s(tries, self._chance()), error.retry_after_s or 0)
+                pause_s = max(self._pauses.after(tries, self._chance()), error.retry_after_s or 0)
             await asyncio.sleep(pause_s)
 
     def _admit(self) -> None:

@@ -15,21 +15,24 @@ import msgspec
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.engines.base import Call, Chunks, Health, ServedModel
-from hansard.engines.client import DEFAULT_TIMEOUTS, ChatClient, NotAStream, Timeouts
+from hansard.engines.client import DEFAULT_TIMEOUTS, LIMIT_BYTES, ChatClient, NotAStream, Timeouts
 from hansard.engines.upstream import body, refusals, reply
 from hansard.engines.upstream.attempts import Attempts
+from hansard.engines.upstream.breaker import Breaker
 from hansard.engines.upstream.listing import Listing
+from hansard.engines.upstream.retries import RETRIES, Budget, Pauses
 from hansard.errors import HansardError
 from hansard.observe import EngineChanged, Observer
 
 _CHAT = "/chat/completions"
-RETRIES = 2
+DEFAULT_PAUSES = Pauses()
 
 
 class UpstreamEngine:
     """Relays to one upstream. ``unsupported`` are the fields that it does not understand.
 
     With ``takes_client_key`` the client's own Authorization goes there; otherwise ``key`` does, or none.
+    No plain reply, and no event of a stream, may have more than ``limit_bytes``.
     """
 
     takes_unknown_parameters = True
@@ -48,6 +51,10 @@ class UpstreamEngine:
         max_connections: int = 0,
         unsupported: Set[str] = frozenset(),
         retries: int = RETRIES,
+        pauses: Pauses = DEFAULT_PAUSES,
+        budget: Budget | None = None,
+        breaker: Breaker | None = None,
+        limit_bytes: int = LIMIT_BYTES,
         takes_any_model: bool = False,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -63,8 +70,18 @@ class UpstreamEngine:
             headers={**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})},
             timeouts=timeouts,
             max_connections=max_connections,
+            limit_bytes=limit_bytes,
         )
-        self._attempts = Attempts(name=name, retries=retries, clock=clock, chance=chance, observer=observer)
+        self._attempts = Attempts(
+            name=name,
+            retries=retries,
+            pauses=pauses,
+            budget=budget or Budget(),
+            breaker=breaker or Breaker(),
+            clock=clock,
+            chance=chance,
+            observer=observer,
+        )
         self._listing = Listing(self._client, on_change=self._report)
         self._clock = clock
 

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from hansard.errors import HansardError, Unavailable, UpstreamFailed
 
-FIRST_DELAY_S: Final = 0.1
-LONGEST_DELAY_S: Final = 2.0
+RETRIES: Final = 2
+SHARE: Final = 0.2
+RESERVE: Final = 10.0
 
 # Not a time-out: who waited that long is not made to wait as long again. Not a rate limit: it is there to be kept.
 _WORTH_ANOTHER_TRY: Final = frozenset({"upstream_unreachable", "upstream_error"})
 
 
+class Pauses(msgspec.Struct, frozen=True, kw_only=True):
+    """Between tries, in seconds: at most ``first_s`` after the first, then twice that, up to ``longest_s``."""
+
+    first_s: float = 0.1
+    longest_s: float = 2.0
+
+    def after(self, tries: int, chance: float) -> float:
+        """How long to wait after so many tries; ``chance`` from 0 to 1 spreads what failed together ("full jitter")."""
+        longest_s: float = min(self.first_s * 2 ** (tries - 1), self.longest_s)
+        return chance * longest_s
+
+    def allow(self, error: HansardError) -> bool:
+        """Whether the same upstream may well answer the same request a moment later."""
+        if isinstance(error, Unavailable):
+            return (error.retry_after_s or 0) <= self.longest_s
+        return isinstance(error, UpstreamFailed) and error.code in _WORTH_ANOTHER_TRY
+
+
 class Budget:
-    """Lets a fifth of the calls be retries, and ten more: an outage must not become a storm of our own making."""
+    """Lets ``share`` of the calls be retries, and ``reserve`` more: an outage must not become a storm of our making."""
 
-    SHARE: Final = 0.2
-    RESERVE: Final = 10.0
-
-    def __init__(self) -> None:
-        self._left = self.RESERVE
+    def __init__(self, *, share: float = SHARE, reserve: float = RESERVE) -> None:
+        self._share = share
+        self._reserve = reserve
+        self._left = reserve
 
     def earn(self) -> None:
         """A call begins."""
-        self._left = min(self._left + self.SHARE, self.RESERVE)
+        self._left = min(self._left + self._share, max(self._reserve, 1.0))
 
     def spend(self) -> bool:
         """Whether there is a retry left; it is then gone."""
@@ -32,16 +52,3 @@ class Budget:
             return False
         self._left -= 1
         return True
-
-
-def is_worth_another_try(error: HansardError) -> bool:
-    """Whether the same upstream may well answer the same request a moment later."""
-    if isinstance(error, Unavailable):
-        return (error.retry_after_s or 0) <= LONGEST_DELAY_S
-    return isinstance(error, UpstreamFailed) and error.code in _WORTH_ANOTHER_TRY
-
-
-def delay_s(tries: int, chance: float) -> float:
-    """How long to wait after so many tries; ``chance`` from 0 to 1 spreads what failed together ("full jitter")."""
-    longest_s: float = min(FIRST_DELAY_S * 2 ** (tries - 1), LONGEST_DELAY_S)
-    return chance * longest_s

@@ -1,0 +1,55 @@
+"""What all the knobs are, once they are read. How that is done is in the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from hansard.config.reader import Secret
+from hansard.config.specs import ModelSpec
+from hansard.config.upstreams import UpstreamSpec
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the server was told, complete and checked.
+
+    ``db`` is ``sqlite:///`` and an absolute path. ``mmproj`` to ``gpu_layers`` and
+    ``upstream_key`` are already part of the models and upstreams they are for. ``origins`` says
+    for each field where its value was found: a flag, a variable, a key of a file, or ``default``.
+    """
+
+    config: Path | None
+    host: str
+    port: int
+    data: Path
+    db: str
+    models: tuple[ModelSpec, ...]
+    mmproj: Path | None
+    ctx: int | None
+    parallel: int | None
+    threads: int | None
+    gpu_layers: int | None
+    upstreams: tuple[UpstreamSpec, ...]
+    upstream_key: Secret | None
+    aliases: Mapping[str, str]
+    api_key: Secret | None
+    store: Literal["asked", "always", "never"]
+    list_order: Literal["asc", "desc"]
+    metadata_without_store: Literal["refuse", "accept"]
+    nulls: Literal["accept", "refuse"]
+    on_disconnect: Literal["cancel", "finish"]
+    idempotency_ttl_s: int
+    max_body_bytes: int
+    max_completion_bytes: int
+    queue: int
+    drain_s: float
+    log: Literal["text", "off"]
+    origins: Mapping[str, str]
+
+    @property
+    def db_file(self) -> Path:
+        """The SQLite file that ``db`` names."""
+        return Path(self.db.removeprefix("sqlite:///"))
