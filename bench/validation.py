@@ -26,7 +26,7 @@ class Case:
     size_bytes: int
     repeats: int
     bar_us: float
-    """Issue 4: at most so many microseconds."""
+    """The most that it may take."""
 
 
 CASES = (
