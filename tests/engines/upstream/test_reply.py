@@ -58,7 +58,7 @@ def test_stamped_and_sent_it_still_spells_its_completion(name: str) -> None:
     read, _ = reply.Reader().chunks(Decoder().feed(stream.replace(b"[DONE]", b"") + b"\n\n"))
     stamp = Stamp(completion_id="chatcmpl-ours", created=7, model="m", include_usage=True)
 
-    events = b"".join(encode(chunk, noise="abcdefghijklmnop") for chunk in stamp.chunks(read))
+    events = b"".join(encode(chunk, noise=b"abcdefghijklmnop") for chunk in stamp.chunks(read))
     sent = [msgspec.json.decode(payload) for payload in Decoder().feed(events)]
 
     assert {(chunk["id"], chunk["created"], chunk["model"]) for chunk in sent} == {("chatcmpl-ours", 7, "m")}
