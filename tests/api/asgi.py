@@ -36,7 +36,7 @@ class Client:
     """Sends requests to an application. ``leave`` set, the client closes the connection."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+        self.app = app
         self.leave = asyncio.Event()
         self.got_piece = asyncio.Event()
         self.last = Reply()
@@ -83,7 +83,7 @@ class Client:
                 reply.pieces.append(message.get("body", b""))
                 self.got_piece.set()
 
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
         return reply
 
     async def post(self, path: str, body: bytes | object, **options: Any) -> Reply:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -53,6 +55,11 @@ async def test_who_needs_a_key_is_described(document: Document) -> None:
             if method in described:
                 reply = await Site(key="sk-right").client.request(method.upper(), "/v1" + path, b"{}")
                 assert (reply.status == 401) == (described[method].get("security", "asked") == "asked"), path
+
+
+def test_nobody_pays_for_it_who_does_not_ask() -> None:
+    script = "import sys, hansard.app; sys.exit('hansard.api.openapi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("default_order", ["asc", "desc"])

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from hansard.api.front import Front
 from hansard.api.routes import application
@@ -316,6 +317,21 @@ async def test_unknown_addresses(method: str, path: str, message: str) -> None:
 
     assert error(reply) == (404, "invalid_request_error", None, None)
     assert reply.json["error"]["message"] == message
+
+
+async def test_a_websocket_is_declined() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
+    await Site().client.app(scope, receive, send)
+
+    assert sent == [{"type": "websocket.close"}]
 
 
 async def test_clients_of_another_api_are_told_what_to_change() -> None:

@@ -69,6 +69,8 @@ class _Anywhere:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), guarded=False)
+        elif scope["type"] == "websocket":  # the server makes a 403 of it; silence it would take for a bug
+            await send({"type": "websocket.close"})
 
 
 def _addressed(app: ASGIApp, exact: Mapping[str, ASGIApp]) -> ASGIApp:
