@@ -49,7 +49,7 @@ ROWS = (
 )
 CONNECTIONS = (1, 32)
 
-# Issue 3: at most so many times the peer's processor time per request, by row, connections and peer. nginx is asked
+# At most so many times the peer's processor time per request, by row, connections and peer. nginx is asked
 # for the same thing without storing it.
 BARS = (
     ("plain", 1, FLOOR, 8.0),

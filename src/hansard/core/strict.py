@@ -15,7 +15,7 @@ LONG_ENUM: Final = 250
 """From how many values on an enum's characters are limited."""
 
 _TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
-_REJECTED: Final = ("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas")
+_REJECTED: Final = frozenset({"allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"})
 _DEFINITIONS: Final = ("$defs", "definitions")
 _HOLDERS: Final = frozenset({"properties", *_DEFINITIONS, "items", "anyOf"})
 """Where schemas lie within a schema."""
@@ -66,9 +66,8 @@ def _children(node: dict[str, Any]) -> Iterator[tuple[Context, int, Any]]:
 def _node_violation(node: Any, root: dict[str, Any]) -> str | None:
     if not isinstance(node, dict):
         return "schema must be an object."
-    for keyword in _REJECTED:
-        if keyword in node:
-            return f"'{keyword}' is not permitted."
+    if not _REJECTED.isdisjoint(node):
+        return f"'{next(keyword for keyword in node if keyword in _REJECTED)}' is not permitted."
     if "$ref" in node:
         return _reference_violation(node["$ref"], root)
     if _KINDS.isdisjoint(node):
@@ -95,8 +94,9 @@ def _object_violation(node: dict[str, Any]) -> str | None:
     say = "'required' is required to be supplied and to be an array including every key in properties."
     if not isinstance(required, list):
         return f"{say} Missing '{next(iter(properties), '')}'."
+    named = {name for name in required if isinstance(name, str)}
     for name in properties:
-        if name not in required:
+        if name not in named:
             return f"{say} Missing '{name}'."
     for name in required:
         if not isinstance(name, str) or name not in properties:
