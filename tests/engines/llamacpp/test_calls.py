@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansard.engines.llamacpp.calls import CallWriter, JsonReader
+from hansard.engines.llamacpp.calls import CallWriter, InputReader, JsonReader
 from hansard.engines.llamacpp.tools import ToolPlan
 
 PLAN = ToolPlan(
@@ -97,17 +98,57 @@ def test_function_calls_open_and_go_on_by_index() -> None:
 
 
 def test_a_custom_call_says_its_input_as_text() -> None:
-    assert written(PLAN, ("note", ['{"input": "a', '\\nb"}']), ("f", [])) == [
+    assert written(PLAN, ("note", ['{"inp', 'ut": "a', "\\n", 'b"}\n</tool_call>']), ("f", [])) == [
         {"tool_calls": [{"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "note", "input": ""}}]},
-        {"tool_calls": [{"index": 0, "custom": {"input": "a\nb"}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "a"}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "\n"}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "b"}}]},
         {"tool_calls": [{"index": 1, "id": "call_b", "type": "function", "function": {"name": "f", "arguments": ""}}]},
     ]
 
 
-def test_a_custom_call_that_was_cut_off_keeps_what_it_has() -> None:
-    assert written(PLAN, ("note", ['{"input": "a']))[1] == {
-        "tool_calls": [{"index": 0, "custom": {"input": '{"input": "a'}}]
-    }
+@given(text=st.text(), cuts=CUTS, space=SPACE, ascii=st.booleans())
+def test_any_split_of_an_input_gives_its_text(text: str, cuts: list[int], space: str, ascii: bool) -> None:  # noqa: A002
+    arguments = f'{{{space}"input":{space}{json.dumps(text, ensure_ascii=ascii)}{space}}}'
+    reader = InputReader()
+
+    assert "".join(reader.feed(piece) for piece in cut(arguments, cuts)) + reader.end() == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ('{"input": "a', "a"),
+        ('{"input": "a\\', "a"),
+        ('{"input": "a\\ud83d', "a"),
+        ('{"input": "a\\ud83db"', "a\N{REPLACEMENT CHARACTER}b"),
+        ('{"input": "a"}\n</tool_call>', "a"),
+        ('{"other": 1}', '{"other": 1}'),
+        ("plain", "plain"),
+    ],
+)
+def test_an_input_is_what_can_be_read_of_it(arguments: str, text: str) -> None:
+    reader = InputReader()
+
+    assert reader.feed(arguments) + reader.end() == text
+
+
+@given(text=st.text(), cuts=CUTS)
+def test_any_split_of_a_raw_call_gives_its_input_as_it_is(text: str, cuts: list[int]) -> None:
+    reader = JsonReader(["f", "note"], raw=["note"])
+    pieces = [reader.feed(piece) for piece in cut('{"name": "note", "arguments": ' + text, cuts)]
+
+    assert (reader.name, "".join(pieces) + reader.end(closed=True)) == ("note", text)
+
+
+def test_a_raw_call_says_its_input_as_it_comes() -> None:
+    plan = msgspec.structs.replace(PLAN, grammars={"note": 'start: "}"'})
+
+    assert written(plan, ("note", ['{"input', "}"])) == [
+        {"tool_calls": [{"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "note", "input": ""}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": '{"input'}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "}"}}]},
+    ]
 
 
 def test_the_deprecated_form() -> None:

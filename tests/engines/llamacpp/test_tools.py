@@ -99,15 +99,58 @@ def test_deprecated_functions_are_tools_answered_in_their_own_form(request_of: A
     assert (plan.forced, plan.named, plan.parallel, plan.legacy) == (True, True, False, True)
 
 
-def test_a_custom_tool_with_a_grammar_is_refused_by_name(request_of: Ask) -> None:
-    form = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "a+"}}
+def bound(syntax: str, definition: str, name: str = "date") -> dict[str, Any]:
+    form = {"type": "grammar", "grammar": {"syntax": syntax, "definition": definition}}
+    return {"type": "custom", "custom": {"name": name, "format": form}}
+
+
+def test_a_grammar_binds_the_input_and_the_model_is_told(request_of: Ask) -> None:
+    plan = planned(request_of(tools=[TIMER, bound("regex", "a/b")]))
+
+    assert plan.grammars == {"date": "start: /(?:a\\/b)/"}
+    assert plan.custom == {"date"}
+    told = plan.offered[1]["function"]["parameters"]["properties"]["input"]["description"]
+    assert told == "Text by this regex grammar:\na/b"
+
+
+@pytest.mark.parametrize(
+    ("tool", "reason"),
+    [
+        (bound("lark", "start: a"), 'unknown name: "a"'),
+        (bound("lark", 'start: "a"\n}\nx: "b"'), "expecting rule, token or statement"),
+        (bound("regex", "("), "unclosed group"),
+        (bound("regex", "(?=x)a"), "look-around"),
+        (bound("lark", "start: " + "(" * 5000 + '"a"' + ")" * 5000), "too deeply nested"),
+        (bound("regex", "a" * 20_001), "expected at most 20000 characters, but received 20001"),
+    ],
+)
+def test_a_broken_grammar_is_refused_in_its_compilers_words(request_of: Ask, tool: Any, reason: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        tools.plan(request_of(tools=[TIMER, tool]), bound=False)
+
+    assert caught.value.message.startswith("Invalid grammar for custom tool 'date': ")
+    assert reason in caught.value.message
+    assert caught.value.param == "tools[1].custom.format.grammar.definition"
+
+
+def test_a_forced_call_with_grammars_is_one_grammar(request_of: Ask) -> None:
+    plan = planned(request_of(tools=[TIMER, bound("lark", 'start: "x"')], tool_choice="required"))
+
+    source = tools.grammar_of_one(plan, None)
+
+    assert source.startswith("""start: %json {"type":"object","properties":{"name":{"const":"timer"}""")
+    assert source.endswith("""\n  | "{\\"name\\": \\"date\\", \\"arguments\\": " %lark {\nstart: "x"\n}""")
+
+
+def test_a_schema_that_no_grammar_can_hold_beside_another_is_refused(request_of: Ask) -> None:
+    unique = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
+    function = {"type": "function", "function": {"name": "f", "parameters": unique}}
+    plan = planned(request_of(tools=[function, bound("lark", 'start: "x"')], tool_choice="required"))
 
     with pytest.raises(InvalidRequest) as caught:
-        tools.plan(
-            request_of(tools=[TIMER, {"type": "custom", "custom": {"name": "note", "format": form}}]), bound=False
-        )
+        tools.grammar_of_one(plan, None)
 
-    assert (caught.value.param, caught.value.code) == ("tools[1].custom.format", "unsupported_parameter")
+    assert "uniqueItems" in caught.value.message
 
 
 def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:

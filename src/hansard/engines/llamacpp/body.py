@@ -14,7 +14,7 @@ from hansard.contract import Document
 from hansard.contract.request import ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from hansard.core import normalize
 from hansard.core.normalize import given
-from hansard.engines.llamacpp import prompt, schema, tools
+from hansard.engines.llamacpp import grammars, prompt, schema, tools
 from hansard.engines.llamacpp.prompt import Abilities
 from hansard.engines.llamacpp.tools import ToolPlan
 from hansard.errors import InvalidRequest
@@ -81,7 +81,7 @@ def order(request: ChatRequest, abilities: Abilities) -> Order:
         body["n_probs"] = max(1, logprobs)
     # With stops of its own it would merge tokens that may begin one, and with them their log probabilities.
     stops: Sequence[str] = () if logprobs is None or plan is not None else body.pop("stop", ())
-    if abilities.thinks or stops:
+    if abilities.thinks or stops or (plan is not None and plan.grammars):
         body["timings_per_token"] = True  # the only place where it counts thoughts, or what was written until we stop
     return Order(body=body, n=normalize.n(request), logprobs=logprobs, tools=plan, stops=stops)
 
@@ -89,6 +89,16 @@ def order(request: ChatRequest, abilities: Abilities) -> Order:
 def seeded(body: Document, seed: int) -> Document:
     """The body for one choice; choice k of a call has the call's seed plus k."""
     return {**body, "seed": seed % SEEDS}
+
+
+def input_of(order: Order, name: str, *, written: int) -> Document:
+    """The body that asks once more for the call that the model began ``written`` tokens into its answer, now bound."""
+    assert order.tools is not None
+    body = {key: value for key, value in order.body.items() if key != "parallel_tool_calls"}
+    if "max_tokens" in body:
+        body["max_tokens"] -= written
+    again = grammars.one_of([grammars.call_form(name, order.tools.grammars[name])])
+    return {**body, "tool_choice": "none", **grammars.constraint(again)}
 
 
 def _refuse_unsupported(request: ChatRequest) -> None:
@@ -129,8 +139,11 @@ def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:
     if not plan.in_json:
         return {"tools": plan.offered, "tool_choice": "auto", "parallel_tool_calls": plan.parallel}
     instead = None if plan.forced or answer is None else answer.schema
-    one = tools.schema_of_one(plan.offered, instead)
-    return {"tools": plan.offered, "tool_choice": "none", **schema.constraint(one)}
+    if plan.grammars:
+        bound = grammars.constraint(tools.grammar_of_one(plan, instead))
+    else:
+        bound = schema.constraint(tools.schema_of_one(plan.offered, instead))
+    return {"tools": plan.offered, "tool_choice": "none", **bound}
 
 
 def _bound_answer(request: ChatRequest) -> BoundAnswer | None:

@@ -167,23 +167,37 @@ class LlamaCppEngine:
         yield [reply.usage_chunk(running.fingerprint, replies)]
 
     async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
-        """One choice is one request to the engine, and holds one slot."""
+        """One choice is one request to the engine, or two, and holds one slot."""
         async with self._admission.slot():
-            running = self._running_now()
-            sent = running.neutralizer.encode(body.seeded(order.body, seed))
-            try:
-                async with aclosing(running.client.stream(CHAT, sent)) as reads:
-                    async for payloads in reads:
-                        if chunks := [chunk for payload in payloads for chunk in answer.feed(payload)]:
-                            yield chunks
-                        if answer.stopped:
-                            break  # and leaving ends it there
-            except NotAStream as refused:
-                raise failures.of_body(refused.reply.body) from None
-            except (UpstreamFailed, UpstreamTimeout) as failure:
-                raise EngineUnavailable(BROKE_OFF) from failure
+            async with aclosing(self._asked(order.body, answer, seed)) as chunks:
+                async for together in chunks:
+                    yield together
+            if (name := answer.wanted) is not None:
+                asked = body.input_of(order, name, written=answer.usage.completion_tokens)
+                if asked.get("max_tokens", 1) <= 0:
+                    yield answer.cut_off()
+                    return
+                answer.resume(name)
+                async with aclosing(self._asked(asked, answer, seed)) as chunks:
+                    async for together in chunks:
+                        yield together
         if not answer.finished:
             raise EngineUnavailable(BROKE_OFF)
+
+    async def _asked(self, asked: Document, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
+        running = self._running_now()
+        sent = running.neutralizer.encode(body.seeded(asked, seed))
+        try:
+            async with aclosing(running.client.stream(CHAT, sent)) as reads:
+                async for payloads in reads:
+                    if chunks := [chunk for payload in payloads for chunk in answer.feed(payload)]:
+                        yield chunks
+                    if answer.stopped:
+                        break  # and leaving ends it there
+        except NotAStream as refused:
+            raise failures.of_body(refused.reply.body) from None
+        except (UpstreamFailed, UpstreamTimeout) as failure:
+            raise EngineUnavailable(BROKE_OFF) from failure
 
     def _running_now(self) -> _Running:
         if self._running is None or self._supervisor.ready is None:

@@ -39,7 +39,8 @@ class Reply:
     """One choice on its way out. ``mint`` gives the next tool call's id, ``logprobs`` is how many alternatives.
 
     ``stops`` are those that the engine does not know. ``reasoning_tokens`` counts what was written up to the last
-    thought. Once it is ``stopped`` nothing more is wanted of the engine.
+    thought. Once it is ``stopped`` nothing more is wanted of the engine, but for the input of the call ``wanted``, if
+    there is one: that is another request, announced by ``resume``.
     """
 
     def __init__(
@@ -59,14 +60,16 @@ class Reply:
         self._logprobs = logprobs
         self._tools = tools
         self._calls = None if tools is None else CallWriter(tools, mint)
-        self._json = None if tools is None or not tools.in_json else JsonReader(_names(tools))
+        self._json = None if tools is None or not tools.in_json else JsonReader(_names(tools), raw=tools.grammars)
         self._held: list[Entry] = []  # of text that may still become a call
         self._stops = Stops[Sequence[Entry]](stops) if stops else None
         self._prompt = Progress()
         self._opened = False
         self._thinking = False
+        self._spent = Usage()
         self.finished = False
         self.stopped = False
+        self.wanted: str | None = None
         self.reasoning_tokens = 0
         self.usage = Usage()
 
@@ -87,9 +90,21 @@ class Reply:
         if chunk.timings is not None:
             self._count(chunk.timings.predicted_n)
         if chunk.usage is not None:
-            self.usage = chunk.usage
+            self.usage = _sum(self._spent, chunk.usage)
         if chunk.error is not None:
             raise failures.translate(chunk.error)
+        return documents
+
+    def resume(self, name: str) -> None:
+        """What is fed from here on is the call of ``name`` once more, with its input."""
+        self.stopped, self.wanted = False, None
+        self._spent = self.usage
+        self._json = JsonReader((name,), raw=(name,))
+
+    def cut_off(self) -> list[Document]:
+        """The end of an answer whose cap leaves nothing for the input that is wanted."""
+        documents: list[Document] = []
+        self._finish("length", documents)
         return documents
 
     def _count(self, written: int) -> None:
@@ -156,8 +171,13 @@ class Reply:
             return
         if call.index > 0 and not self._tools.parallel:
             return
+        if self.wanted is not None:
+            return
         if call.function.name is not None and call.index >= self._calls.count:
             self._write(self._calls.begin(call.function.name), documents)
+            if call.function.name in self._tools.grammars:
+                self.wanted, self.stopped = call.function.name, True  # its input is not bound here
+                return
         self._write(self._calls.more(call.function.arguments or ""), documents)
 
     def _say_json(self, json: JsonReader, text: str, documents: list[Document]) -> None:
@@ -232,6 +252,16 @@ def usage_chunk(fingerprint: str, replies: Sequence[Reply]) -> Document:
         },
     }
     return {"service_tier": SERVICE_TIER, "system_fingerprint": fingerprint, "choices": [], "usage": usage}
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    """Both requests, each with its prompt: that is what was read and written."""
+    cached = one.prompt_tokens_details.cached_tokens + other.prompt_tokens_details.cached_tokens
+    return Usage(
+        one.prompt_tokens + other.prompt_tokens,
+        one.completion_tokens + other.completion_tokens,
+        PromptDetails(cached),
+    )
 
 
 def _names(tools: ToolPlan) -> frozenset[str]:

@@ -12,14 +12,13 @@ from typing import Any, NoReturn
 import msgspec
 
 from hansard.contract import Document
+from hansard.engines.llamacpp import grammars
 from hansard.errors import InvalidRequest
 
 ANY_OBJECT: Document = {"type": "object"}
 
 # LLGuidance writes JSON with any white space unless told how; models are trained on this form.
 _LLGUIDANCE_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-# What a grammar of ours must not meet: a template that opens a train of thought first.
-_NO_THINKING = {"reasoning_format": "none", "chat_template_kwargs": {"enable_thinking": False}}
 # Valid regular expressions that LLGuidance cannot follow and drops together with the whole grammar.
 _UNFOLLOWED = ("\\b", "\\B", "\\A", "\\z")
 # JSON Schema 2020-12 keywords it drops the grammar for (seen: "Unimplemented keys").
@@ -66,13 +65,21 @@ def check(schema: Mapping[str, Any]) -> str | None:
 
 def constraint(schema: Mapping[str, Any]) -> Document:
     """The body fields that make the engine answer with JSON of this schema and nothing else."""
-    if any(keyword == "$ref" and value == "#" for _, keyword, value in _keywords(schema, ())):
-        # The engine resolves no reference to the root itself, so the root moves to where it can be referred to.
-        schema = {"$ref": "#/$defs/root", "$defs": {"root": moved(schema, "/$defs/root")}}
     if _has_patterns(schema):
-        guided = {**schema, "x-guidance": _LLGUIDANCE_STYLE}
-        return {"grammar": "%llguidance {}\nstart: %json " + msgspec.json.encode(guided).decode(), **_NO_THINKING}
-    return {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+        return grammars.constraint(grammars.one_of([form(schema)]))
+    return {"response_format": {"type": "json_schema", "json_schema": {"schema": _rooted(schema)}}}
+
+
+def form(schema: Mapping[str, Any]) -> str:
+    """The same as a form for ``grammars.one_of``."""
+    return "%json " + msgspec.json.encode({**_rooted(schema), "x-guidance": _LLGUIDANCE_STYLE}).decode()
+
+
+def _rooted(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The engine resolves no reference to the root itself, so such a root moves to where it can be referred to."""
+    if any(keyword == "$ref" and value == "#" for _, keyword, value in _keywords(schema, ())):
+        return {"$ref": "#/$defs/root", "$defs": {"root": moved(schema, "/$defs/root")}}
+    return schema
 
 
 def told(schema: Any) -> Any:

@@ -6,7 +6,7 @@ required), so what is forced becomes a JSON schema of calls, which ``calls`` tur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,11 +20,12 @@ from hansard.contract.request import (
     CustomTool,
     FunctionChoice,
     FunctionTool,
+    Grammar,
     Tool,
 )
 from hansard.core import normalize
 from hansard.core.normalize import given
-from hansard.engines.llamacpp import schema
+from hansard.engines.llamacpp import grammars, schema
 from hansard.errors import InvalidRequest
 
 NO_ARGUMENTS: Document = {"type": "object", "properties": {}}
@@ -41,7 +42,8 @@ class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The tools of one call. ``named`` means forced to exactly one, ``custom`` are names whose calls take free text.
 
     ``in_json`` means that the engine writes a call as JSON, bound by ``schema_of_one``, and not in the model's own
-    form. ``legacy`` means that the answer goes into the deprecated ``function_call``.
+    form. ``legacy`` means that the answer goes into the deprecated ``function_call``. ``grammars`` bind the
+    input of the custom tools they are named after.
     """
 
     offered: Sequence[Document]
@@ -51,6 +53,7 @@ class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
     parallel: bool
     custom: frozenset[str]
     legacy: bool
+    grammars: Mapping[str, str] = {}
 
 
 def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
@@ -61,7 +64,7 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
     tools, choice = list(enumerate(normalize.tools(request))), normalize.tool_choice(request)
     if not tools or choice == "none":
         return None
-    _refuse_unsupported(tools)
+    _check(tools)
     named = isinstance(choice, FunctionChoice | CustomChoice)
     if isinstance(choice, FunctionChoice | CustomChoice):
         tools = _only(tools, [choice])
@@ -77,6 +80,7 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
         parallel=normalize.parallel_tool_calls(request),
         custom=frozenset(tool.custom.name for _, tool in tools if isinstance(tool, CustomTool)),
         legacy=normalize.wants_function_call(request),
+        grammars={_name(tool): grammars.lark(form) for _, tool in tools if (form := _grammar(tool)) is not None},
     )
 
 
@@ -90,6 +94,21 @@ def schema_of_one(offered: Sequence[Document], answer: Document | None) -> Docum
     return {"anyOf": forms}
 
 
+def grammar_of_one(plan: ToolPlan, answer: Document | None) -> str:
+    """The same as a grammar, where inputs bound by a grammar of their own are not JSON. Raises ``InvalidRequest``."""
+    forms = [
+        grammars.call_form(name, plan.grammars[name])
+        if (name := tool["function"]["name"]) in plan.grammars
+        else schema.form(_call_schema(tool, ""))
+        for tool in plan.offered
+    ]
+    source = grammars.one_of(forms if answer is None else [*forms, schema.form(answer)])
+    if (wrong := grammars.wrong(source)) is not None:
+        # Each was sound alone; what is left are keywords of schemas that LLGuidance does not know.
+        raise InvalidRequest(f"Invalid schema together with the grammar of a custom tool: {wrong}", param="tools")
+    return source
+
+
 def _call_schema(tool: Document, pointer: str) -> Document:
     function = tool["function"]
     arguments = schema.moved(function["parameters"], pointer + "/properties/arguments")
@@ -101,13 +120,13 @@ def _call_schema(tool: Document, pointer: str) -> Document:
     }
 
 
-def _refuse_unsupported(tools: Sequence[tuple[int, Tool]]) -> None:
+def _check(tools: Sequence[tuple[int, Tool]]) -> None:
     for index, tool in tools:
         if isinstance(tool, CustomTool):
-            if isinstance(given(tool.custom.format), CustomGrammarFormat):
-                where = f"tools[{index}].custom.format"
-                text = f"Unsupported parameter: '{where}' with a grammar is not supported with this model."
-                raise InvalidRequest(text, param=where, code="unsupported_parameter")
+            bound = _grammar(tool)
+            if bound is not None and (wrong := grammars.check(bound)) is not None:
+                text = f"Invalid grammar for custom tool '{tool.custom.name}': {wrong}"
+                raise InvalidRequest(text, param=f"tools[{index}].custom.format.grammar.definition")
         elif (wrong := schema.check(_parameters(tool))) is not None:
             raise InvalidRequest(
                 f"Invalid schema for function '{tool.function.name}': {wrong}",
@@ -130,13 +149,25 @@ def _only(
 def _function(tool: Tool) -> Document:
     """A tool as the engine takes it: always a function, always with parameters."""
     if isinstance(tool, CustomTool):
-        described, parameters = tool.custom.description, CUSTOM_ARGUMENTS
+        described, parameters = tool.custom.description, _custom_parameters(_grammar(tool))
     else:
         described, parameters = tool.function.description, _parameters(tool)
     function: dict[str, Any] = {"name": _name(tool)}
     if given(described) is not None:
         function["description"] = described
     return {"type": "function", "function": {**function, "parameters": parameters}}
+
+
+def _custom_parameters(bound: Grammar | None) -> Document:
+    if bound is None:
+        return CUSTOM_ARGUMENTS
+    told = f"Text by this {bound.syntax} grammar:\n{bound.definition}"  # the engine does not tell the model
+    return {**CUSTOM_ARGUMENTS, "properties": {CUSTOM_INPUT: {"type": "string", "description": told}}}
+
+
+def _grammar(tool: Tool) -> Grammar | None:
+    wanted = given(tool.custom.format) if isinstance(tool, CustomTool) else None
+    return wanted.grammar if isinstance(wanted, CustomGrammarFormat) else None
 
 
 def _parameters(tool: FunctionTool) -> Document:
