@@ -40,6 +40,14 @@ def test_the_banner_says_where_and_what(make_server: Workshop) -> None:
     assert (server.data / "hansard.sqlite3").is_file()
 
 
+def test_a_second_server_on_the_same_data_is_refused_and_told_of_the_first(make_server: Workshop) -> None:
+    server = make_server(model=ECHO).start()
+    arguments = ("serve", "--port", "0", "--data", str(server.data), *ECHO)
+    second = subprocess.run([sys.executable, "-m", "hansard", *arguments], capture_output=True, text=True, timeout=30)
+    assert second.returncode == 1
+    assert f"in use by another `hansard serve` (process {server.pid})" in second.stderr
+
+
 @pytest.mark.skipif(MODEL_FILE != "builtin", reason="HANSARD_TEST_MODEL replaces the built-in model")
 def test_asked_for_nothing_it_serves_the_built_in_model(make_server: Workshop) -> None:
     server = make_server(model=()).start()

@@ -71,3 +71,8 @@ def test_the_budget_can_be_another() -> None:
         spent.append((none.spend(), half.spend()))
 
     assert spent == [(False, False), (False, True), (False, False), (False, True)]
+
+
+def test_a_retry_after_that_is_too_long_is_not_waited_for_whatever_failed() -> None:
+    assert Pauses().allow(UpstreamFailed("x", code="upstream_error", retry_after_s=2))
+    assert not Pauses().allow(UpstreamFailed("x", code="upstream_error", retry_after_s=3))

@@ -29,9 +29,10 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True):
 
     def allow(self, error: HansardError) -> bool:
         """Whether the same upstream may well answer the same request a moment later."""
-        if isinstance(error, Unavailable):
-            return (error.retry_after_s or 0) <= self.longest_s
-        return isinstance(error, UpstreamFailed) and error.code in _WORTH_ANOTHER_TRY
+        if (error.retry_after_s or 0) > self.longest_s:
+            return False
+        is_passing = isinstance(error, UpstreamFailed) and error.code in _WORTH_ANOTHER_TRY
+        return is_passing or isinstance(error, Unavailable)
 
 
 class Budget:
