@@ -94,7 +94,7 @@ def _nginx(place: Place) -> list[str]:
     return ["nginx", "-e", "stderr", "-p", str(place.folder), "-c", str(file)]
 
 
-def _pip(environments: Path, name: str, requirement: str, python: str) -> str:
+def pip(environments: Path, name: str, requirement: str, python: str) -> str:
     """The package in an environment of that Python; its version."""
     environment = environments / name
     interpreter = environment / "bin" / "python"
@@ -107,7 +107,7 @@ def _pip(environments: Path, name: str, requirement: str, python: str) -> str:
 
 
 def _install_litellm(environments: Path) -> str:
-    return _pip(environments, "litellm", "litellm[proxy]", sys.executable)
+    return pip(environments, "litellm", "litellm[proxy]", sys.executable)
 
 
 def _litellm(place: Place) -> list[str]:
@@ -153,7 +153,7 @@ def _install_ogx(environments: Path) -> str:
     python = next(filter(None, (_python(minor) for minor in ("3.12", "3.13"))), None)
     if python is None:
         raise CannotInstall("OGX needs Python 3.12 or newer, and there is none here")
-    return _pip(environments, "ogx", "ogx", python)
+    return pip(environments, "ogx", "ogx", python)
 
 
 def _ogx(place: Place) -> list[str]:
