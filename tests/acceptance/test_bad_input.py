@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -219,6 +220,17 @@ def test_wrong_queries(server: Server, path: str, param: str, code: str) -> None
     reply = server.get(path)
     assert reply.status == 400
     assert (reply.error["param"], reply.error["code"]) == (param, code)
+
+
+def test_what_is_no_http(server: Server) -> None:
+    with socket.create_connection(
+        (urlsplit(server.root).hostname, urlsplit(server.root).port), timeout=30
+    ) as connection:
+        connection.sendall(b"hello\r\n\r\n")
+        with connection.makefile("rb") as received:
+            head, _, body = received.read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert list(json.loads(body)["error"]) == ["message", "type", "param", "code"]
 
 
 @pytest.mark.parametrize("completion_id", ["chatcmpl-unknown", "comp_1", "a%2Fb%20c%3F", "%00", "x" * 5000])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from . import replies
 from .server import MODEL, MODEL_FILE, Server, question
 from .wire import DONE
 
@@ -135,7 +136,10 @@ def test_a_request_without_content_type_is_read_all_the_same(hansard: Server) ->
 
 def curl(server: Server, path: str, body: object = None) -> Any:
     given = "" if body is None else f" -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
-    return json.loads(shell(f"curl -sg '{server.base_url}{path}'{given}"))
+    answer = shell(f"curl -sg '{server.base_url}{path}'{given}")
+    status = 400 if "error" in json.loads(answer) else 200
+    replies.check("GET" if body is None else "POST", path, status, "application/json", answer.encode())
+    return json.loads(answer)
 
 
 def curl_head(server: Server, body: object) -> tuple[str, dict[str, str]]:
