@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call
-from hansard.engines.llamacpp import LlamaCppEngine, gguf
+from hansard.engines.llamacpp import LlamaCppEngine, gguf, images
 from hansard.errors import HansardError, InvalidRequest
 from tests.engines.llamacpp import projector
 
@@ -59,8 +61,55 @@ async def test_nothing_is_fetched(seeing: LlamaCppEngine, call_of: Ask, url: str
     assert caught.value.param == "messages[0].content[1].image_url.url"
 
 
-async def test_an_image_that_is_none_is_the_clients_mistake(seeing: LlamaCppEngine, call_of: Ask) -> None:
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("data:image/png;base64,AAAA", "invalid_image_format"),
+        ("data:image/webp;base64,UklGRiQAAABXRUJQ", "invalid_image_format"),
+        ("data:image/png;base64,", "invalid_image_format"),
+        ("data:image/png;base64,iVBORw0KGg", "invalid_value"),
+        ("data:image/png;base64,iVBO Rw0K", "invalid_value"),
+        ("data:image/png;base64,\u00e9", "invalid_value"),
+        ("data:image/png,plain", "unsupported_value"),
+        ("data:text/plain;base64,AAAA", "unsupported_value"),
+    ],
+)
+def test_what_is_no_image_is_named(url: str, code: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        images.check(url, where="messages[0].content[1].image_url.url")
+
+    assert (caught.value.param, caught.value.code) == ("messages[0].content[1].image_url.url", code)
+
+
+async def test_the_second_image_is_named(seeing: LlamaCppEngine, call_of: Ask) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await seeing.complete(call_of(messages=shown(projector.PIXEL, "data:image/png;base64,AAAA")))
+
+    assert caught.value.param == "messages[0].content[2].image_url.url"
+
+
+async def test_an_image_that_breaks_off_is_the_clients_mistake(seeing: LlamaCppEngine, call_of: Ask) -> None:
     with pytest.raises(HansardError) as caught:
-        await seeing.complete(call_of(messages=shown("data:image/png;base64,AAAA")))
+        await seeing.complete(call_of(messages=shown(projector.PIXEL[:80])))
 
     assert caught.value.status == 400
+
+
+async def test_a_stream_sees_the_same(seeing: LlamaCppEngine, call_of: Ask) -> None:
+    call = call_of(max_tokens=4, temperature=0, messages=shown(projector.PIXEL))
+    accumulator = Accumulator()
+    async with aclosing(seeing.stream(call)) as stream:
+        async for together in stream:
+            for chunk in together:
+                accumulator.feed(chunk)
+
+    streamed, plain = accumulator.finish(), await seeing.complete(call)
+    assert streamed["choices"] == plain["choices"]
+    assert streamed["usage"]["prompt_tokens"] == plain["usage"]["prompt_tokens"]
+
+
+async def test_without_a_projector_images_are_refused_by_name(engine: LlamaCppEngine, call_of: Ask) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await engine.complete(call_of(messages=shown(projector.PIXEL)))
+
+    assert (caught.value.param, caught.value.code) == ("messages[0].content[1].type", "unsupported_value")

@@ -12,12 +12,13 @@ from hansard.contract.request import ChatRequest
 from hansard.engines.llamacpp import prompt
 from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
 from hansard.errors import InvalidRequest
+from tests.engines.llamacpp import projector
 
 Ask = Callable[..., ChatRequest]
 
 PLAIN = Abilities(knows_developer=False, sees_images=False)
 SEEING = Abilities(knows_developer=True, sees_images=True)
-PIXEL = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}
+PIXEL = {"type": "image_url", "image_url": {"url": projector.PIXEL, "detail": "low"}}
 
 
 def told(ask: Ask, *messages: dict[str, Any], abilities: Abilities = PLAIN) -> list[dict[str, Any]]:
@@ -112,7 +113,7 @@ def test_an_image_goes_as_it_came(request_of: Ask) -> None:
             "role": "user",
             "content": [
                 {"type": "text", "text": "What?"},
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                {"type": "image_url", "image_url": {"url": projector.PIXEL}},
             ],
         }
     ]

@@ -29,6 +29,7 @@ from hansard.contract.messages import (
     UserMessage,
 )
 from hansard.core.normalize import given
+from hansard.engines.llamacpp import images
 from hansard.engines.llamacpp.tools import CUSTOM_INPUT
 from hansard.errors import InvalidRequest
 
@@ -185,10 +186,7 @@ def _part(part: ContentPart, where: str, abilities: Abilities) -> Document:
         text = f"Unsupported value: '{where}' does not support 'image_url' with this model: it has no image input."
         raise InvalidRequest(text, param=where, code="unsupported_value")
     url = part.image_url.url
-    if not url.startswith("data:image/"):
-        where = f"{where}.image_url.url"
-        text = f"Unsupported value: '{where}' has to be a data URL ('data:image/...;base64,...'): nothing is fetched."
-        raise InvalidRequest(text, param=where, code="unsupported_value")
+    images.check(url, where=f"{where}.image_url.url")
     return {"type": "image_url", "image_url": {"url": url}}
 
 
