@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hansard.engines.llamacpp import schema
+from hansard.errors import InvalidRequest
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 CODE = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]\\d+$"}}}
@@ -108,3 +109,13 @@ def test_a_reference_to_the_root_is_given_something_to_refer_to() -> None:
             }
         },
     }
+
+
+def test_a_keyword_beside_another_schemas_pattern_is_refused_and_not_dropped() -> None:
+    unique, pattern = {"type": "array", "uniqueItems": True}, {"type": "string", "pattern": "^a$"}
+    assert (schema.check(unique), schema.check(pattern)) == (None, None)
+
+    with pytest.raises(InvalidRequest) as caught:
+        schema.constraint({"anyOf": [unique, pattern]})
+
+    assert "uniqueItems" in caught.value.message

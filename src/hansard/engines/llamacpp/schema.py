@@ -64,9 +64,13 @@ def check(schema: Mapping[str, Any]) -> str | None:
 
 
 def constraint(schema: Mapping[str, Any]) -> Document:
-    """The body fields that make the engine answer with JSON of this schema and nothing else."""
+    """The body fields that make the engine answer with JSON of this schema and no other; raises ``InvalidRequest``."""
     if _has_patterns(schema):
-        return grammars.constraint(grammars.one_of([form(schema)]))
+        source = grammars.one_of([form(schema)])
+        # Several schemas in one: a keyword that passed in one may stand beside a pattern of another.
+        if (wrong := grammars.wrong(source)) is not None:
+            raise InvalidRequest(f"Invalid schema together with a 'pattern': {wrong}")
+        return grammars.constraint(source)
     return {"response_format": {"type": "json_schema", "json_schema": {"schema": _rooted(schema)}}}
 
 
