@@ -225,3 +225,18 @@ async def test_a_second_turn_reads_only_what_is_new(tmp_path: Path, call_of: Ask
     assert first["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
     # The first prompt and the two tokens of its answer; that its end was chosen is not in the cache yet.
     assert second["usage"]["prompt_tokens_details"]["cached_tokens"] == first["usage"]["prompt_tokens"] + 2
+
+
+@pytest.mark.parametrize(
+    ("bias", "text"),
+    [({}, "a"), ({"97": -100}, "b"), ({"98": 2}, "b"), ({"99": 1}, "a"), ({"97": -100, "98": -100}, "c")],
+)
+@pytest.mark.parametrize("way", [LlamaCppEngine.complete, added_up])
+async def test_a_bias_moves_the_odds_of_a_token(
+    tmp_path: Path, call_of: Ask, way: Callable[..., Any], bias: dict[str, float], text: str
+) -> None:
+    first = {"a": SURE, "b": SURE - 1.0, "c": SURE - 2.0}
+    async with reciting(tmp_path, {"\n": first, "a": END, "b": END, "c": END}) as engine:
+        completion = await way(engine, call_of(logit_bias=bias, temperature=0))
+
+    assert completion["choices"][0]["message"]["content"] == text
