@@ -18,13 +18,17 @@ REFUSED = (
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Of the bodies that fit the schema two of three become ones that are completed, and most of them stored."""
+    """Of the bodies that fit the schema two of three become ones that are completed and stored."""
+    wrong = case.meta is not None and not case.meta.generation.mode.is_positive
+    if wrong and any(name.startswith("metadata") for name in case.query or {}):
+        # Wrong by the schema, and right all the same: in a query all is text, and any text may stand in the brackets.
+        case.query = {**case.query, "limit": "0"}
     body = case.body
     if case.operation.label != "POST /chat/completions" or not isinstance(body, dict):
         return
     if body.get("model") == "":
         body["model"] = "echo"
-    if case.meta is not None and case.meta.generation.mode.is_positive and len(str(body)) % 3:
+    if not wrong and len(str(body)) % 3:
         body = {key: value for key, value in body.items() if key not in REFUSED} | {"model": "echo", "store": True}
         turns = [message for message in body["messages"] if message["role"] not in ("tool", "assistant")]
         case.body = body | {"messages": turns or [{"role": "user", "content": "Order, order!"}]}
@@ -32,9 +36,5 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 @schemathesis.hook
 def filter_query(context: Any, query: Any) -> bool:
-    """Two things are right that a schema calls wrong: ``order=`` counts as absent, and ``metadata[a][b]=c`` is no
-    nested object, but the key ``a][b``.
-    """
-    metadata = (query or {}).get("metadata")
-    pairs = metadata.values() if isinstance(metadata, dict) else ()
-    return "" not in (query or {}).values() and not any(isinstance(value, dict | list) for value in pairs)
+    """``order=`` is right, where a schema calls it wrong: what is empty counts as absent."""
+    return "" not in dict(query or {}).values()
