@@ -53,7 +53,7 @@ def _hansard(name: str, how: str, model: str, *arguments: str, before_engine: bo
     )
 
 
-def _peer(name: str, how: str) -> Subject:
+def _peer(name: str, how: str, **environment: str) -> Subject:
     peer: Peer = next(peer for peer in PEERS if peer.name == name)
     return Subject(
         name=name,
@@ -61,7 +61,7 @@ def _peer(name: str, how: str) -> Subject:
         command=peer.command,
         install=peer.install,
         model=peer.model,
-        environment=peer.environment,
+        environment={**peer.environment, **environment},
         before_engine=True,
     )
 
@@ -97,5 +97,6 @@ SUBJECTS = (
         model=UPSTREAM_MODEL,
     ),
     _peer("LiteLLM", "the proxy, before the engine's own server"),
-    _peer("OGX", "inference with its store, before the engine's own server"),
+    # Its other format takes seconds to print what it thinks of each wrong request.
+    _peer("OGX", "inference with its store, before the engine's own server", OGX_LOG_FORMAT="json"),
 )

@@ -103,6 +103,15 @@ def test_without_a_connection_there_is_no_verdict() -> None:
     assert "ConnectionRefusedError" in result.reason
 
 
+def test_a_check_that_breaks_is_no_verdict(sessions: dict[str, Session]) -> None:
+    def breaks(_: Probe) -> None:
+        raise ZeroDivisionError("oops")
+
+    result = try_one(sessions["echo"], a_check(breaks))
+
+    assert (result.outcome, result.reason) == (Outcome.ERROR, "the check itself broke: ZeroDivisionError: oops")
+
+
 def test_a_run_keeps_the_order_and_leaves_nothing_behind(servers: Zoo) -> None:
     session = Session(Address(base_url=servers.base_url()), model="echo")
     stored: list[str] = []
@@ -112,7 +121,10 @@ def test_a_run_keeps_the_order_and_leaves_nothing_behind(servers: Zoo) -> None:
         stored.append(probe.stored()["id"])
         stored.append(probe.streamed(store=True).chunks[0]["id"])
 
-    checks = [a_check(stores), a_check(lambda probe: probe.created(model="none") and None), a_check(stores)]
+    def fails(probe: Probe) -> None:
+        probe.created(model="none")
+
+    checks = [a_check(stores), a_check(fails), a_check(stores)]
     results = run(session, checks, jobs=2, on_result=told.append)
 
     assert [result.outcome for result in results] == [Outcome.PASS, Outcome.FAIL, Outcome.PASS]

@@ -73,4 +73,8 @@ def _verdict(check: Check, probe: Probe, ended: Callable[..., Result]) -> Result
             expected="a reply of the documented form",
             got=f"{type(error).__name__}: {error}",
         )
+    except NoReply:
+        raise
+    except Exception as error:  # noqa: BLE001 (one broken check must not take the others' results along)
+        return ended(Outcome.ERROR, f"the check itself broke: {type(error).__name__}: {error}")
     return ended(Outcome.PASS)

@@ -168,6 +168,7 @@ MUTANTS = (
     _wrong("has-no-time", "list.is_sorted_by_default", answer=sets(0, "data", "created")),
     _wrong("repeats-the-cursor", "list.pages_*", "list.after_leaves_the_cursor_out", answer=_page(_repeats)),
     _wrong("skips-one", "list.pages_*", answer=_page(_skips)),
+    asks("begins-again", "list.pages_*", ask=without("after")),
     asks(
         "knows-no-cursor",
         "list.after_the_last_is_an_empty_page",

@@ -7,7 +7,7 @@ from typing import Any
 from hansard.conformance import expect
 from hansard.conformance.checks import CAPTURED, OFFICIAL, RECORDED, Check, check, decision
 from hansard.conformance.families.stored_object import KEYS
-from hansard.conformance.outcome import NotApplicable
+from hansard.conformance.outcome import Mismatch, NotApplicable
 from hansard.conformance.probe import SHELF, UNKNOWN_ID, Probe
 from hansard.conformance.wire import Document
 
@@ -29,7 +29,7 @@ def walked(probe: Probe, *query: tuple[str, str]) -> list[str]:
         if not page["has_more"] or not page["data"]:
             return found
         after = (("after", page["data"][-1]["id"]),)
-    raise AssertionError  # unreachable for a server that ends
+    raise Mismatch(expected=f"an end after {SHELF} completions", got=f"{len(found)} ids, and has_more")
 
 
 def shelf_ids(probe: Probe) -> list[str]:
