@@ -56,7 +56,7 @@ class House:
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
-        self.store = SqlStore(path=settings.db_file)
+        self.store = SqlStore(path=settings.db_file, observer=observer)
         self.router = Router(
             engines=self.engines,
             aliases=settings.aliases,

@@ -10,6 +10,7 @@ from hansard.observe import (
     Event,
     RecordLost,
     RequestServed,
+    StoreUpgraded,
     TargetFailed,
     UpstreamTried,
 )
@@ -54,6 +55,10 @@ def served(**fields: object) -> RequestServed:
             "next target: qwen3 of office does not answer (upstream_timeout)",
         ),
         (RecordLost(completion_id="chatcmpl-1", reason="disk full"), "not stored: chatcmpl-1 (disk full)"),
+        (
+            StoreUpgraded(before="0001", now="0002"),
+            "database upgraded from 0001 to 0002; older versions of Hansard cannot open it any more",
+        ),
     ],
 )
 def test_an_event_is_one_line(event: Event, line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 import hansard.store.migrations
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
+from hansard.observe import Event, StoreUpgraded
 from hansard.store import migrate, sqlite
 from hansard.store.base import Cursor
 from hansard.store.sql import SqlStore
@@ -119,6 +120,26 @@ async def test_what_the_first_version_wrote_is_all_there_after_the_climb(path: P
     assert place is not None
     assert place.number > 7
     await store.stop()
+
+
+async def test_an_upgrade_is_told_once(path: Path) -> None:
+    written_by("0001", path)
+    told: list[Event] = []
+
+    for _ in range(2):
+        store = SqlStore(path=path, observer=told.append)
+        await store.start()
+        await store.stop()
+
+    assert told == [StoreUpgraded(before="0001", now=migrate.HEAD)]
+
+
+async def test_a_new_database_is_no_upgrade(path: Path) -> None:
+    told: list[Event] = []
+    store = SqlStore(path=path, observer=told.append)
+    await store.start()
+    await store.stop()
+    assert told == []
 
 
 async def test_a_newer_database_is_left_alone(path: Path) -> None:

@@ -70,7 +70,14 @@ class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost
+class StoreUpgraded(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables of an older version were taken to the newest; ``before`` and ``now`` are versions."""
+
+    before: str
+    now: str
+
+
+Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost | StoreUpgraded
 Observer: TypeAlias = Callable[[Event], None]
 
 

@@ -12,6 +12,7 @@ from hansard.observe import (
     Event,
     RecordLost,
     RequestServed,
+    StoreUpgraded,
     TargetFailed,
     UpstreamTried,
 )
@@ -48,6 +49,8 @@ def _line(event: Event) -> str:
             return f"next target: {model} of {engine} does not answer ({reason})"
         case RecordLost(completion_id=completion_id, reason=reason):
             return f"not stored: {completion_id} ({reason})"
+        case StoreUpgraded(before=before, now=now):
+            return f"database upgraded from {before} to {now}; older versions of Hansard cannot open it any more"
 
 
 def _request_line(event: RequestServed) -> str:

@@ -8,12 +8,15 @@ versions in ``migrations``; a test holds the two to the same result. Alembic cos
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
 from hansard.errors import StartupError
 from hansard.store import schema
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD: Final = "0002"
 """The newest version under ``migrations/versions``."""
@@ -29,17 +32,33 @@ _VERSION: Final = Table(
 )
 
 
-def upgrade(connection: Connection, *, place: str) -> None:
-    """``place`` names the database in a ``StartupError``."""
+def upgrade(connection: Connection, *, place: str) -> str | None:
+    """The version it was taken from, or None if it is a new one or has the newest already.
+
+    ``place`` names the database in a ``StartupError``.
+    """
     tables = inspect(connection).get_table_names()
     if not tables:
         create(connection)
-    elif _VERSION.name not in tables:
+        return None
+    before = version(connection, place=place)
+    if before == HEAD:
+        return None
+    _climb(connection)
+    return before
+
+
+def version(connection: Connection, *, place: str) -> str | None:
+    """The version of Hansard's tables there; StartupError if they are not Hansard's, or a newer one's."""
+    if _VERSION.name not in inspect(connection).get_table_names():
         raise StartupError(f"{place}: this database is not Hansard's. Choose another place with --data or --db.")
-    else:
-        version = connection.scalars(select(_VERSION.c.version_num)).one_or_none()
-        if version != HEAD:
-            _climb(connection, version, place=place)
+    found = connection.scalars(select(_VERSION.c.version_num)).one_or_none()
+    if found not in (HEAD, None) and found not in _known():
+        raise StartupError(
+            f"{place}: a newer Hansard wrote this database (its schema is {found}, this version knows {HEAD}). "
+            "Install that version or a later one, or choose another place with --data or --db."
+        )
+    return found
 
 
 def create(connection: Connection) -> None:
@@ -49,18 +68,23 @@ def create(connection: Connection) -> None:
     connection.execute(insert(_VERSION), {"version_num": HEAD})
 
 
-def _climb(connection: Connection, version: str | None, *, place: str) -> None:
+def _climb(connection: Connection) -> None:
     from alembic import command
-    from alembic.config import Config
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _known() -> set[str]:
     from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if version is not None and version not in known:
-        raise StartupError(
-            f"{place}: a newer Hansard wrote this database (its schema is {version}, this version knows {HEAD}). "
-            "Install that version or a later one, or choose another place with --data or --db."
-        )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config

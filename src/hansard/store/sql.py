@@ -13,6 +13,7 @@ from sqlalchemy import exc, literal, select
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
+from hansard.observe import Observer, StoreUpgraded, ignore
 from hansard.store import changes, migrate, outcomes, queries, sqlite
 from hansard.store.base import Cursor, Outcome, Record
 from hansard.store.failures import is_locked, startup_error
@@ -37,7 +38,9 @@ class SqlStore:
         queue_limit: int = 1024,
         queue_limit_bytes: int = 256 * 1024 * 1024,
         patience_s: float = 5.0,
+        observer: Observer = ignore,
     ) -> None:
+        self._observer = observer
         self._path = path.absolute()
         self._patience_s = patience_s
         self._writing = sqlite.engine_for_writing(self._path, patience_s=patience_s)
@@ -46,7 +49,9 @@ class SqlStore:
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit)
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._open)
+        before = await asyncio.to_thread(self._open)
+        if before is not None:
+            self._observer(StoreUpgraded(before=before, now=migrate.HEAD))
         self._writer.start()
         self._readers.start()
 
@@ -97,7 +102,7 @@ class SqlStore:
         size_bytes = len(outcome.reply) + (0 if record is None else len(record.request) + len(record.reply))
         return await self._writer.write(partial(outcomes.keep, outcome=outcome, record=record), size_bytes=size_bytes)
 
-    def _open(self) -> None:
+    def _open(self) -> str | None:
         deadline = time.monotonic() + self._patience_s
         while True:
             try:
@@ -110,10 +115,12 @@ class SqlStore:
             # SQLite does not always wait by itself: not while another process turns the log on.
             time.sleep(_PAUSE_S)
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> str | None:
+        """The version of the tables that it upgraded, if they were older."""
         sqlite.make_file(self._path)
         with self._writing.begin() as connection:
-            migrate.upgrade(connection, place=str(self._path))
+            before = migrate.upgrade(connection, place=str(self._path))
             outcomes.clear(connection, now=int(time.time()))
             if not changes.works(connection):
                 raise StartupError(f"{self._path}: a record written there did not come back. Restore a backup.")
+        return before
