@@ -28,6 +28,8 @@ UNKNOWN_ID = "chatcmpl-conformanceUnknown00000000000"
 SHELF = 22
 FIRST_HALF = 3
 
+SETTLE_S = 5.0
+
 ABSENT = (404, 405, 501)
 REFUSED_BY_NAME = ("unsupported_parameter", "unsupported_value")
 
@@ -183,8 +185,16 @@ class Probe:
         return self.accept(self.create(headers=headers, stream=True, **fields))
 
     def stored(self, *, metadata: Mapping[str, str] | None = None, **fields: Any) -> Document:
-        """The completion that a create request makes and stores, with the check's mark in its metadata."""
-        return self.created(store=True, metadata={MARK: self.mark, **(metadata or {})}, **fields)
+        """The completion that a create request makes and stores, with the check's mark in its metadata.
+
+        Waits a while until get knows it: that reads lag behind writes fails the checks on that alone.
+        """
+        made = self.created(store=True, metadata={MARK: self.mark, **(metadata or {})}, **fields)
+        if self.session.absence("get") is None:
+            late = time.monotonic() + SETTLE_S
+            while self.get(str(made.get("id"))).status != 200 and time.monotonic() < late:
+                time.sleep(0.1)
+        return made
 
     def kept(self, completion_id: str) -> Document:
         """A stored completion as get tells it."""

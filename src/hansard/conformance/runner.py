@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from hansard.conformance.checks import Check
 from hansard.conformance.outcome import Mismatch, NotApplicable, Outcome, Result
@@ -26,6 +27,10 @@ def run(
         return result
 
     try:
+        if any(check.operation == "list" for check in checks):
+            # Before the others store anything, so that it stands together in the list.
+            with suppress(Mismatch, NotApplicable, NoReply):
+                session.shelf()
         with ThreadPoolExecutor(jobs, thread_name_prefix="conformance") as pool:
             return list(pool.map(try_and_tell, checks))
     finally:

@@ -33,7 +33,7 @@ KEYS = (
 @check("get", decision(20))
 def is_there_right_after_create(probe: Probe) -> None:
     """Once the create reply is there, get finds the completion at once."""
-    made = probe.stored()
+    made = probe.created(store=True)
 
     expect.equal(probe.kept(made["id"])["id"], made["id"], "id")
 
