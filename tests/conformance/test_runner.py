@@ -53,7 +53,7 @@ def test_a_reply_of_another_form_is_a_failure_and_not_an_error(sessions: dict[st
     result = try_one(sessions["echo"], a_check(lambda probe: probe.created()["nothing"]["below"]))
 
     assert result.outcome is Outcome.FAIL
-    assert result.expected == "a reply of the documented form"
+    assert (result.expected, result.got) == ("a reply of the documented form", "no 'nothing' in it")
 
 
 def test_what_a_check_demands_may_be_refused_by_name(sessions: dict[str, Session]) -> None:

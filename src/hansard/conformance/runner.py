@@ -74,12 +74,16 @@ def _verdict(check: Check, probe: Probe, ended: Callable[..., Result]) -> Result
         # The check took a reply apart that is not of the documented form.
         return ended(
             Outcome.FAIL,
-            f"the reply is not of the documented form: {type(error).__name__}: {error}",
+            f"the reply is not of the documented form: {_shortcoming(error)}",
             expected="a reply of the documented form",
-            got=f"{type(error).__name__}: {error}",
+            got=_shortcoming(error),
         )
     except NoReply:
         raise
     except Exception as error:  # noqa: BLE001 (one broken check must not take the others' results along)
         return ended(Outcome.ERROR, f"the check itself broke: {type(error).__name__}: {error}")
     return ended(Outcome.PASS)
+
+
+def _shortcoming(error: Exception) -> str:
+    return f"no {error} in it" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
