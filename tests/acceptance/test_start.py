@@ -135,15 +135,6 @@ def test_a_port_in_use(make_server: Workshop) -> None:
     assert f"--port {port + 1}" in said
 
 
-def test_the_same_data_twice(make_server: Workshop, tmp_path: Path) -> None:
-    """Two servers may share a database for a moment; the record must not suffer from it."""
-    data = tmp_path / "shared"
-    first = make_server(model=ECHO, data=data, name="first").start()
-    second = make_server(model=ECHO, data=data, name="second").start()
-    ids = [server.ask("Aye.", model="echo", store=True).json()["id"] for server in (first, second)]
-    assert first.stored_ids == second.stored_ids == ids[::-1]
-
-
 def test_a_data_directory_below_a_file(make_server: Workshop, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("I am no directory.", encoding="utf-8")
     data = tmp_path / "file" / "data"

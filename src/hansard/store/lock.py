@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hansard.errors import StartupError
@@ -41,8 +41,9 @@ def alone(db_file: Path) -> Iterator[None]:
         except OSError:
             pass
         else:
-            os.ftruncate(held, 0)
-            os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
+            with suppress(OSError):  # a full disk, which the store tells
+                os.ftruncate(held, 0)
+                os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(held)
