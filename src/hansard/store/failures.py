@@ -94,14 +94,14 @@ def is_outage(error: BaseException) -> bool:
 
 def is_locked(error: BaseException) -> bool:
     """Whether trying again soon may help."""
-    return _trouble(error) is _LOCKED
+    return trouble(error) is _LOCKED
 
 
 def refusal(error: BaseException) -> HansardError:
     """The answer to a request that met ``error``."""
     if is_outage(error):
-        trouble = _trouble(error)
-        return StoreUnavailable(f"The store is unavailable: {trouble.what}.", retry_after_s=trouble.retry_after_s)
+        what, _, retry_after_s = trouble(error)
+        return StoreUnavailable(f"The store is unavailable: {what}.", retry_after_s=retry_after_s)
     if isinstance(error, exc.IntegrityError):
         return Conflict("This completion is already stored.")
     return InternalError()
@@ -109,11 +109,12 @@ def refusal(error: BaseException) -> HansardError:
 
 def startup_error(error: BaseException, path: Path) -> StartupError:
     """One line for the operator: which file, what is wrong, what to do."""
-    trouble = _trouble(error)
-    return StartupError(f"{path}: {trouble.what}. {trouble.advice}, or choose another place with --data or --db.")
+    what, advice, _ = trouble(error)
+    return StartupError(f"{path}: {what}. {advice}, or choose another place with --data or --db.")
 
 
-def _trouble(error: BaseException) -> Trouble:
+def trouble(error: BaseException) -> Trouble:
+    """What is wrong, of an error of the database, its driver or the operating system."""
     if isinstance(error, OSError):
         return SYSTEM.get(error.errno or 0, _DISK)
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
