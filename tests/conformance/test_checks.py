@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -82,3 +83,12 @@ def test_choosing(patterns: list[str], names: list[str]) -> None:
     ]
 
     assert [one.name for one in chosen(few, patterns)] == names
+
+
+def test_every_decision_that_is_evidence_is_written_down() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "contract.md").read_text()
+    written = {f"decision {number}" for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+
+    cited = {basis for one in CHECKS for basis in one.evidence if basis.startswith("decision")}
+
+    assert cited - written == set()
