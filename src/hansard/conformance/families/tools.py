@@ -216,10 +216,11 @@ def a_regex_is_kept(probe: Probe) -> None:
 @check("create", OFFICIAL, demands=DEMANDS)
 def a_lark_grammar_is_kept(probe: Probe) -> None:
     """The input of a custom tool with a lark grammar is a sentence of it."""
-    grammar = 'start: COLOUR ("," COLOUR)*\nCOLOUR: "red" | "blue"\n'
+    # Of two words: a small model would never end a list without one.
+    grammar = 'start: COLOUR "," COLOUR\nCOLOUR: "red" | "blue"\n'
     said = _noted(probe, "lark", grammar)
 
-    expect.matches(said, r"(red|blue)(,(red|blue))*", "input")
+    expect.matches(said, r"(red|blue),(red|blue)", "input")
 
 
 def _in_the_old_form() -> dict[str, Any]:
