@@ -102,6 +102,7 @@ def logprobs_are_stored(probe: Probe) -> None:
     made = probe.stored(messages=COUNT, max_tokens=4, logprobs=True, **STEADY)
 
     kept = probe.kept(made["id"])["choices"][0]
+    expect.kind(made["choices"][0]["logprobs"], dict, "the logprobs of create")
     expect.equal(kept["logprobs"], made["choices"][0]["logprobs"], "the stored logprobs")
 
 
@@ -119,6 +120,8 @@ def logprobs_of_a_stream_end_null(probe: Probe) -> None:
     chunks = probe.streamed(messages=COUNT, max_tokens=4, logprobs=True).chunks
     [finish] = [chunk for chunk in chunks if chunk["choices"] and chunk["choices"][0]["finish_reason"]]
 
+    given = [choice["logprobs"] for chunk in chunks[:-1] for choice in chunk["choices"]]
+    expect.that(any(given), "logprobs in the chunks before", given)
     expect.equal(finish["choices"][0]["logprobs"], None, "the finish chunk's logprobs")
 
 

@@ -105,7 +105,10 @@ def n_choices(probe: Probe) -> None:
 @check("create", OFFICIAL, demands=("n",))
 def n_choices_are_each_whole(probe: Probe) -> None:
     """Each has its message and its end."""
-    for choice in probe.created(n=2)["choices"]:
+    choices = probe.created(n=2)["choices"]
+
+    expect.equal(len(choices), 2, "number of choices")
+    for choice in choices:
         expect.has(choice, ("index", "message", "logprobs", "finish_reason"), "each choice")
         expect.equal(choice["message"]["role"], "assistant", "each role")
 
@@ -126,6 +129,7 @@ def n_choices_are_stored(probe: Probe) -> None:
 
     kept = probe.kept(made["id"])["choices"]
     texts = [choice["message"]["content"] for choice in made["choices"]]
+    expect.equal(len(texts), 2, "number of choices")
     expect.equal([choice["message"]["content"] for choice in kept], texts, "the stored choices")
 
 

@@ -225,8 +225,11 @@ def obfuscation_can_be_declined(probe: Probe) -> None:
 @check("stream", RECORDED, demands=("n",))
 def n_choices_have_a_chunk_each(probe: Probe) -> None:
     """With n a chunk holds one choice."""
-    for chunk in _stream(probe, n=2).chunks:
+    chunks = _stream(probe, n=2).chunks
+
+    for chunk in chunks:
         expect.equal(len(chunk["choices"]), 1, "choices of a chunk")
+    expect.equal(sorted({chunk["choices"][0]["index"] for chunk in chunks}), [0, 1], "the indices of all chunks")
 
 
 @check("stream", RECORDED, demands=("n",))

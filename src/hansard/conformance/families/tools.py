@@ -60,7 +60,10 @@ def a_named_tool_is_called(probe: Probe) -> None:
 @check("create", RECORDED, demands=DEMANDS)
 def a_named_tool_ends_with_stop(probe: Probe) -> None:
     """With a forced function finish_reason is stop, although tool_calls are present."""
-    expect.equal(_choice(probe)["finish_reason"], "stop", "finish_reason")
+    choice = _choice(probe)
+
+    expect.that(choice["message"].get("tool_calls"), "tool_calls", choice)
+    expect.equal(choice["finish_reason"], "stop", "finish_reason")
 
 
 @check("create", OFFICIAL, demands=DEMANDS)
@@ -273,7 +276,10 @@ def a_streamed_call_opens_without_content(probe: Probe) -> None:
 @check("stream", RECORDED, demands=DEMANDS)
 def arguments_come_in_pieces_of_two_keys(probe: Probe) -> None:
     """What follows is {index, function: {arguments}}."""
-    for piece in _pieces(_deltas(probe))[1:]:
+    pieces = _pieces(_deltas(probe))[1:]
+
+    expect.that(pieces, "pieces after the opener", pieces)
+    for piece in pieces:
         expect.keys(piece, ("index", "function"), "a piece")
         expect.keys(piece["function"], ("arguments",), "its function")
 
