@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from tests.conformance.broken import Answered, Asked, Document, Mutant, sets
 
@@ -10,13 +11,13 @@ CREATE = ("POST", "/chat/completions")
 _count = itertools.count()
 
 
-def _without(*names: str) -> dict[str, object]:
-    """How a mutant asks: these fields are lost on the way."""
+def _without(*names: str) -> Callable[[Asked], None]:
+    """These fields are lost on the way."""
 
     def ask(asked: Asked) -> None:
         asked.document = {name: value for name, value in asked.document.items() if name not in names}
 
-    return {"ask": ask, "only_to": CREATE}
+    return ask
 
 
 def _says_something_new(answered: Answered) -> None:
@@ -58,7 +59,8 @@ MUTANTS = (
     Mutant(
         name="sampling-without-caps",
         fails=("create.max_tokens_holds", "create.max_completion_tokens_holds", "stream.a_cut_stream_says_length"),
-        **_without("max_tokens", "max_completion_tokens"),
+        ask=_without("max_tokens", "max_completion_tokens"),
+        only_to=CREATE,
     ),
     Mutant(
         name="sampling-always-cut",
@@ -79,7 +81,8 @@ MUTANTS = (
     Mutant(
         name="sampling-without-stop",
         fails=("create.stop_ends_the_answer", "create.any_stop_text_ends_the_answer", "stream.stop_ends_a_stream"),
-        **_without("stop"),
+        ask=_without("stop"),
+        only_to=CREATE,
     ),
     Mutant(
         name="sampling-keeps-the-stop-text",
@@ -90,7 +93,8 @@ MUTANTS = (
     Mutant(
         name="sampling-without-n",
         fails=("create.n_choices", "stream.n_choices_open_and_finish_each"),
-        **_without("n"),
+        ask=_without("n"),
+        only_to=CREATE,
     ),
     Mutant(
         name="sampling-counts-n-prompts",
@@ -113,7 +117,8 @@ MUTANTS = (
     Mutant(
         name="sampling-without-formats",
         fails=("create.json_mode_answers_json", "create.a_strict_schema_*", "create.a_schema_gives_json"),
-        **_without("response_format"),
+        ask=_without("response_format"),
+        only_to=CREATE,
     ),
     Mutant(
         name="sampling-by-another-schema",
