@@ -58,6 +58,11 @@ def test_the_tree() -> None:
         "models",
         "models list",
         "models check",
+        "db",
+        "db upgrade",
+        "db check",
+        "db backup",
+        "db vacuum",
         "config",
         "config show",
     ]

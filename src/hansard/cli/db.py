@@ -1,0 +1,206 @@
+"""``hansard db``: what an operator does to the database itself. Of all client commands these alone open it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hansard.cli.exits import FAILED, CommandError
+from hansard.cli.options import AsJson, examples
+from hansard.cli.output import Column, hint, one_line, printable, say, say_json, say_rows
+
+if TYPE_CHECKING:
+    from hansard.store.check import Report, Tell
+
+EXAMPLES = examples(
+    "hansard db check",
+    "hansard db backup hansard-backup.sqlite3",
+    "hansard db vacuum --data /var/lib/hansard",
+)
+UPGRADE_EXAMPLES = examples(
+    "hansard db upgrade",
+    "hansard db upgrade --data /var/lib/hansard",
+    "hansard db upgrade --config hansard.toml",
+)
+CHECK_EXAMPLES = examples(
+    "hansard db check",
+    "hansard db check --json > report.json",
+    "hansard db check --db sqlite:///hansard-backup.sqlite3",
+)
+BACKUP_EXAMPLES = examples(
+    "hansard db backup hansard-backup.sqlite3",
+    "hansard db backup --force /mnt/backup/hansard.sqlite3",
+    "hansard db backup --data /var/lib/hansard hansard-backup.sqlite3",
+)
+VACUUM_EXAMPLES = examples(
+    "hansard db vacuum",
+    "hansard db vacuum --data /var/lib/hansard",
+    "hansard db vacuum --config hansard.toml",
+)
+
+LOOKED_AT = (Column("LOOKED AT"), Column("ROWS"))
+FOUND = (Column("FINDING"), Column("WHERE", 60), Column("MEANING"))
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+DataDirectory = Annotated[str | None, typer.Option("--data", metavar="DIR", help="Where completions are kept.")]
+Database = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database, if not in there: sqlite:///FILE.")]
+Config = Annotated[str | None, typer.Option("--config", metavar="FILE", help="TOML file with the server's settings.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    group = typer.Typer(
+        no_args_is_help=True, help="The database behind a server: upgrade, check, backup, vacuum.", epilog=EXAMPLES
+    )
+    group.command("upgrade", epilog=UPGRADE_EXAMPLES)(upgrade)
+    group.command("check", epilog=CHECK_EXAMPLES)(check)
+    group.command("backup", epilog=BACKUP_EXAMPLES)(backup)
+    group.command("vacuum", epilog=VACUUM_EXAMPLES)(vacuum)
+    app.add_typer(group, name="db")
+
+
+def upgrade(*, data: DataDirectory = None, db: Database = None, config: Config = None) -> None:
+    """Bring the tables to this version of Hansard.
+
+    The server does so by itself when it starts; this does it without. Older versions cannot open
+    the database any more, and a running server has to be stopped first.
+    """
+    from hansard.store import maintenance, migrate
+
+    path = _database(data, db, config)
+    with _told():
+        before = maintenance.upgrade(path)
+    if before == migrate.HEAD:
+        say(f"{path} is at {before}, the newest version: nothing to do.")
+    else:
+        say(f"{path}: upgraded from {before or 'nothing'} to {migrate.HEAD}.")
+
+
+def check(*, data: DataDirectory = None, db: Database = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Look at everything in the database, and say what is wrong with it; exit code 1 if something is.
+
+    It only reads, all of one moment, and a server may go on beside it.
+    """
+    from hansard.store import maintenance
+
+    path = _database(data, db, config)
+    with _told(), _progress() as tell:
+        report = maintenance.examine(path, tell=tell)
+    if as_json:
+        say_json(_document(report, path))
+    else:
+        _say_report(report, path)
+    if not report.is_sound:
+        raise typer.Exit(FAILED)
+
+
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to put the copy.")],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it is there.")] = False,
+    data: DataDirectory = None,
+    db: Database = None,
+    config: Config = None,
+) -> None:
+    """Copy the database of this moment to FILE, and check the copy. A server may go on beside it.
+
+    FILE is a database like the one it was made from: to restore it, stop the server, put it in
+    the place of that one, and start. It is readable by its owner only.
+    """
+    from hansard.store import maintenance
+
+    path = _database(data, db, config)
+    with _told(), _progress() as tell:
+        size_bytes = maintenance.back_up(path, Path(file).absolute(), force=force, tell=tell)
+    say(f"{file}: {_size(size_bytes)}, checked.")
+
+
+def vacuum(*, data: DataDirectory = None, db: Database = None, config: Config = None) -> None:
+    """Give the room of deleted completions back to the disk. A server may go on beside it."""
+    from hansard.store import maintenance
+
+    path = _database(data, db, config)
+    with _told(), _progress() as tell:
+        freed = maintenance.vacuum(path, tell=tell)
+    say(f"{path}: {_size(freed.before_bytes)} before, {_size(freed.after_bytes)} after.")
+    if freed.is_waiting:
+        hint("Somebody reads: what their reading holds is given back a little later, by the server itself.")
+
+
+def _database(data: str | None, db: str | None, config: str | None) -> Path:
+    """The file that a server with these settings would use."""
+    from hansard.config import resolve
+
+    with _told():
+        return resolve({"data": data, "db": db, "config": config}, os.environ).db_file
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What stops a server's start stops a command too."""
+    from hansard.errors import StartupError
+
+    try:
+        yield
+    except StartupError as error:
+        raise CommandError(str(error)) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """A bar on stderr where a person looks; what is to be called as the work goes on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def _say_report(report: Report, path: Path) -> None:
+    say_rows(LOOKED_AT, ([name.replace("_", " "), str(rows)] for name, rows in report.looked_at.items()))
+    if report.is_sound:
+        hint(f"{path} is sound, at {report.version}.")
+        return
+    say("")
+    say_rows(
+        FOUND,
+        ([finding.kind, printable(where), finding.meaning] for finding in report.findings for where in finding.ids),
+    )
+    for finding in report.findings:
+        if finding.count > len(finding.ids):
+            hint(f"{finding.kind}: {finding.count} in all.")
+    hint(f"{path} is not sound: {', '.join(finding.kind for finding in report.findings)}.")
+
+
+def _document(report: Report, path: Path) -> dict[str, object]:
+    return {
+        "database": str(path),
+        "version": report.version,
+        "sound": report.is_sound,
+        "looked_at": dict(report.looked_at),
+        "findings": [
+            {
+                "kind": finding.kind,
+                "meaning": finding.meaning,
+                "count": finding.count,
+                "ids": [one_line(where) for where in finding.ids],
+            }
+            for finding in report.findings
+        ],
+    }
+
+
+def _size(size_bytes: int) -> str:
+    """``4096 bytes (4.0 KiB)``."""
+    number, unit = float(size_bytes), 0
+    while number >= 1024 and unit < len(UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{size_bytes} bytes" + (f" ({number:.1f} {UNITS[unit]})" if unit else "")

@@ -1,0 +1,36 @@
+"""Records and outcomes as a server makes them, so that a check finds nothing wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hansard.store.base import Outcome, Record
+from hansard.store.sql import SqlStore
+from tests.store.records import outcome, record
+
+
+def opened(path: Path) -> SqlStore:
+    return SqlStore(path=path)
+
+
+def sound_record(name: str, *, metadata: Mapping[str, str] | None = None, **changes: Any) -> Record:
+    """``record`` with a request and a reply of the API's form."""
+    plain = record(name, metadata=metadata, **changes)
+    return record(name, metadata=metadata, **{"request": REQUEST, "reply": reply(plain), **changes})
+
+
+def sound_outcome(key: str, **changes: Any) -> Outcome:
+    """``outcome`` with the reply of a completion that was not stored."""
+    return outcome(key, **{"reply": reply(record("unstored")), **changes})
+
+
+def reply(record: Record) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Aye."}, "finish_reason": "stop"}
+    head = {"object": "chat.completion", "id": record.id, "created": record.created, "model": record.model}
+    return json.dumps({**head, "choices": [choice]}).encode()
+
+
+REQUEST = json.dumps({"model": "tiny", "messages": [{"role": "user", "content": "Well?"}]}).encode()

@@ -1,0 +1,191 @@
+"""check.py: nothing is wrong with what a store leaves, and each kind of damage, made by hand, is found and named."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hansard.store import check, maintenance, migrate
+from hansard.store.check import Report
+from tests.store.records import outcome
+from tests.store.sound import opened, sound_outcome, sound_record
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def full(path: Path) -> Path:
+    """A deleted completion, three others with the numbers ``NUMBERS``, and an outcome of each kind."""
+    store = opened(path)
+    await store.start()
+    await store.insert(sound_record("gone"))
+    await store.insert(sound_record("a", metadata={"tier": "tin", "model": "x"}))
+    await store.insert(sound_record("b", requested_model="tiny-2026"))
+    await store.remember(outcome("k", of="c"), sound_record("c"))
+    await store.remember(sound_outcome("unstored"))
+    await store.delete("p", "chatcmpl-gone")
+    await store.stop()
+    return path
+
+
+# The first one is that of the check that each start makes.
+NUMBERS = {"gone": 2, "a": 3, "b": 4, "c": 5}
+
+
+def damage(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            assert connection.execute(statement, NUMBERS).rowcount != 0, f"nothing was damaged by {statement}"
+
+
+def examined(path: Path) -> Report:
+    return maintenance.examine(path, tell=lambda *_: None)
+
+
+def found(report: Report) -> dict[str, tuple[str, ...]]:
+    return {finding.kind: tuple(sorted(finding.ids)) for finding in report.findings}
+
+
+async def test_what_a_store_leaves_is_sound(full: Path) -> None:
+    report = examined(full)
+    assert report.findings == ()
+    assert report.is_sound
+    assert report.version == migrate.HEAD
+    # Every completion has three labels, or two where it was asked for by its own name; one has two pairs beside.
+    assert report.looked_at == {"completions": 3, "labels": 3 + 2 + 2 + 3, "tombstones": 1, "outcomes": 2}
+
+
+async def test_an_empty_database_is_sound(path: Path) -> None:
+    store = opened(path)
+    await store.start()
+    await store.stop()
+    assert examined(path).is_sound
+
+
+async def test_new_metadata_and_a_completion_stored_again_are_sound(full: Path) -> None:
+    store = opened(full)
+    await store.start()
+    await store.set_metadata("p", "chatcmpl-a", {"tier": "gold"})
+    await store.insert(sound_record("gone"))
+    await store.delete("p", "chatcmpl-c")
+    await store.stop()
+    assert found(examined(full)) == {}
+
+
+A, B = "chatcmpl-a", "chatcmpl-b"
+MOVED = {"label_surplus": (B,), "label_missing": (B,)}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("DELETE FROM bodies WHERE number = :a", {"body": (A,)}),
+        ("UPDATE bodies SET request = zeroblob(length(request)) WHERE number = :a", {"request": (A,)}),
+        ("UPDATE bodies SET request = CAST(request AS TEXT) WHERE number = :a", {"request": (A,)}),
+        ("UPDATE bodies SET request = CAST('{\"messages\": 7}' AS BLOB) WHERE number = :a", {"request": (A,)}),
+        ("UPDATE bodies SET reply = substr(reply, 1, length(reply) - 1) WHERE number = :b", {"reply": (B,)}),
+        ("UPDATE bodies SET reply = (SELECT reply FROM bodies WHERE number = :a) WHERE number = :b", {"reply": (B,)}),
+        ("UPDATE bodies SET number = 99 WHERE number = :a", {"reference": ("bodies row 99",), "body": (A,)}),
+        ("DELETE FROM labels WHERE number = :a AND key = ''", {"label_missing": (A,)}),
+        ("DELETE FROM labels WHERE number = :a AND key = 'metadata[tier]'", {"label_missing": (A,)}),
+        ("UPDATE labels SET value = 'x' WHERE number = :b AND key = 'model'", MOVED),
+        ("UPDATE labels SET created = 1 WHERE number = :b AND key = ''", MOVED),
+        ("UPDATE labels SET project = 'q' WHERE number = :b AND key = ''", {**MOVED, "label_surplus": ("number 4",)}),
+        ("INSERT INTO labels VALUES ('p', 'metadata[a]', 'b', 1700000000, :b)", {"label_surplus": (B,)}),
+        ("INSERT INTO labels VALUES ('p', '', '', 1700000000, 77)", {"label_surplus": ("number 77",)}),
+        ("UPDATE completions SET metadata = '{\"tier\":\"gold\"}' WHERE number = :b", {"label_missing": (B,)}),
+        ("UPDATE completions SET metadata = '{\"tier\":' WHERE number = :a", {"metadata": (A,)}),
+        ("UPDATE completions SET metadata = '{\"tier\":1}' WHERE number = :a", {"metadata": (A,)}),
+        ("UPDATE completions SET metadata = X'FF' WHERE number = :a", {"metadata": (A,)}),
+        ("INSERT INTO tombstones VALUES ('p', 'chatcmpl-x', 1700000000, :a)", {"tombstone": ("chatcmpl-x",)}),
+        ("UPDATE outcomes SET number = 99 WHERE key = 'k'", {"reference": ("outcomes row 1",), "outcome": ("k",)}),
+        ("UPDATE outcomes SET number = NULL WHERE key = 'k'", {"outcome": ("k",)}),
+        ("UPDATE outcomes SET project = 'q' WHERE key = 'k'", {"outcome": ("k",)}),
+        ("UPDATE outcomes SET number = :a WHERE key = 'unstored'", {"outcome": ("unstored",)}),
+        ("UPDATE outcomes SET reply = X'7B' WHERE key = 'unstored'", {"outcome": ("unstored",)}),
+        ("DELETE FROM sqlite_sequence", {"counter": ("it stands at 0, and 2 was given",)}),
+        ("UPDATE alembic_version SET version_num = '0001'", {"version": (f"0001, not {migrate.HEAD}",)}),
+    ],
+)  # fmt: skip
+async def test_damage_is_found_and_named(full: Path, statement: str, expected: dict[str, tuple[str, ...]]) -> None:
+    damage(full, statement)
+    assert found(examined(full)) == expected
+
+
+async def test_a_completion_that_went_without_its_kin_is_found(full: Path) -> None:
+    damage(full, "DELETE FROM completions WHERE number = :c")
+    assert found(examined(full)) == {
+        "reference": ("bodies row 5", "outcomes row 1"),
+        "label_surplus": ("number 5",),
+        "outcome": ("k",),
+    }
+    assert [finding.count for finding in examined(full).findings] == [2, 3, 1]
+
+
+async def test_an_index_that_misses_a_row_is_found(full: Path) -> None:
+    damage(
+        full,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = sql || ' WHERE expires < 0' WHERE name = 'outcomes_by_expiry'",
+    )
+    with closing(sqlite3.connect(full, isolation_level=None)) as connection:
+        connection.execute("REINDEX outcomes_by_expiry")
+    damage(
+        full,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = replace(sql, ' WHERE expires < 0', '') WHERE name = 'outcomes_by_expiry'",
+    )
+    (finding,) = examined(full).findings
+    assert finding.kind == "file"
+    assert "row 1 missing from index outcomes_by_expiry" in finding.ids
+
+
+async def test_a_page_of_the_file_that_was_lost_is_found(full: Path) -> None:
+    with closing(sqlite3.connect(full)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'bodies'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with full.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+    report = examined(full)
+    assert report.findings[0].kind == "file"
+    assert not report.is_sound
+
+
+async def test_more_than_can_be_named_is_counted(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_NAMED", 2)
+    damage(full, "DELETE FROM bodies")
+    (finding,) = examined(full).findings
+    assert (finding.kind, finding.count, finding.ids) == ("body", 3, (A, B))
+
+
+async def test_a_check_of_a_running_store_sees_one_moment_and_writes_nothing(path: Path) -> None:
+    store = opened(path)
+    await store.start()
+    for name in "abc":
+        await store.insert(sound_record(name))
+    before = path.read_bytes()
+    assert examined(path).looked_at["completions"] == 3
+    assert path.read_bytes() == before
+    await store.insert(sound_record("d"))
+    assert examined(path).looked_at["completions"] == 4
+    await store.stop()
+
+
+async def test_progress_is_told_of_each_table(full: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    maintenance.examine(full, tell=lambda *what: told.append(what))
+    assert told[0] == ("file", 0, None)
+    assert ("labels", 0, 10) in told
+    assert ("labels", 10, 10) in told
+    assert {what for what, *_ in told} == {"file", "completions", "labels", "tombstones", "outcomes"}
+
+
+def test_every_kind_is_explained() -> None:
+    findings = check.Findings()
+    for kind in check.KINDS:
+        findings.add(kind, "x")
+    assert [finding.kind for finding in findings.all()] == list(check.KINDS)
