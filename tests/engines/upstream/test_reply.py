@@ -126,15 +126,52 @@ def test_a_null_error_is_none() -> None:
 
 
 def test_a_whole_completion_keeps_the_spelling_of_everything() -> None:
-    body = (
-        b'{"id": "x", "choices": [ {"message":{"content":"\\u0048i"}} ], "cost": 0.10, "big": 12345678901234567890123}'
+    choices = (
+        b'[ {"message":{"content":"\\u0048i","refusal":null,"role":"assistant","annotations":[]},"logprobs":null} ]'
     )
+    body = b'{"id": "x", "choices": ' + choices + b', "cost": 0.10, "big": 12345678901234567890123}'
 
     completion = reply.completion(body)
 
     assert msgspec.json.encode(completion) == (
-        b'{"id":"x","choices":[ {"message":{"content":"\\u0048i"}} ],"cost":0.10,"big":12345678901234567890123}'
+        b'{"id":"x","choices":' + choices + b',"cost":0.10,"big":12345678901234567890123}'
     )
+
+
+def test_what_a_choice_leaves_out_is_filled_in() -> None:
+    """As many local servers answer; the official document has these keys always."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    bare = {"finish_reason": "stop", "index": 0, "message": {"role": "assistant", "content": "Hi", "cost": 1}}
+    calling = {"index": 1, "message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}
+
+    completion = reply.completion(msgspec.json.encode({"choices": [bare, calling, 7]}))
+
+    assert msgspec.json.decode(msgspec.json.encode(completion)) == {
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hi", "refusal": None, "annotations": [], "cost": 1},
+                "logprobs": None,
+                "finish_reason": "stop",
+            },
+            {
+                "index": 1,
+                "message": {
+                    "role": "assistant",
+                    "content": None,
+                    "refusal": None,
+                    "annotations": [],
+                    "tool_calls": [call],
+                },
+                "logprobs": None,
+                "finish_reason": "tool_calls",
+            },
+            7,
+        ]
+    }
+    first = completion["choices"][0]
+    assert list(first) == ["index", "message", "logprobs", "finish_reason"]
+    assert list(first["message"]) == ["role", "content", "refusal", "annotations", "cost"]
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"id": 1}', b'{"choices": {}}', b'{"choices": [}', b"\xff"])

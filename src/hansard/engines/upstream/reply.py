@@ -1,12 +1,13 @@
 """What an upstream's bytes mean: a completion, or chunks and how they end. Nothing is lost on the way.
 
-The values of a plain reply and most chunks stay as they were spelled. What is unusual about a chunk is
-decoded, and where it lacks what clients rely on, that is filled in.
+The values of a plain reply and most chunks stay as they were spelled. What is unusual about them is
+decoded, and where it lacks what the contract promises and clients rely on, that is filled in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +20,8 @@ from hansard.errors import HansardError
 _as_spelled = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # Read by us, so decoded; everything else is only passed on.
 _READ = ("id", "model")
+# What every message has (official document), in the order of the wire.
+_MESSAGE: Final[Document] = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
 
 
 def completion(body: bytes) -> Document:
@@ -28,6 +31,8 @@ def completion(body: bytes) -> Document:
     for key in _READ:
         if key in known:
             document[key] = known[key]
+    if not all(map(_is_complete, known["choices"])):
+        document["choices"] = [_completed(choice) for choice in known["choices"]]
     return document
 
 
@@ -82,6 +87,21 @@ def _decode(body: bytes) -> Document:
     if not isinstance(document, dict):
         raise refusals.unreadable()
     return document
+
+
+def _is_complete(choice: Any) -> bool:
+    """Whether it has the keys that the contract promises; what is no choice at all is not ours to mend."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    return not isinstance(message, dict) or ("logprobs" in choice and message.keys() >= _MESSAGE.keys())
+
+
+def _completed(choice: Any) -> Any:
+    """The choice with what many servers leave out: null for nothing, ``[]`` for no annotations."""
+    if _is_complete(choice):
+        return choice
+    message = choice["message"]
+    shown = {"index": choice.get("index", 0), "message": {**_MESSAGE, **message}, "logprobs": None}
+    return shown | {key: value for key, value in choice.items() if key != "message"}
 
 
 def _complete(chunk: Document) -> None:
