@@ -16,7 +16,7 @@ def test_the_public_surface() -> None:
 
 @pytest.mark.parametrize(
     ("name", "home"),
-    [("Engine", "hansard.engines.base"), ("Settings", "hansard.config"), ("create_app", "hansard.app")],
+    [("Engine", "hansard.engines.base"), ("Settings", "hansard.config.settings"), ("create_app", "hansard.app")],
 )
 def test_each_name_is_the_one_that_lives_in_its_room(name: str, home: str) -> None:
     assert getattr(hansard, name).__module__ == home
