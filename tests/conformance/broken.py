@@ -44,7 +44,7 @@ class Asked:
         """The JSON object of the body; empty where there is none."""
         try:
             found = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

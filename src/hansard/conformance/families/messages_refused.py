@@ -253,6 +253,8 @@ CALLS = (
         "So it is where the conversation ends with it.",
         REPORTED,
         messages=[USER, ASKED],
+        message="An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+        "'tool_call_id'. The following tool_call_ids did not have response messages: call_x",
     ),
     _message(
         "a_partly_answered_turn",
@@ -282,6 +284,8 @@ CALLS = (
         "So is one that names a call nobody made.",
         REPORTED,
         messages=[USER, ASKED, {"role": "tool", "tool_call_id": "call_z", "content": "x"}],
+        param="messages.[2].role",
+        code=None,
     ),
     _message(
         "no_calls_in_the_array",

@@ -161,7 +161,9 @@ def twice_is_the_same(probe: Probe) -> None:
     """Two gets of one completion give the same object."""
     made = probe.stored()
 
-    expect.equal(probe.kept(made["id"]), probe.kept(made["id"]), "the second reply")
+    first = probe.kept(made["id"])
+    expect.equal(first["id"], made["id"], "id")
+    expect.equal(probe.kept(made["id"]), first, "the second reply")
 
 
 @check("get", RECORDED)
