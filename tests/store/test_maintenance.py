@@ -18,9 +18,9 @@ from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.store import maintenance, migrate
 from hansard.store.lock import alone
+from tests.store.files import set_version, tables, write_first_version
 from tests.store.records import record
 from tests.store.sound import opened, sound_record
-from tests.store.test_migrate import schema, set_version, written_by
 from tests.store.test_sqlite import directory, without_rights
 
 __all__ = ["directory"]
@@ -90,7 +90,7 @@ def test_somebody_elses_database(command: Callable[[Path], object], path: Path) 
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")
     assert f"{path}: this database is not Hansard's." in refusal(command, path)
-    assert list(schema(path)) == ["recipes"]
+    assert tables(path) == {"recipes"}
 
 
 async def test_a_newer_version(command: Callable[[Path], object], path: Path) -> None:
@@ -112,14 +112,27 @@ async def test_no_right_to_look(command: Callable[[Path], object], directory: Pa
         assert f"{path}: the database cannot be written." in refusal(command, path)
 
 
+async def test_an_older_version_is_backed_up_and_vacuumed_as_it_is(path: Path) -> None:
+    """A backup is what one makes before an upgrade."""
+    write_first_version(path)
+    file = path.with_name("copy.db")
+    back_up(path, file)
+    maintenance.vacuum(path, tell=silent)
+    assert tables(file) == tables(path)
+    assert maintenance.upgrade(file) == "0001"
+    assert maintenance.examine(file, tell=silent).is_sound
+
+
 # Upgrade
 
 
 def test_an_upgrade_from_the_first_version(path: Path) -> None:
-    written_by("0001", path)
+    write_first_version(path)
     assert maintenance.upgrade(path) == "0001"
     assert maintenance.upgrade(path) == migrate.HEAD
-    assert "outcomes" in schema(path)
+    report = maintenance.examine(path, tell=silent)
+    assert report.findings == ()
+    assert report.looked_at == {"completions": 1, "labels": 4, "tombstones": 1, "outcomes": 0}
 
 
 def test_an_upgrade_of_an_empty_file_makes_the_tables(path: Path) -> None:
@@ -129,12 +142,12 @@ def test_an_upgrade_of_an_empty_file_makes_the_tables(path: Path) -> None:
 
 
 def test_no_upgrade_beside_a_server(path: Path) -> None:
-    written_by("0001", path)
+    write_first_version(path)
     with alone(path):
         said = refusal(COMMANDS["upgrade"], path)
         assert f"{path} is in use by another `hansard serve` (process {os.getpid()})" in said
         assert said.startswith(f"Not upgraded from 0001 to {migrate.HEAD}: ")
-    assert "outcomes" not in schema(path)
+    assert "outcomes" not in tables(path)
     maintenance.upgrade(path)
     with alone(path):
         assert maintenance.upgrade(path) == migrate.HEAD
@@ -143,13 +156,13 @@ def test_no_upgrade_beside_a_server(path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_an_upgrade_that_cannot_write_changes_nothing(directory: Path) -> None:
     path = directory / "hansard.db"
-    written_by("0001", path)
+    write_first_version(path)
     path.chmod(0o444)
     directory.chmod(0o555)
     with without_rights():
         assert "cannot be written" in refusal(COMMANDS["upgrade"], path)
     directory.chmod(0o755)
-    assert "outcomes" not in schema(path)
+    assert "outcomes" not in tables(path)
 
 
 # Backup
