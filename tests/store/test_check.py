@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -182,6 +183,11 @@ async def test_progress_is_told_of_each_table(full: Path) -> None:
     assert ("labels", 0, 10) in told
     assert ("labels", 10, 10) in told
     assert {what for what, *_ in told} == {"file", "completions", "labels", "tombstones", "outcomes"}
+
+
+def test_every_kind_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "maintenance.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(check.KINDS)
 
 
 def test_every_kind_is_explained() -> None:
