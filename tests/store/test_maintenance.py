@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
@@ -352,6 +353,18 @@ async def test_an_unsound_database_gives_no_backup_and_leaves_the_last_one(path:
     assert sorted(each.name for each in path.parent.iterdir()) == ["copy.db", path.name]
 
 
+async def test_a_backup_that_is_interrupted_leaves_nothing(path: Path) -> None:
+    await fill(path, "a")
+
+    def tell(what: str, _done: int, _total: int | None) -> None:
+        if what == "labels":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        maintenance.back_up(path, path.with_name("copy.db"), tell=tell)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
 # Vacuum
 
 
@@ -421,6 +434,25 @@ async def test_a_vacuum_of_a_file_that_cannot_shrink_in_steps(path: Path, tmp_pa
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
     assert maintenance.examine(copy, tell=silent).is_sound
+
+
+async def test_a_vacuum_on_a_full_disk_changes_nothing(small_disk: Path) -> None:
+    path, ballast = small_disk / "hansard.db", small_disk / "ballast"
+    await fill(path, "a")
+    store = opened(path)
+    await store.start()
+    await store.insert(sound_record("b", **{**BIG, "request": BIG["request"][:30_000] + b'"}'}))
+    await store.delete("p", "chatcmpl-b")
+    await store.stop()
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    said = refusal(COMMANDS["vacuum"], path)
+    assert said.startswith(f"{path}: the disk ")
+    ballast.unlink()
+    assert maintenance.examine(path, tell=silent).is_sound
+    freed = maintenance.vacuum(path, tell=silent)
+    assert freed.after_bytes < freed.before_bytes
 
 
 async def test_a_vacuum_of_a_locked_database(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
