@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from hansard.contract.request import Grammar
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call
 from hansard.engines.llamacpp import LlamaCppEngine, grammars
+from hansard.errors import InvalidRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -168,3 +171,86 @@ def test_the_compiler_is_loaded_with_the_first_grammar() -> None:
     asked = "import sys, hansard.engines.llamacpp.engine; assert 'llguidance' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", asked], check=True)
+
+
+# 2,400 places where a row of the engine's parser has room for 2,000: compiled without complaint, given up at its start.
+TOO_LARGE = custom("get_weather", "lark", "start: " + " ".join(f'"{letter}"?' for letter in "abcdefghij" * 120))
+SAID = (
+    "Invalid grammar for custom tool 'get_weather': it is too large for this engine, which could not keep to it. "
+    "Use fewer alternatives and optional parts."
+)
+
+
+@pytest.mark.parametrize("way", [LlamaCppEngine.complete, streamed])
+@pytest.mark.parametrize("choice", ["auto", "required", {"type": "custom", "custom": {"name": "get_weather"}}])
+async def test_what_the_engine_cannot_hold_to_the_end_is_refused(
+    engine: LlamaCppEngine, call_of: Ask, way: Any, choice: Any
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await way(engine, call_of(tools=[TIMER, TOO_LARGE], tool_choice=choice, messages=WEATHER, temperature=0))
+
+    assert caught.value.message == SAID
+    assert caught.value.param == "tools[1].custom.format.grammar.definition"
+
+
+async def test_the_engines_own_work_on_it_is_ended(engine: LlamaCppEngine, call_of: Ask) -> None:
+    endless = {"logit_bias": {"2": -100}}  # token 2 ends the built-in model's answers
+    with pytest.raises(InvalidRequest):
+        await engine.complete(call_of(tools=[TOO_LARGE], tool_choice="required", n=3, **endless))
+
+    assert engine._running is not None
+    async with asyncio.timeout(20):
+        while any(slot["is_processing"] for slot in json.loads((await engine._running.client.get("/slots")).body)):
+            await asyncio.sleep(0.01)
+
+
+# The same for schemas with a pattern, which LLGuidance holds too.
+MANY = {
+    "anyOf": [
+        {"type": "object", "properties": {f"k{number}": {"type": "string", "pattern": "^[a-z]{1,9}$"}}}
+        | {"required": [f"k{number}"], "additionalProperties": False}
+        for number in range(2100)
+    ]
+}
+
+
+@pytest.mark.parametrize("way", [LlamaCppEngine.complete, streamed])
+async def test_a_schema_that_is_too_large_is_refused_as_well(engine: LlamaCppEngine, call_of: Ask, way: Any) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": MANY}}
+    with pytest.raises(InvalidRequest) as caught:
+        await way(engine, call_of(tools=[tool], tool_choice="required", temperature=0, max_tokens=60))
+
+    assert (caught.value.param, caught.value.code) == ("tools[0].function.parameters", "invalid_function_parameters")
+    assert "it is too large for this engine" in caught.value.message
+
+
+async def test_the_loop_turns_while_a_grammar_is_read(engine: LlamaCppEngine, call_of: Ask) -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    large = custom("large", "lark", "start: " + " | ".join(f"/[a-z]{{{number}}}x/" for number in range(1000)))
+    turning = asyncio.create_task(turn())
+    with pytest.raises(InvalidRequest, match="unknown name"):
+        await engine.complete(call_of(tools=[large, custom("broken", "lark", "start: nothing")]))
+    turning.cancel()
+
+    assert turns > 3
+
+
+@pytest.mark.parametrize(
+    "definition",
+    ["start[max_tokens=3]: /a+/", 'start: a "b"\na[lazy, temperature = 0.5]: /a+/', 'start: "a" <|im_end|>'],
+)
+def test_what_only_tokens_could_tell_is_refused(definition: str) -> None:
+    assert grammars.check(Grammar(syntax="lark", definition=definition)) is not None
+
+
+def test_words_that_look_like_attributes_are_words() -> None:
+    definition = 'start: "a[max_tokens=3]:" /[a-z]+[temperature=]/'
+
+    assert grammars.check(Grammar(syntax="lark", definition=definition)) is None

@@ -125,6 +125,34 @@ async def test_thoughts_have_no_log_probabilities(
     assert [entry["token"] for entry in completion["choices"][0]["logprobs"]["content"]] == ["O", "k"]
 
 
+PLACE = {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": PLACE}}
+CITIES = ['{"place": "Paris"}', '{"place": "Rome"}']
+
+
+@pytest.fixture(scope="module")
+async def planner(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LlamaCppEngine]:
+    """It thinks "Hm" and calls a tool, twice."""
+    calls = [reciter.call("weather", city) for city in CITIES]
+    script = chain(THINK, "H", "m", THOUGHT, *calls)
+    async with reciting(tmp_path_factory.mktemp("planner"), script) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("way", [LlamaCppEngine.complete, added_up])
+@pytest.mark.parametrize("parallel", [True, False])
+async def test_thoughts_come_before_the_calls(
+    planner: LlamaCppEngine, call_of: Ask, way: Callable[..., Any], parallel: bool
+) -> None:
+    completion = await way(planner, call_of(tools=[WEATHER], parallel_tool_calls=parallel, temperature=0))
+
+    (choice,) = completion["choices"]
+    assert choice["message"]["reasoning_content"] == "Hm"
+    assert [made["function"]["arguments"] for made in choice["message"]["tool_calls"]] == CITIES[: 1 + parallel]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (None, "tool_calls")
+    assert completion["usage"]["completion_tokens_details"]["reasoning_tokens"] == 3  # <think> H m
+
+
 async def test_an_earlier_turns_thoughts_may_come_back(thinker: LlamaCppEngine, call_of: Ask) -> None:
     message = (await thinker.complete(call_of(messages=user("Hi"))))["choices"][0]["message"]
 

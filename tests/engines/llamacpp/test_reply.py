@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hansard.engines.llamacpp import reply
+from hansard.engines.llamacpp import reply, watch
 from hansard.engines.llamacpp.payloads import PromptDetails, Usage
 from hansard.engines.llamacpp.reply import Limits, Reply
 from hansard.engines.llamacpp.tools import ToolPlan
@@ -18,6 +18,7 @@ OFFERED = [{"type": "function", "function": {"name": "f"}}]
 PLAN = ToolPlan(
     offered=OFFERED, forced=False, in_json=False, named=False, parallel=True, custom=frozenset(), legacy=False
 )
+FORCED = msgspec.structs.replace(PLAN, forced=True, in_json=True)
 OPENER = {"role": "assistant", "content": "", "refusal": None}
 
 
@@ -343,6 +344,35 @@ def test_an_error_in_the_stream_is_raised() -> None:
         "This model's maximum context length is 1024 tokens. However, your messages resulted in 3009 tokens. "
         "Please reduce the length of the messages."
     )
+
+
+def followed(*pieces: str, finish: str, tools: ToolPlan | None = None, may_break_off: bool = False) -> list[Any]:
+    watching = watch.by('start: "abcd"', may_break_off=may_break_off)
+    answer = Reply(
+        index=0, fingerprint="fp_1", limits=ROOM, logprobs=None, tools=tools, mint=lambda: "call_x", watch=watching
+    )
+    fed = [*(payload({"content": piece}) for piece in pieces), payload({}, finish=finish)]
+    return choices([document for each in fed for document in answer.feed(each)])
+
+
+def test_an_answer_by_its_grammar_is_said() -> None:
+    assert followed("ab", "cd", finish="stop")[1:] == [
+        ({"content": "ab"}, None, None), ({"content": "cd"}, None, None), ({}, None, "stop")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pieces", "finish"), [(["ab"], "length"), (["ab"], "stop")])
+def test_what_is_cut_off_may_end_before_its_grammar(pieces: list[str], finish: str) -> None:
+    assert followed(*pieces, finish=finish, may_break_off=finish == "stop")[-1] == ({}, None, finish)
+
+
+@pytest.mark.parametrize("pieces", [["abx"], ["ab", "x"], ["abcd", "e"], ["ab"], []])
+@pytest.mark.parametrize(("tools", "param"), [(None, "response_format"), (FORCED, "tools")])
+def test_an_answer_that_leaves_its_grammar_is_ended(pieces: list[str], tools: ToolPlan | None, param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        followed(*pieces, finish="stop", tools=tools)
+
+    assert caught.value.param == param
 
 
 def test_what_is_no_json_is_the_engines_failure() -> None:

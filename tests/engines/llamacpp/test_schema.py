@@ -68,11 +68,13 @@ def test_nothing_is_fetched(uri: str) -> None:
 
 
 def test_a_schema_without_patterns_is_the_engines_own_business() -> None:
-    assert schema.constraint(PERSON) == {"response_format": {"type": "json_schema", "json_schema": {"schema": PERSON}}}
+    assert schema.constraint(PERSON, param="response_format") == {
+        "response_format": {"type": "json_schema", "json_schema": {"schema": PERSON}}
+    }
 
 
 def test_a_pattern_needs_the_other_grammar() -> None:
-    assert schema.constraint({"type": "string", "pattern": "^a$"}) == {
+    assert schema.constraint({"type": "string", "pattern": "^a$"}, param="response_format") == {
         "grammar": '%llguidance {}\nstart: %json {"type":"string","pattern":"^a$","x-guidance":'
         '{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}}',
         "reasoning_format": "none",
@@ -81,7 +83,7 @@ def test_a_pattern_needs_the_other_grammar() -> None:
 
 
 def test_a_property_called_pattern_is_no_pattern() -> None:
-    assert "grammar" not in schema.constraint({"properties": {"pattern": {"type": "string"}}})
+    assert "grammar" not in schema.constraint({"properties": {"pattern": {"type": "string"}}}, param="response_format")
 
 
 def test_references_follow_a_schema_that_moves() -> None:
@@ -98,7 +100,7 @@ def test_references_follow_a_schema_that_moves() -> None:
 def test_a_reference_to_the_root_is_given_something_to_refer_to() -> None:
     tree = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#"}}}}
 
-    bound = schema.constraint(tree)["response_format"]["json_schema"]["schema"]
+    bound = schema.constraint(tree, param="response_format")["response_format"]["json_schema"]["schema"]
 
     assert bound == {
         "$ref": "#/$defs/root",
@@ -116,6 +118,6 @@ def test_a_keyword_beside_another_schemas_pattern_is_refused_and_not_dropped() -
     assert (schema.check(unique), schema.check(pattern)) == (None, None)
 
     with pytest.raises(InvalidRequest) as caught:
-        schema.constraint({"anyOf": [unique, pattern]})
+        schema.constraint({"anyOf": [unique, pattern]}, param="response_format")
 
     assert "uniqueItems" in caught.value.message

@@ -14,9 +14,10 @@ from hansard.contract import Document
 from hansard.contract.request import ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from hansard.core import normalize
 from hansard.core.normalize import given
-from hansard.engines.llamacpp import grammars, prompt, schema, tools
+from hansard.engines.llamacpp import grammars, prompt, schema, tools, watch
 from hansard.engines.llamacpp.prompt import Abilities
 from hansard.engines.llamacpp.tools import ToolPlan
+from hansard.engines.llamacpp.watch import Watch
 from hansard.errors import InvalidRequest
 
 SCHEMA_SENTENCE = "Respond with JSON that matches this schema:\n"
@@ -60,6 +61,12 @@ class BoundAnswer(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+def compiles(request: ChatRequest) -> bool:
+    """Whether the order of this request has schemas or grammars to read, which takes milliseconds."""
+    wanted = given(request.response_format)
+    return isinstance(wanted, JsonSchemaFormat) or bool(given(request.tools) or given(request.functions))
+
+
 def order(request: ChatRequest, abilities: Abilities) -> Order:
     """The order for a request; raises ``InvalidRequest`` for what this engine cannot do."""
     _refuse_unsupported(request)
@@ -101,6 +108,14 @@ def input_of(order: Order, name: str, *, written: int) -> Document:
     return {**body, "tool_choice": "none", **grammars.constraint(again)}
 
 
+def watched(order: Order, body: Document) -> Watch | None:
+    """What follows the answer to this body of the order, if LLGuidance binds it. Compiles the grammar once more."""
+    source = body.get("grammar")
+    if source is None:
+        return None
+    return watch.by(source, may_break_off=bool(order.stops or body.get("stop")))
+
+
 def _refuse_unsupported(request: ChatRequest) -> None:
     for name in UNSUPPORTED:
         if given(getattr(request, name)) is not None:
@@ -135,14 +150,14 @@ def _token(name: str) -> int:
 def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:
     """What the engine is free to write. Without a plan there are no tools: in the prompt, they would be called."""
     if plan is None:
-        return {} if answer is None else schema.constraint(answer.schema)
+        return {} if answer is None else schema.constraint(answer.schema, param="response_format")
     if not plan.in_json:
         return {"tools": plan.offered, "tool_choice": "auto", "parallel_tool_calls": plan.parallel}
     instead = None if plan.forced or answer is None else answer.schema
     if plan.grammars:
         bound = grammars.constraint(tools.grammar_of_one(plan, instead))
     else:
-        bound = schema.constraint(tools.schema_of_one(plan.offered, instead))
+        bound = schema.constraint(tools.schema_of_one(plan.offered, instead), param="tools")
     return {"tools": plan.offered, "tool_choice": "none", **bound}
 
 

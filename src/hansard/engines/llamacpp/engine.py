@@ -15,21 +15,24 @@ import msgspec
 
 from hansard import observe
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
 from hansard.core import ids
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
-from hansard.engines.client import ChatClient, NotAStream, Timeouts
+from hansard.engines.client import NotAStream
 from hansard.engines.llamacpp import body, failures, merge, penalties, prompt, reply
 from hansard.engines.llamacpp.admission import Admission
 from hansard.engines.llamacpp.body import Order
-from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
+from hansard.engines.llamacpp.compiling import Compiler
+from hansard.engines.llamacpp.prompt import Abilities
 from hansard.engines.llamacpp.reply import Limits, Reply
-from hansard.engines.llamacpp.supervisor import ChildSettings, Ready, Supervisor
+from hansard.engines.llamacpp.running import Running, running_model
+from hansard.engines.llamacpp.supervisor import ChildSettings, Supervisor
+from hansard.engines.llamacpp.watch import Watch
 from hansard.errors import EngineUnavailable, HansardError, StartupError, UpstreamFailed, UpstreamTimeout
 
 BUILTIN = Path(__file__).parent.parent / "builtin" / "hansard-tiny.gguf"
 CHAT = "/v1/chat/completions"
-SLOTS = "/slots"
 TEMPLATE = "/apply-template"
 TOKENIZE = "/tokenize"
 QUEUE_LIMIT = 256
@@ -50,9 +53,6 @@ EXACT_READ_TOKENS = 48
 OWNER = "hansard"
 DEMONSTRATION = "Demonstration model: a few million parameters, built into Hansard so that it answers out of the box."
 BROKE_OFF = "The engine broke off while answering; it is being started again. Please try again in a moment."
-
-# No chunk for this long means that the engine hangs: even while it reads a prompt it reports progress.
-TIMEOUTS = Timeouts(connect_s=5.0, first_byte_s=600.0, between_chunks_s=600.0)
 
 
 class LlamaCppEngine:
@@ -89,6 +89,7 @@ class LlamaCppEngine:
         self._served = ServedModel(id=name, created=0, owned_by=OWNER, description=self._description)
         self._sees_images = mmproj is not None
         self._admission = Admission(slots=slots, queue_limit=queue_limit)
+        self._compiler = Compiler(queue_limit=queue_limit)
         self._observer = observer
         settings = ChildSettings(
             model_path=os.fspath(path),
@@ -102,7 +103,7 @@ class LlamaCppEngine:
             read_at_once_tokens=EXACT_READ_TOKENS if is_light else None,
         )
         self._supervisor = Supervisor(settings, on_change=self._report)
-        self._running: _Running | None = None
+        self._running: Running | None = None
 
     def models(self) -> Sequence[ServedModel]:
         return (self._served,)
@@ -118,28 +119,20 @@ class LlamaCppEngine:
         """Load the model and return once it answers; raise ``StartupError`` with the reason if it cannot."""
         try:
             ready = await self._supervisor.start()
-            client = _client(ready, self._supervisor)
-            context = await _context(client)
+            running = await running_model(ready, self._supervisor, sees_images=self._sees_images)
         except StartupError as failure:
             raise StartupError(*(f"Model {self.name}: {problem}" for problem in failure.problems)) from None
         except HansardError as failure:
             await self._supervisor.stop()
             raise StartupError(f"Model {self.name}: the engine ended as soon as it had started.") from failure
         self._served = ServedModel(id=self.name, created=ready.created, owned_by=OWNER, description=self._description)
-        self._running = _Running(
-            client=client,
-            abilities=Abilities(
-                knows_developer=ready.knows_developer, sees_images=self._sees_images, thinks=ready.thinks
-            ),
-            context=context,
-            neutralizer=Neutralizer(ready.control_tokens),
-            fingerprint=ready.fingerprint,
-        )
+        self._running = running
 
     async def stop(self) -> None:
         """Send home who waits, cancel what runs, then end the child."""
         running, self._running = self._running, None
         self._admission.refuse_waiting(self._unavailable())
+        self._compiler.stop(self._unavailable())
         if running is not None:
             await running.client.close()
         await self._supervisor.stop()
@@ -155,16 +148,24 @@ class LlamaCppEngine:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         running = self._running_now()
-        order = body.order(call.request, running.abilities)
+        order, watch = await self._ordered(call.request, running.abilities)
         self._admission.check()
         if penalties.wanted(order.body):
             order = await _fairly_penalized(running, order)
-        replies = [_reply(index, order, running) for index in range(order.n)]
+        watches = [None if watch is None else watch.another() for _ in range(order.n)]
+        replies = [_reply(index, order, running, following) for index, following in enumerate(watches)]
         choices = [self._choice(order, each, call.seed + index) for index, each in enumerate(replies)]
         async with aclosing(choices[0] if order.n == 1 else merge.interleaved(choices)) as chunks:
             async for together in chunks:
                 yield together
         yield [reply.usage_chunk(running.fingerprint, replies)]
+
+    async def _ordered(self, request: ChatRequest, abilities: Abilities) -> tuple[Order, Watch | None]:
+        def ordered() -> tuple[Order, Watch | None]:
+            order = body.order(request, abilities)
+            return order, body.watched(order, order.body)
+
+        return await self._compiler.run(ordered) if body.compiles(request) else ordered()
 
     async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
         """One choice is one request to the engine, or two, and holds one slot."""
@@ -177,7 +178,7 @@ class LlamaCppEngine:
                 if asked.get("max_tokens", 1) <= 0:
                     yield answer.cut_off()
                     return
-                answer.resume(name)
+                answer.resume(name, await self._compiler.run(lambda: body.watched(order, asked)))
                 async with aclosing(self._asked(asked, answer, seed)) as chunks:
                     async for together in chunks:
                         yield together
@@ -199,7 +200,7 @@ class LlamaCppEngine:
         except (UpstreamFailed, UpstreamTimeout) as failure:
             raise EngineUnavailable(BROKE_OFF) from failure
 
-    def _running_now(self) -> _Running:
+    def _running_now(self) -> Running:
         if self._running is None or self._supervisor.ready is None:
             raise self._unavailable()
         return self._running
@@ -211,20 +212,6 @@ class LlamaCppEngine:
         self._observer(observe.EngineChanged(engine=self.name, state=state, reason=reason))
 
 
-class _Running(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a loaded model, and the way to it."""
-
-    client: ChatClient
-    abilities: Abilities
-    context: int
-    neutralizer: Neutralizer
-    fingerprint: str
-
-
-class _Slot(msgspec.Struct, frozen=True):
-    n_ctx: int
-
-
 class _Prompt(msgspec.Struct, frozen=True):
     prompt: str
 
@@ -233,7 +220,7 @@ class _Tokens(msgspec.Struct, frozen=True):
     tokens: list[int]
 
 
-async def _fairly_penalized(running: _Running, order: Order) -> Order:
+async def _fairly_penalized(running: Running, order: Order) -> Order:
     """The order with penalties for what the answer says, not the prompt; as it was where that cannot be told."""
     if prompt.has_images(order.body["messages"]):
         return order  # what their tokens are is known to the engine alone
@@ -248,13 +235,7 @@ async def _fairly_penalized(running: _Running, order: Order) -> Order:
     return msgspec.structs.replace(order, body=fair)
 
 
-async def _context(client: ChatClient) -> int:
-    """Tokens one request may use, as the engine rounds them and no more than the model was trained on."""
-    slots = await client.get(SLOTS)
-    return msgspec.json.decode(slots.body, type=list[_Slot])[0].n_ctx
-
-
-def _reply(index: int, order: Order, running: _Running) -> Reply:
+def _reply(index: int, order: Order, running: Running, watch: Watch | None) -> Reply:
     return Reply(
         index=index,
         fingerprint=running.fingerprint,
@@ -263,22 +244,12 @@ def _reply(index: int, order: Order, running: _Running) -> Reply:
         tools=order.tools,
         mint=_call_id,
         stops=order.stops,
+        watch=watch,
     )
 
 
 def _call_id() -> str:
     return ids.tool_call_id(secrets.token_bytes(ids.ENTROPY_BYTES))
-
-
-def _client(ready: Ready, supervisor: Supervisor) -> ChatClient:
-    """Its HTTP server ends a connection after each stream, so none are kept."""
-    return ChatClient(
-        base_url="http://engine" if supervisor.socket is not None else ready.address,
-        unix_socket=supervisor.socket,
-        headers={"Authorization": f"Bearer {supervisor.key}"},
-        timeouts=TIMEOUTS,
-        keep_alive=False,
-    )
 
 
 def _cores() -> int:

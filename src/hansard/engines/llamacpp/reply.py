@@ -15,7 +15,9 @@ from hansard.engines.llamacpp import failures, payloads
 from hansard.engines.llamacpp.calls import CallWriter, JsonReader
 from hansard.engines.llamacpp.payloads import Alternative, CallPiece, Choice, Entry, Progress, PromptDetails, Usage
 from hansard.engines.llamacpp.stops import Stops
-from hansard.engines.llamacpp.tools import ToolPlan
+from hansard.engines.llamacpp.tools import ToolPlan, unheld
+from hansard.engines.llamacpp.watch import Watch
+from hansard.errors import InvalidRequest
 
 SERVICE_TIER = "default"
 # The API's floor for what is all but impossible; JSON has no minus infinity.
@@ -38,9 +40,10 @@ class Limits(msgspec.Struct, frozen=True):
 class Reply:
     """One choice on its way out. ``mint`` gives the next tool call's id, ``logprobs`` is how many alternatives.
 
-    ``stops`` are those that the engine does not know. ``reasoning_tokens`` counts what was written up to the last
-    thought. Once it is ``stopped`` nothing more is wanted of the engine, but for the input of the call ``wanted``, if
-    there is one: that is another request, announced by ``resume``.
+    ``stops`` are those that the engine does not know; ``watch`` follows an answer that has to be by a grammar.
+    ``reasoning_tokens`` counts what was written up to the last thought. Once it is ``stopped`` nothing more is wanted
+    of the engine, but for the input of the call ``wanted``, if there is one: that is another request, announced by
+    ``resume``.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Reply:
         tools: ToolPlan | None,
         mint: Callable[[], str],
         stops: Sequence[str] = (),
+        watch: Watch | None = None,
     ) -> None:
         self._index = index
         self._limits = limits
@@ -63,6 +67,7 @@ class Reply:
         self._json = None if tools is None or not tools.in_json else JsonReader(_names(tools), raw=tools.grammars)
         self._held: list[Entry] = []  # of text that may still become a call
         self._stops = Stops[Sequence[Entry]](stops) if stops else None
+        self._watch = watch
         self._prompt = Progress()
         self._opened = False
         self._thinking = False
@@ -95,8 +100,9 @@ class Reply:
             raise failures.translate(chunk.error)
         return documents
 
-    def resume(self, name: str) -> None:
+    def resume(self, name: str, watch: Watch | None) -> None:
         """What is fed from here on is the call of ``name`` once more, with its input."""
+        self._watch = watch
         self.stopped, self.wanted = False, None
         self._spent = self.usage
         self._json = JsonReader((name,), raw=(name,))
@@ -121,17 +127,23 @@ class Reply:
             self._think(delta.reasoning_content, documents)
         if delta.content:
             entries = () if choice.logprobs is None else choice.logprobs.content or ()
+            read = delta.content if self._json is None else self._json.feed(delta.content)
+            if self._watch is not None and not self._watch.feed(delta.content):
+                raise self._unheld()
             if self._stops is not None:
                 self._say_until(self._stops, delta.content, entries, documents)
             elif self._json is None:
                 self._say(delta.content, entries, documents)
             else:
                 self._held += entries
-                self._say_json(self._json, self._json.feed(delta.content), documents)
+                self._say_json(self._json, read, documents)
         for call in delta.tool_calls or ():
             self._call(call, documents)
         if choice.finish_reason is not None:
             self._finish(choice.finish_reason, documents)
+
+    def _unheld(self) -> InvalidRequest:
+        return unheld(self._tools, None if self._json is None else self._json.name)
 
     def _say(self, text: str, entries: Iterable[Entry], documents: list[Document]) -> None:
         self._open_text(documents)
@@ -198,6 +210,8 @@ class Reply:
                 self._open({"content": None, **delta, "refusal": None}, documents)
 
     def _finish(self, reason: str, documents: list[Document]) -> None:
+        if reason == "stop" and self._watch is not None and not self._watch.end():
+            raise self._unheld()
         if self._stops is not None:
             for piece, belonging in self._stops.flush():
                 self._say(piece, belonging, documents)

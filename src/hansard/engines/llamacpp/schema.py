@@ -63,14 +63,14 @@ def check(schema: Mapping[str, Any]) -> str | None:
     return None
 
 
-def constraint(schema: Mapping[str, Any]) -> Document:
-    """The body fields that make the engine answer with JSON of this schema and no other; raises ``InvalidRequest``."""
+def constraint(schema: Mapping[str, Any], *, param: str) -> Document:
+    """The body fields that make the engine answer with JSON of this schema and no other.
+
+    Raises ``InvalidRequest`` with ``param``, where the schema comes from.
+    """
     if _has_patterns(schema):
-        source = grammars.one_of([form(schema)])
         # Several schemas in one: a keyword that passed in one may stand beside a pattern of another.
-        if (wrong := grammars.wrong(source)) is not None:
-            raise InvalidRequest(f"Invalid schema together with a 'pattern': {wrong}")
-        return grammars.constraint(source)
+        return grammars.constraint(grammars.sound(grammars.one_of([form(schema)]), param=param))
     return {"response_format": {"type": "json_schema", "json_schema": {"schema": _rooted(schema)}}}
 
 

@@ -38,12 +38,18 @@ CUSTOM_ARGUMENTS: Document = {
 }
 
 
+# A tool as it was asked for, and the path of what binds its calls.
+Asked = tuple[str, Tool]
+# LLGuidance has limits that show only while it writes.
+TOO_LARGE = "it is too large for this engine, which could not keep to it. Use fewer alternatives and optional parts."
+
+
 class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The tools of one call. ``named`` means forced to exactly one, ``custom`` are names whose calls take free text.
 
     ``in_json`` means that the engine writes a call as JSON, bound by ``schema_of_one``, and not in the model's own
     form. ``legacy`` means that the answer goes into the deprecated ``function_call``. ``grammars`` bind the
-    input of the custom tools they are named after.
+    input of the custom tools they are named after. ``asked`` has the tools by name.
     """
 
     offered: Sequence[Document]
@@ -54,6 +60,7 @@ class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
     custom: frozenset[str]
     legacy: bool
     grammars: Mapping[str, str] = {}
+    asked: Mapping[str, Asked] = {}
 
 
 def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
@@ -61,10 +68,11 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
 
     Raises ``InvalidRequest``.
     """
-    tools, choice = list(enumerate(normalize.tools(request))), normalize.tool_choice(request)
+    tools, choice = _asked(request), normalize.tool_choice(request)
     if not tools or choice == "none":
         return None
-    _check(tools)
+    for asked in tools:
+        _check(asked)
     named = isinstance(choice, FunctionChoice | CustomChoice)
     if isinstance(choice, FunctionChoice | CustomChoice):
         tools = _only(tools, [choice])
@@ -81,6 +89,7 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
         custom=frozenset(tool.custom.name for _, tool in tools if isinstance(tool, CustomTool)),
         legacy=normalize.wants_function_call(request),
         grammars={_name(tool): grammars.lark(form) for _, tool in tools if (form := _grammar(tool)) is not None},
+        asked={_name(tool): (path, tool) for path, tool in tools},
     )
 
 
@@ -102,11 +111,15 @@ def grammar_of_one(plan: ToolPlan, answer: Document | None) -> str:
         else schema.form(_call_schema(tool, ""))
         for tool in plan.offered
     ]
-    source = grammars.one_of(forms if answer is None else [*forms, schema.form(answer)])
-    if (wrong := grammars.wrong(source)) is not None:
-        # Each was sound alone; what is left are keywords of schemas that LLGuidance does not know.
-        raise InvalidRequest(f"Invalid schema together with the grammar of a custom tool: {wrong}", param="tools")
-    return source
+    return grammars.sound(grammars.one_of(forms if answer is None else [*forms, schema.form(answer)]), param="tools")
+
+
+def unheld(plan: ToolPlan | None, name: str | None) -> InvalidRequest:
+    """For an answer that left its grammar, in a call of ``name`` if that is known: the engine gave the grammar up."""
+    if plan is not None and name is not None:
+        return _refusal(plan.asked[name], TOO_LARGE)
+    param = "response_format" if plan is None else "tools"
+    return InvalidRequest(f"Invalid schema for {param}: {TOO_LARGE}", param=param)
 
 
 def _call_schema(tool: Document, pointer: str) -> Document:
@@ -120,26 +133,42 @@ def _call_schema(tool: Document, pointer: str) -> Document:
     }
 
 
-def _check(tools: Sequence[tuple[int, Tool]]) -> None:
-    for index, tool in tools:
-        if isinstance(tool, CustomTool):
-            bound = _grammar(tool)
-            if bound is not None and (wrong := grammars.check(bound)) is not None:
-                text = f"Invalid grammar for custom tool '{tool.custom.name}': {wrong}"
-                raise InvalidRequest(text, param=f"tools[{index}].custom.format.grammar.definition")
-        elif (wrong := schema.check(_parameters(tool))) is not None:
-            raise InvalidRequest(
-                f"Invalid schema for function '{tool.function.name}': {wrong}",
-                param=f"tools[{index}].function.parameters",
-                code="invalid_function_parameters",
-            )
+def _asked(request: ChatRequest) -> list[Asked]:
+    current = len(given(request.tools) or ())
+    return [
+        (_path(tool, f"tools[{index}]" if index < current else f"functions[{index - current}]"), tool)
+        for index, tool in enumerate(normalize.tools(request))
+    ]
 
 
-def _only(
-    tools: Sequence[tuple[int, Tool]], choices: Sequence[FunctionChoice | CustomChoice]
-) -> list[tuple[int, Tool]]:
+def _path(tool: Tool, place: str) -> str:
+    if isinstance(tool, CustomTool):
+        return f"{place}.custom.format.grammar.definition"
+    return f"{place}.parameters" if place.startswith("functions") else f"{place}.function.parameters"
+
+
+def _check(asked: Asked) -> None:
+    tool = asked[1]
+    if isinstance(tool, CustomTool):
+        bound = _grammar(tool)
+        wrong = None if bound is None else grammars.check(bound)
+    else:
+        wrong = schema.check(_parameters(tool))
+    if wrong is not None:
+        raise _refusal(asked, wrong)
+
+
+def _refusal(asked: Asked, wrong: str) -> InvalidRequest:
+    path, tool = asked
+    if isinstance(tool, CustomTool):
+        return InvalidRequest(f"Invalid grammar for custom tool '{_name(tool)}': {wrong}", param=path)
+    text = f"Invalid schema for function '{_name(tool)}': {wrong}"
+    return InvalidRequest(text, param=path, code="invalid_function_parameters")
+
+
+def _only(tools: Sequence[Asked], choices: Sequence[FunctionChoice | CustomChoice]) -> list[Asked]:
     names = {_chosen_name(choice) for choice in choices}
-    chosen = [(index, tool) for index, tool in tools if _name(tool) in names]
+    chosen = [asked for asked in tools if _name(asked[1]) in names]
     if not chosen:
         text = f"Invalid value for 'tool_choice': no tool named {sorted(names)[0]!r} was specified in 'tools'."
         raise InvalidRequest(text, param="tool_choice")

@@ -1,0 +1,32 @@
+"""The thread where schemas and grammars are read: they take milliseconds, and the event loop has none to spare."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from hansard.engines.llamacpp.admission import Admission
+from hansard.errors import HansardError
+
+T = TypeVar("T")
+
+
+class Compiler:
+    """One piece of work at a time, on a thread of its own; ``queue_limit`` more may wait."""
+
+    def __init__(self, *, queue_limit: int) -> None:
+        self._line = Admission(slots=1, queue_limit=queue_limit)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grammars")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What it returns or raises; raises ``EngineBusy`` when the line is full."""
+        self._line.check()
+        async with self._line.slot():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def stop(self, failure: HansardError) -> None:
+        """Send home who waits. What runs is finished, and nobody waits for it."""
+        self._line.refuse_waiting(failure)
+        self._thread.shutdown(wait=False, cancel_futures=True)
