@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -88,9 +89,32 @@ async def test_the_second_image_is_named(seeing: LlamaCppEngine, call_of: Ask) -
     assert caught.value.param == "messages[0].content[2].image_url.url"
 
 
-async def test_an_image_that_breaks_off_is_the_clients_mistake(seeing: LlamaCppEngine, call_of: Ask) -> None:
+PNG = base64.b64decode(projector.PIXEL.partition(",")[2])
+
+
+def png(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+@pytest.mark.parametrize("length", [8, 20, 33, 57, 58, len(PNG) - 5])
+async def test_an_image_that_breaks_off_is_named(seeing: LlamaCppEngine, call_of: Ask, length: int) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await seeing.complete(call_of(messages=shown(projector.PIXEL, png(PNG[:length]))))
+
+    assert (caught.value.param, caught.value.code) == (
+        "messages[0].content[2].image_url.url", "invalid_image_format"
+    )  # fmt: skip
+
+
+async def test_what_the_engine_reads_to_the_end_is_taken(seeing: LlamaCppEngine, call_of: Ask) -> None:
+    for content in (PNG + b"more", PNG[:-4]):
+        assert await prompt_tokens(seeing, call_of(max_tokens=1, messages=shown(png(content))))
+
+
+async def test_an_image_that_is_broken_inside_is_the_clients_mistake(seeing: LlamaCppEngine, call_of: Ask) -> None:
+    broken = PNG[:41] + bytes(13) + PNG[54:]  # nothing where its pixels are
     with pytest.raises(HansardError) as caught:
-        await seeing.complete(call_of(messages=shown(projector.PIXEL[:80])))
+        await seeing.complete(call_of(messages=shown(png(broken))))
 
     assert caught.value.status == 400
 
