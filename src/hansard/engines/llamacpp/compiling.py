@@ -26,7 +26,6 @@ class Compiler:
         async with self._line.slot():
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def stop(self, failure: HansardError) -> None:
-        """Send home who waits. What runs is finished, and nobody waits for it."""
+    def refuse_waiting(self, failure: HansardError) -> None:
+        """Send home who waits. What runs is finished; the thread ends with this object."""
         self._line.refuse_waiting(failure)
-        self._thread.shutdown(wait=False, cancel_futures=True)

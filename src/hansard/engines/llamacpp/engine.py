@@ -132,7 +132,7 @@ class LlamaCppEngine:
         """Send home who waits, cancel what runs, then end the child."""
         running, self._running = self._running, None
         self._admission.refuse_waiting(self._unavailable())
-        self._compiler.stop(self._unavailable())
+        self._compiler.refuse_waiting(self._unavailable())
         if running is not None:
             await running.client.close()
         await self._supervisor.stop()
