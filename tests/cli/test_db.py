@@ -160,3 +160,10 @@ def test_a_person_sees_a_table(terminal: Terminal, data: Path) -> None:
 
     assert outcome.code == 0
     assert "LOOKED AT    ROWS\ncompletions  2\n" in without_style(outcome.out)
+
+
+def test_a_person_sees_how_far_it_is(terminal: Terminal, run: Run, data: Path) -> None:
+    copy = str(data / "copy.sqlite3")
+
+    assert "100%" in terminal.run("db", "backup", "--data", str(data), copy).out
+    assert run("db", "backup", "--force", "--data", str(data), copy).err == ""
