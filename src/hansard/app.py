@@ -30,6 +30,7 @@ from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
 from hansard.recorder import Recorder
+from hansard.store.database import database
 from hansard.store.lock import alone
 from hansard.store.sql import SqlStore
 from hansard.tenancy import Gate
@@ -56,7 +57,7 @@ class House:
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
-        self.store = SqlStore(path=settings.db_file, observer=observer)
+        self.store = SqlStore(database(settings.db), observer=observer)
         self.router = Router(
             engines=self.engines,
             aliases=settings.aliases,

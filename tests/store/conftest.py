@@ -1,14 +1,29 @@
-"""Fixtures of the store's tests."""
+"""Fixtures of the store's tests. Whatever asks for ``database`` runs on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 from sqlalchemy import Connection, Engine, event
 
+from hansard.store import migrate
+from hansard.store.database import Database
+from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
+from hansard.store.sqlite import Sqlite
+from tests.postgres import PostgresServer, postgres_server
+
+Start: TypeAlias = Callable[..., Awaitable[SqlStore]]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all of them; it is not to be stopped."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -16,12 +31,57 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "hansard.db"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """An empty one."""
+    return database_of(request)
+
+
+def database_of(request: pytest.FixtureRequest) -> Database:
+    """An empty one of the kind that the fixture's parameter names."""
+    if request.param == "sqlite":
+        return Sqlite(request.getfixturevalue("path"))
+    return Postgresql(request.getfixturevalue("postgres").new_database())
+
+
+def impatient(database: Database) -> Database:
+    """The same one, for a store that gives up on locks and outages soon."""
+    if isinstance(database, Sqlite):
+        return Sqlite(database.path, patience_s=0.05)
+    assert isinstance(database, Postgresql)
+    return Postgresql(database.url, lock_s=0.05, rides_out_s=0.2)
+
+
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqlStore]:
-    store = SqlStore(path=path)
-    await store.start()
-    yield store
-    await store.stop()
+async def start(database: Database) -> AsyncIterator[Start]:
+    """Starts a store with other settings, and stops it in the end."""
+    stores: list[SqlStore] = []
+
+    async def start(**settings: Any) -> SqlStore:
+        store = SqlStore(settings.pop("database", database), **settings)
+        await store.start()
+        stores.append(store)
+        return store
+
+    yield start
+    for store in stores:
+        await store.stop()
+
+
+@pytest.fixture
+async def store(start: Start) -> SqlStore:
+    return await start()
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
+    """In a transaction that writes, on a database with tables and nothing in them."""
+    engine = database.engine_for_writing()
+    database.make()
+    with engine.begin() as connection:
+        migrate.create(connection)
+        yield connection
+    engine.dispose()
 
 
 @pytest.fixture
@@ -30,7 +90,8 @@ def commits() -> Iterator[list[Connection]]:
     seen: list[Connection] = []
 
     def committed(connection: Connection) -> None:
-        if not connection.exec_driver_sql("PRAGMA query_only").scalar():
+        asked = "PRAGMA query_only" if connection.dialect.name == "sqlite" else "SHOW transaction_read_only"
+        if connection.exec_driver_sql(asked).scalar() in (0, "off"):
             seen.append(connection)
 
     event.listen(Engine, "commit", committed)

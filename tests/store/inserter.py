@@ -6,9 +6,9 @@ import asyncio
 import sys
 import zlib
 from itertools import count
-from pathlib import Path
 
 from hansard.store.base import Record
+from hansard.store.database import database
 from hansard.store.sql import SqlStore
 from tests.store.records import record
 
@@ -25,8 +25,8 @@ async def insert_for_ever(store: SqlStore, names: count[int], prefix: str) -> No
         print(f"{prefix}.{number}", flush=True)
 
 
-async def main(path: str, prefix: str) -> None:
-    store = SqlStore(path=Path(path))
+async def main(url: str, prefix: str) -> None:
+    store = SqlStore(database(url))
     await store.start()
     names = count()
     await asyncio.gather(*(insert_for_ever(store, names, prefix) for _ in range(16)))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from hansard.store.base import Outcome, Record
+from hansard.store.database import Database
 
 
 def record(name: str, *, metadata: Mapping[str, str] | None = None, **changes: Any) -> Record:
@@ -46,12 +45,14 @@ def outcome(key: str, *, of: str = "b", **changes: Any) -> Outcome:
 
 
 @contextlib.contextmanager
-def write_lock(path: Path) -> Iterator[None]:
+def write_lock(database: Database) -> Iterator[None]:
     """Hold the database as another process would: the writer waits, readers go on."""
-    other = sqlite3.connect(path, isolation_level=None)
+    engine = database.engine_for_writing()  # on SQLite a transaction of it holds the lock from its beginning
     try:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
+        with engine.connect() as other, other.begin() as transaction:
+            if other.dialect.name == "postgresql":
+                other.exec_driver_sql("LOCK TABLE completions IN EXCLUSIVE MODE")
+            yield
+            transaction.rollback()
     finally:
-        other.close()
+        engine.dispose()

@@ -9,11 +9,12 @@ from typing import Any
 
 from hansard.store.base import Outcome, Record
 from hansard.store.sql import SqlStore
+from hansard.store.sqlite import Sqlite
 from tests.store.records import outcome, record
 
 
 def opened(path: Path) -> SqlStore:
-    return SqlStore(path=path)
+    return SqlStore(Sqlite(path))
 
 
 def sound_record(name: str, *, metadata: Mapping[str, str] | None = None, **changes: Any) -> Record:

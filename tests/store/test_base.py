@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,14 +11,15 @@ from hansard.core.paging import ListQuery
 from hansard.store.base import Record, Store
 from hansard.store.sql import SqlStore
 from tests.memory_store import MemoryStore
+from tests.store.conftest import database_of
 from tests.store.records import outcome, record
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def store(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[Store]:
-    store: Store = SqlStore(path=path) if request.param == "sqlite" else MemoryStore()
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    store: Store = MemoryStore() if request.param == "memory" else SqlStore(database_of(request))
     await store.start()
     yield store
     await store.stop()

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import Connection, select
 
-from hansard.store import changes, migrate, schema
-from hansard.store.sqlite import engine_for_writing
+from hansard.store import changes, schema
 from tests.store.records import record
-
-
-@pytest.fixture
-def connection(path: Path) -> Iterator[Connection]:
-    engine = engine_for_writing(path, patience_s=1)
-    with engine.begin() as connection:
-        migrate.create(connection)
-        yield connection
-    engine.dispose()
 
 
 def rows(connection: Connection, name: str) -> list[tuple[Any, ...]]:

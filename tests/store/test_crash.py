@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from hansard.core.paging import ListQuery
+from hansard.store.database import database
 from hansard.store.sql import SqlStore
+from tests.postgres import PostgresServer
 from tests.store.inserter import numbered
 
 pytestmark = pytest.mark.anyio
@@ -19,9 +21,9 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 
 
-def acknowledged_before_kill(path: Path, prefix: str, *, after: int) -> list[str]:
+def acknowledged_before_kill(url: str, prefix: str, *, after: int) -> list[str]:
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.store.inserter", str(path), prefix],
+        [sys.executable, "-m", "tests.store.inserter", url, prefix],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -35,9 +37,9 @@ def acknowledged_before_kill(path: Path, prefix: str, *, after: int) -> list[str
         return names + [line.strip() for line in child.stdout if line.endswith("\n")]
 
 
-async def kept(path: Path, prefix: str) -> list[str]:
+async def kept(url: str, prefix: str) -> list[str]:
     """The names of a round, paged through, and each record compared with what it must be."""
-    store = SqlStore(path=path)
+    store = SqlStore(database(url))
     await store.start()
     found: list[str] = []
     cursor = None
@@ -50,11 +52,19 @@ async def kept(path: Path, prefix: str) -> list[str]:
     return found
 
 
-async def test_kill_9_loses_nothing_that_was_acknowledged(path: Path) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{path}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+async def test_kill_9_loses_nothing_that_was_acknowledged(url: str) -> None:
     chance = random.Random(7)
     for number in range(4):
-        acknowledged = acknowledged_before_kill(path, str(number), after=chance.randrange(1, 150))
-        found = await kept(path, str(number))
+        acknowledged = acknowledged_before_kill(url, str(number), after=chance.randrange(1, 150))
+        found = await kept(url, str(number))
         assert len(found) == len(set(found))
         assert set(acknowledged) <= set(found)
         # What was on its way may be there or not: one for each of the 16 that were inserting.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -17,43 +16,70 @@ import hansard.store.migrations
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.observe import Event, StoreUpgraded
-from hansard.store import migrate, sqlite
+from hansard.store import migrate
 from hansard.store.base import Cursor
+from hansard.store.database import Database
+from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
+from hansard.store.sqlite import Sqlite
+from tests.postgres import PostgresServer
+from tests.store.conftest import Start
 from tests.store.records import outcome, record
 
 pytestmark = pytest.mark.anyio
 
 
-def schema(path: Path) -> dict[str, str]:
-    connection = sqlite3.connect(path)
-    try:
-        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    finally:
-        connection.close()
-    return {name: " ".join(sql.split()) for name, sql in rows}
+def done(database: Database, *statements: str) -> None:
+    """Each in a transaction of its own, as some other program would."""
+    database.make()
+    engine = database.engine_for_writing()
+    for statement in statements:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
-def set_version(path: Path, version: str | None) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL)")
-    connection.execute("DELETE FROM alembic_version")
-    if version is not None:
-        connection.execute("INSERT INTO alembic_version VALUES (?)", (version,))
-    connection.commit()
-    connection.close()
+def schema(database: Database) -> dict[str, str]:
+    """What defines each table, index, column and constraint, by its name."""
+    engine = database.engine_for_reading(connections=1)
+    with engine.begin() as connection:
+        rows = connection.exec_driver_sql(CATALOGUE[connection.dialect.name]).all()
+    engine.dispose()
+    return {name: " ".join(text.replace('"', "").split()) for name, text in rows}
 
 
-def written_by(version: str, path: Path) -> None:
+CATALOGUE = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'",
+    "postgresql": """
+        SELECT relname || '.' || conname, pg_get_constraintdef(c.oid)
+        FROM pg_constraint c JOIN pg_class t ON t.oid = conrelid WHERE relnamespace = 'public'::regnamespace
+        UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+        UNION ALL SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)
+        FROM information_schema.columns WHERE table_schema = 'public'
+    """,
+}
+
+
+def set_version(database: Database, version: str | None) -> None:
+    done(
+        database,
+        "CREATE TABLE IF NOT EXISTS alembic_version "
+        "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
+        "DELETE FROM alembic_version",
+        *([] if version is None else [f"INSERT INTO alembic_version VALUES ('{version}')"]),
+    )
+
+
+def written_by(version: str, database: Database) -> None:
     """A database as that version leaves it, with one completion of project ``p``."""
-    sqlite.make_file(path)
-    engine = sqlite.engine_for_writing(path, patience_s=1)
+    database.make()
+    engine = database.engine_for_writing()
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(Path(hansard.store.migrations.__file__).parent))
         config.attributes["connection"] = connection
         command.upgrade(config, version)
-        for statement in ROWS:
+        for statement in [*ROWS, *NUMBERED[connection.dialect.name]]:
             connection.exec_driver_sql(statement)
     engine.dispose()
 
@@ -62,16 +88,20 @@ def written_by(version: str, path: Path) -> None:
 ROWS = [
     "INSERT INTO completions VALUES (7, 'p', 'chatcmpl-a', 1700000000, 'tiny-2026', 'tiny', 'req_a', "
     """'{"tier":"tin"}', 2147483647, 'echo', 'chatcmpl-7', 12, 345)""",
-    """INSERT INTO bodies VALUES (7, CAST('{"model": "tiny", "temperature": 1.0}' AS BLOB), """
-    """CAST('{"id":"chatcmpl-a"}' AS BLOB))""",
+    """INSERT INTO bodies VALUES (7, '{"model": "tiny", "temperature": 1.0}', '{"id":"chatcmpl-a"}')""",
     "INSERT INTO labels VALUES ('p', '', '', 1700000000, 7), ('p', 'metadata[tier]', 'tin', 1700000000, 7), "
     "('p', 'model', 'tiny', 1700000000, 7), ('p', 'model', 'tiny-2026', 1700000000, 7)",
     "INSERT INTO tombstones VALUES ('p', 'chatcmpl-gone', 1699999999, 6)",
 ]
+# What is left of it to say to each of them: that those were bytes, and that a number was taken.
+NUMBERED = {
+    "sqlite": ["UPDATE bodies SET request = CAST(request AS BLOB), reply = CAST(reply AS BLOB)"],
+    "postgresql": ["SELECT setval('completions_number_seq', 7)"],
+}
 
 
-async def once(path: Path) -> None:
-    store = SqlStore(path=path)
+async def once(database: Database) -> None:
+    store = SqlStore(database)
     await store.start()
     await store.stop()
 
@@ -81,34 +111,52 @@ def test_the_head_is_the_newest_version() -> None:
     assert scripts.get_heads() == [migrate.HEAD]
 
 
-async def test_the_versions_make_the_same_tables_as_a_new_database(tmp_path: Path) -> None:
-    new, climbed = tmp_path / "new.db", tmp_path / "climbed.db"
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_the_versions_make_the_same_tables_as_a_new_database(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    new: Database
+    climbed: Database
+    if kind == "sqlite":
+        new, climbed = (Sqlite(tmp_path / name) for name in ("new.db", "climbed.db"))
+    else:
+        server = request.getfixturevalue("postgres")
+        new, climbed = (Postgresql(server.new_database()) for _ in range(2))
     set_version(climbed, None)
     await once(new)
     await once(climbed)
     expected = schema(new)
-    assert {"completions", "bodies", "labels", "tombstones", "outcomes", "outcomes_by_expiry"} < expected.keys()
-    del expected["alembic_version"]
-    made = schema(climbed)
-    del made["alembic_version"]
-    assert made == expected
+    indexes = {"completions_by_id", "outcomes_by_expiry", "outcomes_by_number"} - {
+        kind == "sqlite" and "completions_by_id"
+    }
+    assert indexes < expected.keys()
+    assert schema(climbed) == expected
 
 
-async def test_a_second_start_goes_on_with_the_first_ones_records(path: Path, store: SqlStore) -> None:
+async def test_the_project_leads_every_key_on_postgresql(postgres: PostgresServer) -> None:
+    database = Postgresql(postgres.new_database())
+    await once(database)
+    defined = {name: text for name, text in schema(database).items() if "(" in text and "alembic" not in name}
+    keys = [text for name, text in defined.items() if "nextval" not in text]
+    assert len(keys) >= 12
+    assert [
+        text for text in keys if "(project, " not in text and "(project)" not in text and "NOT NULL" not in text
+    ] == []
+
+
+async def test_a_second_start_goes_on_with_the_first_ones_records(start: Start, store: SqlStore) -> None:
     await store.insert(record("a"))
     await store.stop()
-    again = SqlStore(path=path)
-    await again.start()
+    again = await start()
     assert await again.get("p", "chatcmpl-a") == record("a")
-    await again.stop()
 
 
-async def test_what_the_first_version_wrote_is_all_there_after_the_climb(path: Path) -> None:
-    written_by("0001", path)
-    assert "outcomes" not in schema(path)
+async def test_what_the_first_version_wrote_is_all_there_after_the_climb(database: Database) -> None:
+    written_by("0001", database)
+    assert "outcomes" not in schema(database)
     kept = record("a", metadata={"tier": "tin"})
 
-    store = SqlStore(path=path)
+    store = SqlStore(database)
     await store.start()
 
     assert await store.get("p", kept.id) == kept
@@ -122,54 +170,53 @@ async def test_what_the_first_version_wrote_is_all_there_after_the_climb(path: P
     await store.stop()
 
 
-async def test_an_upgrade_is_told_once(path: Path) -> None:
-    written_by("0001", path)
+async def test_an_upgrade_is_told_once(database: Database) -> None:
+    written_by("0001", database)
     told: list[Event] = []
 
     for _ in range(2):
-        store = SqlStore(path=path, observer=told.append)
+        store = SqlStore(database, observer=told.append)
         await store.start()
         await store.stop()
 
     assert told == [StoreUpgraded(before="0001", now=migrate.HEAD)]
 
 
-async def test_a_new_database_is_no_upgrade(path: Path) -> None:
+async def test_a_new_database_is_no_upgrade(database: Database) -> None:
     told: list[Event] = []
-    store = SqlStore(path=path, observer=told.append)
+    store = SqlStore(database, observer=told.append)
     await store.start()
     await store.stop()
     assert told == []
 
 
-async def test_a_newer_database_is_left_alone(path: Path) -> None:
-    await once(path)
-    set_version(path, "9999")
+async def test_a_newer_database_is_left_alone(database: Database) -> None:
+    await once(database)
+    set_version(database, "9999")
     with pytest.raises(StartupError) as caught:
-        await SqlStore(path=path).start()
+        await SqlStore(database).start()
     assert caught.value.problems == (
-        f"{path}: a newer Hansard wrote this database (its schema is 9999, this version knows 0002). "
+        f"{database.place}: a newer Hansard wrote this database (its schema is 9999, this version knows 0003). "
         "Install that version or a later one, or choose another place with --data or --db.",
     )
 
 
-async def test_somebody_elses_database_is_left_alone(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE recipes (name TEXT)")
-    connection.close()
+async def test_somebody_elses_database_is_left_alone(database: Database) -> None:
+    done(database, "CREATE TABLE recipes (name TEXT)")
+    before = schema(database)
     with pytest.raises(StartupError) as caught:
-        await SqlStore(path=path).start()
+        await SqlStore(database).start()
     assert caught.value.problems == (
-        f"{path}: this database is not Hansard's. Choose another place with --data or --db.",
+        f"{database.place}: this database is not Hansard's. Choose another place with --data or --db.",
     )
-    assert list(schema(path)) == ["recipes"]
+    assert schema(database) == before
 
 
 @pytest.mark.parametrize("how", ["new", "old"])
-async def test_several_that_start_at_once_migrate_once(path: Path, how: str) -> None:
+async def test_several_that_start_at_once_migrate_once(database: Database, how: str) -> None:
     if how == "old":
-        set_version(path, None)
-    stores = [SqlStore(path=path) for _ in range(6)]
+        set_version(database, None)
+    stores = [SqlStore(database) for _ in range(6)]
     await asyncio.gather(*(store.start() for store in stores))
     await asyncio.gather(*(store.insert(record(str(number))) for number, store in enumerate(stores)))
     for number, store in enumerate(stores):
@@ -177,16 +224,17 @@ async def test_several_that_start_at_once_migrate_once(path: Path, how: str) -> 
         await store.stop()
 
 
-def test_a_start_without_migration_does_not_pay_for_alembic(path: Path) -> None:
+def test_a_start_pays_neither_for_alembic_nor_for_a_driver_it_does_not_need(path: Path) -> None:
     program = f"""
 import asyncio, pathlib, sys
 from hansard.store.sql import SqlStore
+from hansard.store.sqlite import Sqlite
 async def main():
     for _ in range(2):
-        store = SqlStore(path=pathlib.Path({str(path)!r}))
+        store = SqlStore(Sqlite(pathlib.Path({str(path)!r})))
         await store.start()
         await store.stop()
 asyncio.run(main())
-sys.exit("alembic" in sys.modules)
+sys.exit("alembic" in sys.modules or "psycopg" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

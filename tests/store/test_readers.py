@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, exc, text
 
 from hansard.errors import InternalError, StoreUnavailable
+from hansard.store.database import Database
+from hansard.store.outage import Outage
 from hansard.store.readers import Readers
-from hansard.store.sqlite import engine_for_reading
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def readers(path: Path) -> AsyncIterator[Readers]:
-    engine = engine_for_reading(path, patience_s=1, connections=1)
-    readers = Readers(engine, threads=1, limit=2)
+async def readers(database: Database) -> AsyncIterator[Readers]:
+    database.make()
+    engine = database.engine_for_reading(connections=1)
+    readers = Readers(engine, threads=1, limit=2, outage=Outage(bound_s=0))
     readers.start()
     yield readers
     await readers.stop()
@@ -54,7 +55,7 @@ async def test_a_cancelled_read_makes_room(readers: Readers) -> None:
 
 async def test_a_read_cannot_write(readers: Readers) -> None:
     def write(connection: Connection) -> None:
-        connection.execute(text("CREATE TABLE t (x)"))
+        connection.execute(text("CREATE TABLE t (x INTEGER)"))
 
     with pytest.raises(StoreUnavailable, match="cannot be written"):
         await readers.read(write)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule, run_state_machine_as_test
 
 from hansard.core.paging import ListQuery
+from hansard.store.database import Database
+from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
+from hansard.store.sqlite import Sqlite
 from tests.memory_store import MemoryStore
+from tests.postgres import PostgresServer
 from tests.store.records import record
 
 PROJECTS = st.sampled_from(["p", "q"])
@@ -32,11 +38,12 @@ QUERIES = st.builds(
 class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
     ids = Bundle("ids")
 
+    empty: ClassVar[Callable[[], Database]]
+
     @initialize()
     def start(self) -> None:
-        self.directory = Path(tempfile.mkdtemp())
         self.runner = asyncio.Runner()
-        self.real = SqlStore(path=self.directory / "hansard.db", readers=1)
+        self.real = SqlStore(type(self).empty(), readers=1)
         self.model = MemoryStore()
         self.seen = 0
         self.runner.run(self.real.start())
@@ -45,7 +52,6 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
         if hasattr(self, "runner"):
             self.runner.run(self.real.stop())
             self.runner.close()
-            shutil.rmtree(self.directory)
 
     def both(self, method: str, *arguments: object) -> None:
         assert self.runner.run(getattr(self.real, method)(*arguments)) == self.runner.run(
@@ -87,7 +93,14 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
         assert pages[0] == pages[1]
 
 
-TestSqlStoreLikeMemoryStore = SqlStoreLikeMemoryStore.TestCase
-TestSqlStoreLikeMemoryStore.settings = settings(
-    max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_it_answers_like_the_store_in_plain_dicts(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    def empty() -> Database:
+        if kind == "sqlite":
+            return Sqlite(Path(tempfile.mkdtemp(dir=tmp_path)) / "hansard.db")
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return Postgresql(server.new_database())
+
+    machine = type("Machine", (SqlStoreLikeMemoryStore,), {"empty": staticmethod(empty)})
+    long = settings(max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(machine, settings=long)

@@ -15,7 +15,9 @@ from sqlalchemy import Engine, event
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
+from hansard.store.database import Database
 from hansard.store.sql import SqlStore
+from hansard.store.sqlite import Sqlite
 from tests.store.records import record
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +28,11 @@ UNWRITABLE = (
 )
 
 
+@pytest.fixture
+def database(path: Path) -> Database:
+    return Sqlite(path)
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -33,13 +40,13 @@ def mode(path: Path) -> int:
 async def problem(path: Path, **settings: float) -> str:
     """What the operator reads when the store does not start."""
     with pytest.raises(StartupError) as caught:
-        await SqlStore(path=path, **settings).start()  # type: ignore[arg-type]
+        await SqlStore(Sqlite(path, **settings)).start()
     (only,) = caught.value.problems
     return only.removeprefix(f"{path}: ")
 
 
 async def test_nothing_happens_before_start(path: Path) -> None:
-    store = SqlStore(path=path)
+    store = SqlStore(Sqlite(path))
     with pytest.raises(StoreUnavailable):
         await store.get("p", "chatcmpl-a")
     await store.stop()
@@ -47,7 +54,7 @@ async def test_nothing_happens_before_start(path: Path) -> None:
 
 
 async def test_a_store_that_did_not_start_can_be_stopped(tmp_path: Path) -> None:
-    store = SqlStore(path=tmp_path)
+    store = SqlStore(Sqlite(tmp_path))
     with pytest.raises(StartupError):
         await store.start()
     await store.stop()
@@ -55,7 +62,7 @@ async def test_a_store_that_did_not_start_can_be_stopped(tmp_path: Path) -> None
 
 async def test_makes_a_private_directory_and_file(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "data" / "hansard.db"
-    store = SqlStore(path=path)
+    store = SqlStore(Sqlite(path))
     await store.start()
     await store.insert(record("a"))
     assert mode(path.parent) == 0o700
@@ -70,7 +77,7 @@ async def test_makes_a_private_directory_and_file(tmp_path: Path) -> None:
 
 async def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    store = SqlStore(path=Path("hansard.db"))
+    store = SqlStore(Sqlite(Path("hansard.db")))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     await store.start()
@@ -80,7 +87,7 @@ async def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: p
 
 async def test_a_name_that_means_something_in_an_address_is_a_name(tmp_path: Path) -> None:
     path = tmp_path / "50%20 a?mode=ro#x.db"
-    store = SqlStore(path=path)
+    store = SqlStore(Sqlite(path))
     await store.start()
     await store.stop()
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
@@ -96,7 +103,7 @@ async def test_every_commit_reaches_the_disk_and_readers_cannot_write(path: Path
 
     event.listen(Engine, "commit", began)
     try:
-        store = SqlStore(path=path, patience_s=1.5)
+        store = SqlStore(Sqlite(path, patience_s=1.5))
         await store.start()
         await store.get("p", "a")
         await store.stop()
@@ -193,7 +200,7 @@ async def test_a_directory_that_cannot_be_written(directory: Path, name: str) ->
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 async def test_a_database_that_cannot_be_written(directory: Path) -> None:
     path = directory / "hansard.db"
-    store = SqlStore(path=path)
+    store = SqlStore(Sqlite(path))
     await store.start()
     await store.stop()
     path.chmod(0o444)
@@ -219,14 +226,14 @@ async def test_a_disk_that_is_full_at_the_start(path: Path, pages: dict[str, int
     pages["most"] = 3
     assert await problem(path) == ("the disk is full. Make room there, or choose another place with --data or --db.")
     pages["most"] = 2**31
-    store = SqlStore(path=path)
+    store = SqlStore(Sqlite(path))
     await store.start()
     await store.stop()
 
 
 async def test_a_disk_that_fills_up_refuses_and_recovers_by_itself(path: Path, pages: dict[str, int]) -> None:
     pages["most"] = 50
-    store = SqlStore(path=path)
+    store = SqlStore(Sqlite(path))
     await store.start()
     await store.insert(record("a"))
     with pytest.raises(StoreUnavailable, match=r"^The store is unavailable: the disk is full\.$") as caught:

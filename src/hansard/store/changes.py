@@ -26,8 +26,11 @@ _LABEL: Final = tuple(labels.c.keys())
 _values: Final = attrgetter(*_COLUMNS)
 _METADATA: Final = _COLUMNS.index("metadata")
 
-_FOR_CHANGE: Final = select(completions).where(
-    completions.c.project == bindparam("project"), completions.c.id == bindparam("id")
+# Where several may write, whoever comes second waits here, and then sees what the first has made of it.
+_FOR_CHANGE: Final = (
+    select(completions)
+    .where(completions.c.project == bindparam("project"), completions.c.id == bindparam("id"))
+    .with_for_update()
 )
 
 _SET_METADATA: Final = (
@@ -46,9 +49,15 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     # A database may return them in any order, so each is told its number by its name.
     numbers = {(project, name): number for project, name, number in inserted}
     numbered = [(numbers[each.project, each.id], each) for each in records]
-    insert_rows(connection, bodies, _BODY, [(number, each.request, each.reply) for number, each in numbered])
+    kept = [(number, each.project, each.request, each.reply) for number, each in numbered]
+    insert_rows(connection, bodies, _BODY, kept)
     insert_rows(connection, labels, _LABEL, [label for number, each in numbered for label in _labels(number, each)])
     return [None] * len(records)
+
+
+def is_inserted(connection: Connection, record: Record) -> tuple[()] | tuple[None]:
+    """The result of its insertion, in a tuple, if exactly this record is there."""
+    return (None,) if queries.get(connection, record.project, record.id) == record else ()
 
 
 def insert_record(connection: Connection, record: Record) -> None:
@@ -75,12 +84,19 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
         return False
     place = {"project": project, "created": row.created, "number": row.number}
     _unlabel(connection, place, {EVERY} | labels_of({row.model, row.requested_model}, row.metadata.items()))
-    connection.execute(delete(bodies).where(bodies.c.number == row.number))
+    connection.execute(delete(bodies).where(bodies.c.project == project, bodies.c.number == row.number))
     connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
     of_id = (tombstones.c.project == project, tombstones.c.id == completion_id)
     connection.execute(delete(tombstones).where(*of_id))
     connection.execute(insert(tombstones), {**place, "id": completion_id})
     return True
+
+
+def is_deleted(connection: Connection, project: str, completion_id: str) -> tuple[()] | tuple[bool]:
+    """The result of its deletion, in a tuple, if it is deleted."""
+    of_id = (tombstones.c.project == project, tombstones.c.id == completion_id)
+    gone = queries.get(connection, project, completion_id) is None
+    return (True,) if gone and connection.scalar(select(tombstones.c.number).where(*of_id)) is not None else ()
 
 
 def _row(record: Record) -> list[object]:

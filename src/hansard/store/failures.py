@@ -1,7 +1,8 @@
-"""What a database says when it fails, and what we say then: two tables and the three questions asked of them.
+"""What a database says when it fails, and what we say then: three tables and the questions asked of them.
 
 A failure belongs either to the database (an outage: nobody can be served) or to one request
-alone. SQLite's result codes: https://sqlite.org/rescode.html. Nothing here looks at a message text.
+alone. SQLite's result codes: https://sqlite.org/rescode.html; PostgreSQL's:
+https://www.postgresql.org/docs/current/errcodes-appendix.html. Nothing here looks at a message text.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ _LOCKED = Trouble("another process keeps the database locked", "Stop that proces
 _DAMAGED = Trouble("the database file is damaged", "Restore a backup", 60)
 _FOREIGN = Trouble("the file is not a SQLite database", "Move it away", 60)
 _MEMORY = Trouble("memory has run out", "Give this process more memory", 10)
+_AWAY = Trouble("the database cannot be reached", "Start it, and check its address, user and password")
+_STANDBY = Trouble("the database cannot be written", "Name the primary; a standby takes no writes")
+_FORBIDDEN = Trouble("the database cannot be written", "Give this user the rights to its tables", 10)
+_COLLISION = Trouble("others changed the same rows at the same time", "Try again")
+_SLOW = Trouble("the database took too long", "Look for what keeps it busy")
 
 # By primary result code. Left out: CONSTRAINT, MISMATCH and TOOBIG, which are one request's own.
 SQLITE: Final[Mapping[str, Trouble]] = MappingProxyType(
@@ -60,6 +66,33 @@ SQLITE: Final[Mapping[str, Trouble]] = MappingProxyType(
         "SQLITE_NOTADB": _FOREIGN,
     }
 )
+
+# By SQLSTATE, or by the class that its first two characters are: the longer one counts. None is a connection that
+# failed, of which libpq tells no code; whatever else an operator may have to do about it is in its text.
+POSTGRESQL: Final[Mapping[str | None, Trouble]] = MappingProxyType(
+    {
+        None: _AWAY,
+        "08": _AWAY,  # connection exception; a pooler says so too
+        "25006": _STANDBY,  # read-only: the primary has become a standby
+        "28": _AWAY,  # this user may not connect, from now on
+        "3D": _AWAY,  # no such database
+        "40": _COLLISION,  # a deadlock, or transactions that could not follow one another
+        "42501": _FORBIDDEN,
+        "53": _BROKEN,
+        "53100": _FULL,
+        "53200": Trouble("memory has run out", "Give the server more memory", 10),
+        "53300": _AWAY,  # too many connections
+        "55P03": _LOCKED,
+        "57": _AWAY,  # shut down, crashed, starting
+        "57014": _SLOW,  # cancelled, mostly by a statement_timeout
+        "58": _DISK,
+        "XX001": _DAMAGED,
+        "XX002": _DAMAGED,
+    }
+)
+
+# Classes of it that are one request's own: more than an index, a row or a statement can hold.
+_OWN_CLASSES: Final = ("54",)
 
 # Of the operating system, met while the directory and the file are made.
 SYSTEM: Final[Mapping[int, Trouble]] = MappingProxyType(
@@ -89,12 +122,24 @@ OWN: Final[Mapping[type[exc.DBAPIError], type[HansardError]]] = MappingProxyType
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database failed, rather than the request that met it."""
+    if isinstance(error, exc.DBAPIError) and (_sqlstate(error) or "").startswith(_OWN_CLASSES):
+        return False
     return isinstance(error, exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError) and type(error) not in OWN
 
 
 def is_locked(error: BaseException) -> bool:
     """Whether trying again soon may help."""
     return trouble(error) is _LOCKED
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database is gone, and may be back soon: a restart, a failover."""
+    return is_outage(error) and trouble(error) in (_AWAY, _STANDBY)
+
+
+def is_collision(error: BaseException) -> bool:
+    """Whether the same transaction may well succeed if it is done again."""
+    return is_outage(error) and trouble(error) is _COLLISION
 
 
 def refusal(error: BaseException) -> HansardError:
@@ -118,5 +163,12 @@ def trouble(error: BaseException) -> Trouble:
     if isinstance(error, OSError):
         return SYSTEM.get(error.errno or 0, _DISK)
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    if cause is not None and hasattr(cause, "sqlstate"):
+        code = cause.sqlstate
+        return POSTGRESQL.get(code) or POSTGRESQL.get(code and code[:2], _BROKEN)
     name = getattr(cause, "sqlite_errorname", "")
     return SQLITE.get("_".join(name.split("_")[:2]), _BROKEN)
+
+
+def _sqlstate(error: exc.DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
 
 from hansard.store import changes
 from hansard.store.base import Outcome, Record
 from hansard.store.schema import bodies, completions, outcomes
 
-# Each new outcome clears away so many that have expired: more than come, and few enough to hold nobody up.
+# Each new outcome clears away so many of its project that have expired: more than come, and few enough to hold
+# nobody up.
 _CLEARED_AT_ONCE: Final = 32
 
 _BY_KEY: Final = (outcomes.c.project == bindparam("of_project"), outcomes.c.key == bindparam("of_key"))
@@ -24,7 +25,12 @@ _FIND: Final = (
         *(outcomes.c[name] for name in ("project", "key", "fingerprint", "created", "expires")),
         func.coalesce(outcomes.c.reply, bodies.c.reply).label("reply"),
     )
-    .join_from(outcomes, bodies, bodies.c.number == outcomes.c.number, isouter=True)
+    .join_from(
+        outcomes,
+        bodies,
+        and_(bodies.c.project == outcomes.c.project, bodies.c.number == outcomes.c.number),
+        isouter=True,
+    )
     .where(*_BY_KEY, outcomes.c.expires > bindparam("now"))
 )
 
@@ -32,13 +38,19 @@ _NUMBER: Final = select(completions.c.number).where(
     completions.c.project == bindparam("project"), completions.c.id == bindparam("id")
 )
 
-# Of every project: to whom an expired row belongs makes no difference.
 _EXPIRED: Final = outcomes.c.expires <= bindparam("now")
 
+# Those that another transaction is about to clear away are left to it; SQLite has no others.
+_SOME_EXPIRED: Final = (
+    select(outcomes.c.key)
+    .where(outcomes.c.project == bindparam("of_project"), _EXPIRED)
+    .order_by(outcomes.c.expires)
+    .limit(_CLEARED_AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+
 _CLEAR_SOME: Final = delete(outcomes).where(
-    tuple_(outcomes.c.project, outcomes.c.key).in_(
-        select(outcomes.c.project, outcomes.c.key).where(_EXPIRED).order_by(outcomes.c.expires).limit(_CLEARED_AT_ONCE)
-    )
+    outcomes.c.project == bindparam("of_project"), outcomes.c.key.in_(_SOME_EXPIRED)
 )
 
 
@@ -58,7 +70,7 @@ def keep(connection: Connection, outcome: Outcome, record: Record | None) -> Out
     if first is not None:
         return first
     connection.execute(delete(outcomes).where(*_BY_KEY), place)
-    connection.execute(_CLEAR_SOME, {"now": outcome.created})
+    connection.execute(_CLEAR_SOME, {"of_project": outcome.project, "now": outcome.created})
     row = {name: getattr(outcome, name) for name in ("project", "key", "fingerprint", "created", "expires")}
     if record is None:
         row |= {"number": None, "reply": outcome.reply}

@@ -7,26 +7,52 @@ by number. So a body is read only if its record is on the page, whatever the pla
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     FromClause,
     Row,
     Select,
+    and_,
     bindparam,
-    exists,
     func,
     literal,
     select,
     tuple_,
     union_all,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from hansard.core.paging import ListQuery, Order
 from hansard.store.base import Cursor, Record
 from hansard.store.schema import bodies, completions, labels, tombstones
+
+
+class _Unindexed(ColumnElement[str]):
+    """The column, out of reach for SQLite's planner: it would rather read a whole project than 21 numbers."""
+
+    inherit_cache = True
+    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012 - SQLAlchemy's own form
+
+    def __init__(self, column: ColumnElement[str]) -> None:
+        self.column = column
+        self.type = column.type
+
+
+@compiles(_Unindexed)
+def _as_it_is(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.column, **options)
+
+
+@compiles(_Unindexed, "sqlite")
+def _with_a_plus(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.column, **options)}"  # https://sqlite.org/optoverview.html#uplus
+
 
 Label: TypeAlias = tuple[str, str]
 """A key, spelled as in the query string of a list, and the value it must equal."""
@@ -45,14 +71,15 @@ _RECORD: Final = (
 )
 
 _WHOLE: Final = select(completions.c.number, *_RECORD).join_from(
-    completions, bodies, bodies.c.number == completions.c.number
+    completions,
+    bodies,
+    and_(bodies.c.project == completions.c.project, bodies.c.number == completions.c.number),
 )
 
 _BY_ID: Final = _WHOLE.where(completions.c.project == bindparam("project"), completions.c.id == bindparam("id"))
 
-# The concatenation keeps SQLite from the project's index: it would rather read a whole project than 21 numbers.
 _BY_NUMBERS: Final = _WHOLE.where(
-    completions.c.project.concat("") == bindparam("project"),
+    _Unindexed(completions.c.project) == bindparam("project"),
     completions.c.number.in_(bindparam("numbers", expanding=True)),
 )
 
@@ -102,12 +129,17 @@ def _numbers(
     created, number = labels.c.created, labels.c.number
     conditions = [labels.c.project == project, *_is(labels, first)]
     if after is not None:
-        place, cursor = tuple_(created, number), tuple_(literal(after.created), literal(after.number))
+        place, cursor = (
+            tuple_(created, number),
+            tuple_(literal(after.created, BigInteger), literal(after.number, BigInteger)),
+        )
         conditions.append(place > cursor if order == "asc" else place < cursor)
     for label in others:
         also = labels.alias()
         same = (also.c[name] == labels.c[name] for name in ("project", "created", "number"))
-        conditions.append(exists().where(*_is(also, label), *same))
+        # Not EXISTS: PostgreSQL makes a join of that, and may read the whole range again for each entry.
+        there = select(also.c.number).where(*_is(also, label), *same).correlate(labels)
+        conditions.append(there.scalar_subquery().is_not(None))
     keys = (created, number) if order == "asc" else (created.desc(), number.desc())
     return select(number).where(*conditions).order_by(*keys)
 

@@ -13,7 +13,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from hansard.errors import StoreUnavailable
-from hansard.store.failures import is_outage, refusal
+from hansard.store.failures import is_away, is_outage, refusal
+from hansard.store.outage import Outage
 
 T = TypeVar("T")
 
@@ -21,8 +22,9 @@ T = TypeVar("T")
 class Readers:
     """``threads`` reads at a time; ``limit`` bounds those that wait or run."""
 
-    def __init__(self, engine: Engine, *, threads: int, limit: int) -> None:
+    def __init__(self, engine: Engine, *, threads: int, limit: int, outage: Outage) -> None:
         self._engine = engine
+        self._outage = outage
         self._limit = limit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hansard-store-reader")
         # Touched on the event loop only, hence without a lock.
@@ -50,10 +52,15 @@ class Readers:
             self._reading -= 1
 
     def _perform(self, work: Callable[[Connection], T]) -> T:
-        try:
-            with self._engine.begin() as connection:
-                return work(connection)
-        except Exception as error:
-            if is_outage(error):
-                self._engine.dispose()  # the next read opens the database anew
-            raise refusal(error) from error
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    result = work(connection)
+            except Exception as error:
+                if is_outage(error):
+                    self._engine.dispose()  # the next read opens the database anew
+                if is_away(error) and self._outage.is_ridden_out():
+                    continue
+                raise refusal(error) from error
+            self._outage.ended()
+            return result

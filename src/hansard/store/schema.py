@@ -11,7 +11,8 @@ tombstones    where a deleted completion stood, because clients delete while the
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
               if the completion is not stored; that of a stored one is its body's, and goes with it
 
-``project`` leads every key but the number itself, and every statement names it.
+``project`` leads every key but the number itself, and every statement names it. On PostgreSQL it leads those of the
+number as well, so that the tables can be distributed by project; SQLite finds a row by its number alone.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -30,12 +32,24 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 
 TABLES: Final = MetaData()
 
 # SQLite gives numbers by itself only to a column declared exactly INTEGER PRIMARY KEY.
 _NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _of_completion(name: str, *, ondelete: str | None = None) -> tuple[ForeignKeyConstraint, ForeignKeyConstraint]:
+    """What ties ``number`` to its completion, by the key that each database has."""
+    key = ["project", "number"]
+    both = ForeignKeyConstraint(key, [f"completions.{column}" for column in key], name=name, ondelete=ondelete)
+    return (
+        ForeignKeyConstraint(["number"], ["completions.number"], ondelete=ondelete).ddl_if(dialect="sqlite"),
+        both.ddl_if(dialect="postgresql"),
+    )
+
 
 completions: Final = Table(
     "completions",
@@ -61,9 +75,11 @@ completions: Final = Table(
 bodies: Final = Table(
     "bodies",
     TABLES,
-    Column("number", _NUMBER, ForeignKey("completions.number"), primary_key=True, autoincrement=False),
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("project", Text, nullable=False),
     Column("request", LargeBinary, nullable=False),
     Column("reply", LargeBinary, nullable=False),
+    *_of_completion("bodies_of_completion"),
 )
 
 # No foreign key: it would need a second index by number, and labels are removed by their full key.
@@ -96,8 +112,19 @@ outcomes: Final = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
-    Column("number", _NUMBER, ForeignKey("completions.number", ondelete="CASCADE")),
+    Column("number", _NUMBER),
     Column("reply", LargeBinary),
-    Index("outcomes_by_expiry", "expires"),
-    Index("outcomes_by_number", "number"),
+    *_of_completion("outcomes_of_completion", ondelete="CASCADE"),
+    Index("outcomes_by_expiry", "project", "expires"),
+    Index("outcomes_by_number", "number").ddl_if(dialect="sqlite"),
+    Index("outcomes_by_number", "project", "number").ddl_if(dialect="postgresql"),
 )
+
+for _table in (completions, bodies):
+    event.listen(
+        _table,
+        "after_create",
+        DDL(  # type: ignore[no-untyped-call]
+            "ALTER TABLE %(table)s DROP CONSTRAINT %(table)s_pkey, ADD PRIMARY KEY (project, number)"
+        ).execute_if(dialect="postgresql"),
+    )

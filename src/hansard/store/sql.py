@@ -1,4 +1,4 @@
-"""The store over SQL: which statements run where. Today on SQLite; see ``sqlite`` for what is its own."""
+"""The store over SQL: which statements run where. ``sqlite`` and ``postgresql`` have what is only theirs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import exc, literal, select
@@ -14,9 +13,11 @@ from sqlalchemy import exc, literal, select
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
 from hansard.observe import Observer, StoreUpgraded, ignore
-from hansard.store import changes, migrate, outcomes, queries, sqlite
+from hansard.store import changes, migrate, outcomes, queries
 from hansard.store.base import Cursor, Outcome, Record
-from hansard.store.failures import is_locked, startup_error
+from hansard.store.database import Database
+from hansard.store.failures import is_locked
+from hansard.store.outage import Outage
 from hansard.store.readers import Readers
 from hansard.store.writer import Writer
 
@@ -24,29 +25,27 @@ _PAUSE_S: Final = 0.02
 
 
 class SqlStore:
-    """A ``Store`` in one SQLite file.
+    """A ``Store`` in one SQL database.
 
-    ``patience_s`` is how long another process may hold the database before a request is refused;
-    at most ``queue_limit`` writes, of ``queue_limit_bytes`` together, wait for the disk.
+    At most ``queue_limit`` writes, of ``queue_limit_bytes`` together, wait for the disk.
     """
 
     def __init__(
         self,
+        database: Database,
         *,
-        path: Path,
         readers: int = 4,
         queue_limit: int = 1024,
         queue_limit_bytes: int = 256 * 1024 * 1024,
-        patience_s: float = 5.0,
         observer: Observer = ignore,
     ) -> None:
         self._observer = observer
-        self._path = path.absolute()
-        self._patience_s = patience_s
-        self._writing = sqlite.engine_for_writing(self._path, patience_s=patience_s)
-        self._reading = sqlite.engine_for_reading(self._path, patience_s=patience_s, connections=readers)
-        self._writer = Writer(self._writing, limit=queue_limit, limit_bytes=queue_limit_bytes)
-        self._readers = Readers(self._reading, threads=readers, limit=queue_limit)
+        self._database = database
+        self._writing = database.engine_for_writing()
+        self._reading = database.engine_for_reading(connections=readers)
+        self._outage = Outage(bound_s=database.rides_out_s)
+        self._writer = Writer(self._writing, limit=queue_limit, limit_bytes=queue_limit_bytes, outage=self._outage)
+        self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
 
     async def start(self) -> None:
         before = await asyncio.to_thread(self._open)
@@ -63,13 +62,13 @@ class SqlStore:
 
     @property
     def healthy(self) -> bool:
-        return self._writer.healthy and self._writer.has_room()
+        return self._writer.healthy and not self._outage.lasts and self._writer.has_room()
 
     async def ready(self) -> bool:
         if not self._writer.has_room():
             return False
         try:
-            if self._writer.healthy:
+            if self.healthy:
                 return await self._readers.read(lambda connection: connection.scalar(select(literal(1))) == 1)
             return await self._writer.write(changes.works)
         except StoreUnavailable:
@@ -77,7 +76,9 @@ class SqlStore:
 
     async def insert(self, record: Record) -> None:
         size_bytes = len(record.request) + len(record.reply)
-        await self._writer.write_with_others(changes.insert_records, record, size_bytes=size_bytes)
+        await self._writer.write_with_others(
+            changes.insert_records, record, was_done=changes.is_inserted, size_bytes=size_bytes
+        )
 
     async def get(self, project: str, completion_id: str) -> Record | None:
         return await self._readers.read(partial(queries.get, project=project, completion_id=completion_id))
@@ -93,7 +94,9 @@ class SqlStore:
         return await self._writer.write(change)
 
     async def delete(self, project: str, completion_id: str) -> bool:
-        return await self._writer.write(partial(changes.delete_record, project=project, completion_id=completion_id))
+        delete = partial(changes.delete_record, project=project, completion_id=completion_id)
+        was_done = partial(changes.is_deleted, project=project, completion_id=completion_id)
+        return await self._writer.write(delete, was_done=was_done)
 
     async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
         return await self._readers.read(partial(outcomes.find, project=project, key=key, now=now))
@@ -103,13 +106,13 @@ class SqlStore:
         return await self._writer.write(partial(outcomes.keep, outcome=outcome, record=record), size_bytes=size_bytes)
 
     def _open(self) -> str | None:
-        deadline = time.monotonic() + self._patience_s
+        deadline = time.monotonic() + self._database.locked_for_s
         while True:
             try:
                 return self._prepare()
             except (OSError, exc.DBAPIError) as error:
                 if not is_locked(error) or time.monotonic() > deadline:
-                    raise startup_error(error, self._path) from error
+                    raise self._database.startup_error(error) from error
             finally:
                 self._writing.dispose()
             # SQLite does not always wait by itself: not while another process turns the log on.
@@ -117,10 +120,12 @@ class SqlStore:
 
     def _prepare(self) -> str | None:
         """The version of the tables that it upgraded, if they were older."""
-        sqlite.make_file(self._path)
+        place = self._database.place
+        self._database.make()
         with self._writing.begin() as connection:
-            before = migrate.upgrade(connection, place=str(self._path))
+            self._database.claim(connection)
+            before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))
             if not changes.works(connection):
-                raise StartupError(f"{self._path}: a record written there did not come back. Restore a backup.")
+                raise StartupError(f"{place}: a record written there did not come back. Restore a backup.")
         return before

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import msgspec
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from hansard.errors import StartupError
+from hansard.store import failures
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -30,6 +32,41 @@ _FOR_WRITING: Final = (
     "journal_size_limit = 67108864",
 )
 _FOR_READING: Final = ("query_only = ON",)
+
+
+@dataclass(frozen=True)
+class Sqlite:
+    """A ``Database`` in one file; ``patience_s`` is how long another process may hold it before we refuse."""
+
+    path: Path
+    patience_s: float = 5.0
+
+    @property
+    def rides_out_s(self) -> float:
+        return 0.0  # a file does not go away for a while
+
+    @property
+    def place(self) -> str:
+        return str(self.path.absolute())
+
+    @property
+    def locked_for_s(self) -> float:
+        return self.patience_s
+
+    def engine_for_writing(self) -> Engine:
+        return engine_for_writing(self.path.absolute(), patience_s=self.patience_s)
+
+    def engine_for_reading(self, *, connections: int) -> Engine:
+        return engine_for_reading(self.path.absolute(), patience_s=self.patience_s, connections=connections)
+
+    def make(self) -> None:
+        make_file(self.path.absolute())
+
+    def claim(self, connection: Connection) -> None:
+        """A transaction that writes has the file to itself from its beginning."""
+
+    def startup_error(self, error: BaseException) -> StartupError:
+        return failures.startup_error(error, self.path.absolute())
 
 
 def make_file(path: Path) -> None:

