@@ -165,6 +165,15 @@ def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:
     assert (caught.value.param, caught.value.code) == ("tools[0].function.parameters", "invalid_function_parameters")
 
 
+def test_a_deprecated_function_is_named_where_it_stands(request_of: Ask) -> None:
+    bad = {"name": "f", "parameters": {"type": "none such"}}
+
+    with pytest.raises(InvalidRequest) as caught:
+        tools.plan(request_of(functions=[WEATHER["function"], bad]), bound=False)
+
+    assert caught.value.param == "functions[1].parameters"
+
+
 def test_a_forced_call_is_one_schema_per_tool() -> None:
     recursive = {"type": "object", "properties": {"next": {"$ref": "#"}}}
     node = {"type": "function", "function": {"name": "node", "parameters": recursive}}
