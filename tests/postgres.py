@@ -23,7 +23,6 @@ from typing import Final
 import psycopg
 import pytest
 
-
 # Whatever becomes of us, this pipe closes, and then the server ends as well.
 _KEEP: Final = '"$@" >&2 & echo $!; exec >&-; read -r _; kill -INT $! 2>/dev/null; wait'
 

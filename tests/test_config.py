@@ -105,6 +105,12 @@ def test_the_file_can_be_named(place: Place, how: str) -> None:
 
 
 # Every field, as a flag, with what becomes of it.
+NO_DATABASE = "is not a database that can be used; write sqlite:///FILE or postgresql://USER@HOST/NAME."
+NO_POSTGRESQL = (
+    "this is not the URL of a PostgreSQL database; write postgresql://USER@HOST/NAME. "
+    "In a password, write %40 for @, %3A for :, %2F for /, %3F for ? and %23 for #."
+)
+
 VALUES: list[tuple[str, object, object]] = [
     ("host", "localhost", "localhost"),
     ("port", "0", 0),
@@ -126,6 +132,25 @@ VALUES: list[tuple[str, object, object]] = [
     ("data", "/srv/hansard", Path("/srv/hansard")),
     ("db", "sqlite:////srv/h.sqlite3", "sqlite:////srv/h.sqlite3"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://h/d", "postgresql://h/d"),
+        ("postgres://me:word@h:5432/d", "postgresql://me@h:5432/d"),
+        ("postgresql://me:word@h1,h2:5433/d?sslmode=require", "postgresql://me@h1,h2:5433/d?sslmode=require"),
+        ("postgresql://me@/d?host=/run/pg&password=word", "postgresql://me@/d?host=/run/pg"),
+        ("postgresql://h/d?sslpassword=word", "postgresql://h/d"),
+        ("postgresql://", "postgresql://"),
+    ],
+)
+def test_a_database_server_is_shown_without_its_password(place: Place, given: str, shown: str) -> None:
+    settings = place.resolve({"db": given})
+    assert settings.db == shown
+    assert settings.db.full == given
+    assert settings.db_file is None
+    assert "word" not in f"{settings!r}{settings.db!r}{settings.db.full!r}"
 
 
 @pytest.mark.parametrize(("name", "given", "value"), VALUES)
@@ -387,14 +412,12 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
     ({"mmproj": "/none.gguf"}, {}, "--mmproj: there is no file /none.gguf."),
     ({"config": "/none.toml"}, {}, "--config: there is no file /none.toml."),
     ({}, {"HANSARD_CONFIG": "/none.toml"}, "HANSARD_CONFIG: there is no file /none.toml."),
-    ({"db": "postgresql://h/d"}, {}, "--db: PostgreSQL comes in a later version; use sqlite:///FILE."),
-    ({"db": "h.sqlite3"}, {}, "--db: 'h.sqlite3' is not a database that can be used; write sqlite:///FILE."),
-    ({"db": "sqlite://"}, {}, "--db: 'sqlite://' is not a database that can be used; write sqlite:///FILE."),
-    (
-        {"db": "sqlite:///:memory:"},
-        {},
-        "--db: 'sqlite:///:memory:' is not a database that can be used; write sqlite:///FILE.",
-    ),
+    ({"db": "h.sqlite3"}, {}, f"--db: 'h.sqlite3' {NO_DATABASE}"),
+    ({"db": "sqlite://"}, {}, f"--db: 'sqlite://' {NO_DATABASE}"),
+    ({"db": "sqlite:///:memory:"}, {}, f"--db: 'sqlite:///:memory:' {NO_DATABASE}"),
+    ({"db": "mysql://me:word@h/d"}, {}, f"--db: this {NO_DATABASE}"),
+    ({}, {"HANSARD_DB": "postgresql://me:wo/rd@h/d"}, f"HANSARD_DB: {NO_POSTGRESQL}"),
+    ({"db": "postgresql://me:wo@rd@h/d"}, {}, f"--db: {NO_POSTGRESQL}"),
     (
         {"upstreams": ["localhost:11434"]},
         {},

@@ -13,7 +13,8 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hansard import __version__
@@ -57,7 +58,7 @@ class House:
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
-        self.store = SqlStore(database(settings.db), observer=observer)
+        self.store = SqlStore(database(settings.db.full), observer=observer)
         self.router = Router(
             engines=self.engines,
             aliases=settings.aliases,
@@ -129,8 +130,13 @@ def serve(settings: Settings, *, on_ready: Callable[[str, Sequence[ServedModel]]
 
     Raises StartupError before anything is opened if the address cannot be had, or another server has the database.
     """
-    with _listening(settings.host, settings.port) as listener, alone(settings.db_file):
+    with _listening(settings.host, settings.port) as listener, _alone(settings.db_file):
         _run(_serve(settings, listener, on_ready))
+
+
+def _alone(db_file: Path | None) -> AbstractContextManager[None]:
+    """A file is one server's; of a database server's database there may be any number of replicas."""
+    return nullcontext() if db_file is None else alone(db_file)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

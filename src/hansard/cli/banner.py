@@ -26,10 +26,11 @@ def banner(settings: Settings, models: Sequence[ServedModel], base_url: str, *, 
     """The text; ``base_url`` is where it listens, up to ``/v1``; ``command`` starts this program."""
     heading = _bold if colour else str
     here = _reachable(base_url)
+    file = settings.db_file
     model = models[0].id if models else "MODEL"
     lines = [
         heading(f"Hansard {__version__} listens on {base_url}"),
-        f"Data: {settings.data}" if settings.db_file.parent == settings.data else f"Data: {settings.db}",
+        f"Data: {settings.data}" if file is not None and file.parent == settings.data else f"Data: {settings.db}",
         *_models(settings, models),
         "",
         heading("Python (pip install openai)"),

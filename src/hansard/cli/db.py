@@ -137,7 +137,10 @@ def _database(data: str | None, db: str | None, config: str | None) -> Path:
     from hansard.config import resolve
 
     with _told():
-        return resolve({"data": data, "db": db, "config": config}, os.environ).db_file
+        settings = resolve({"data": data, "db": db, "config": config}, os.environ)
+    if settings.db_file is None:
+        raise CommandError(f"{settings.db}: these commands are for SQLite; a database server has tools of its own.")
+    return settings.db_file
 
 
 @contextmanager

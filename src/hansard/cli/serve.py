@@ -58,7 +58,9 @@ def serve(
     host: Annotated[Text, typer.Option(metavar="HOST", help="Address to listen on.  [default: 127.0.0.1]")] = None,
     port: Annotated[Text, typer.Option(metavar="N", help="Port; 0 takes a free one.  [default: 8000]")] = None,
     data: Annotated[Text, typer.Option(metavar="DIR", help="Where completions are kept.")] = None,
-    db: Annotated[Text, typer.Option(metavar="URL", help="Database, if not in there: sqlite:///FILE.")] = None,
+    db: Annotated[
+        Text, typer.Option(metavar="URL", help="Database, if not in there: sqlite:///FILE, postgresql://HOST/NAME.")
+    ] = None,
     api_key_file: Annotated[
         Text, typer.Option(metavar="FILE", help="File with the key clients must send; or HANSARD_API_KEY.")
     ] = None,

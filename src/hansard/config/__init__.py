@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from hansard.config import specs, upstreams, values
 from hansard.config.contradictions import contradictions, is_keyless
+from hansard.config.database import DatabaseUrl, database_url, sqlite_url
 from hansard.config.lines import Spot, lines_of
 from hansard.config.reader import DEFAULT, Layer, Reader, Secret, absolute
 from hansard.config.settings import Settings
@@ -28,6 +29,7 @@ from hansard.errors import StartupError
 __all__ = [
     "BUILTIN_NAME",
     "DEFAULT",
+    "DatabaseUrl",
     "ModelSpec",
     "Secret",
     "Settings",
@@ -72,7 +74,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         host=reader.take("host", values.text, "127.0.0.1"),
         port=reader.take("port", values.whole(0, 65535), 8000),
         data=data,
-        db=reader.take("db", values.sqlite_url, f"sqlite:///{data / 'hansard.sqlite3'}"),
+        db=reader.take("db", database_url, sqlite_url(str(data / "hansard.sqlite3"))),
         models=reader.take_each("models", specs.model),
         mmproj=reader.take("mmproj", values.existing_file, None),
         ctx=reader.take("ctx", values.whole(1), None),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from hansard.config.database import SQLITE, DatabaseUrl
 from hansard.config.reader import Secret
 from hansard.config.specs import ModelSpec
 from hansard.config.upstreams import UpstreamSpec
@@ -16,16 +17,17 @@ from hansard.config.upstreams import UpstreamSpec
 class Settings(Struct, frozen=True, kw_only=True):
     """What the server was told, complete and checked.
 
-    ``db`` is ``sqlite:///`` and an absolute path. ``mmproj`` to ``gpu_layers`` and
-    ``upstream_key`` are already part of the models and upstreams they are for. ``origins`` says
-    for each field where its value was found: a flag, a variable, a key of a file, or ``default``.
+    ``db`` is ``sqlite:///`` and an absolute path, or ``postgresql://...`` without its password.
+    ``mmproj`` to ``gpu_layers`` and ``upstream_key`` are already part of the models and upstreams
+    they are for. ``origins`` says for each field where its value was found: a flag, a variable, a
+    key of a file, or ``default``.
     """
 
     config: Path | None
     host: str
     port: int
     data: Path
-    db: str
+    db: DatabaseUrl
     models: tuple[ModelSpec, ...]
     mmproj: Path | None
     ctx: int | None
@@ -50,6 +52,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     origins: Mapping[str, str]
 
     @property
-    def db_file(self) -> Path:
-        """The SQLite file that ``db`` names."""
-        return Path(self.db.removeprefix("sqlite:///"))
+    def db_file(self) -> Path | None:
+        """The SQLite file that ``db`` names, if it is one."""
+        return Path(self.db.removeprefix(SQLITE)) if self.db.startswith(SQLITE) else None

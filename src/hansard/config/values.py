@@ -88,17 +88,6 @@ def existing_file(given: Given) -> Path:
     return path
 
 
-def sqlite_url(given: Given) -> str:
-    """``sqlite:///FILE``, given back with the absolute path."""
-    url = text(given)
-    if url.startswith("postgres"):
-        raise SettingError("PostgreSQL comes in a later version; use sqlite:///FILE.")
-    file = url.removeprefix("sqlite:///")
-    if file == url or not file or file == ":memory:" or "?" in file:
-        raise SettingError(f"{url!r} is not a database that can be used; write sqlite:///FILE.")
-    return f"sqlite:///{absolute(given._replace(value=file))}"
-
-
 def address(given: Given) -> str:
     """What ``http_url`` takes, or a Unix socket: ``unix:///FILE``, perhaps with a path behind it (``:/v1``)."""
     url = text(given)
