@@ -577,13 +577,13 @@ FILE_MISTAKES = [
         "targets of models in {file}, number 1: 'a' is not a target; "
         'write { upstream = "NAME", model = "NAME THERE" }.',
     ),
-    (f"[[models]]\ntargets = [{ECHO}]", f"name of {FIRST}: missing."),
+    (f'[[models]]\ntargets = [{ECHO}]\n[[models]]\npath = "echo"', f"name of {FIRST}: missing."),
     (
-        f'[[models]]\nname = "x"\npath = "echo"\ntargets = [{ECHO}]',
+        f'[[models]]\nname = "x"\npath = "echo"\ntargets = [{ECHO}]\n[[models]]\npath = "echo"',
         f"path of {FIRST}: has no place beside targets; a model is a file or a name for others.",
     ),
     (
-        '[[models]]\nname = "x"\ntargets = [{ upstream = "u" }]',
+        UP + '[[models]]\nname = "x"\ntargets = [{ upstream = "a" }]',
         f"model of targets of {FIRST}, number 1: missing.",
     ),
     (
@@ -693,8 +693,8 @@ CONTRADICTIONS = [
         5,
         "the same target is in the list already",
     ),
-    (MODEL + 'path = "echo"\ntargets = [{ model = "echo" }]', 3, "has no place beside targets"),
-    (MODEL + 'targets = [{ model = "echo", weight = 0 }]', 3, "0 is not a number above 0"),
+    (UP + MODEL + 'path = "echo"\ntargets = [{ upstream = "a", model = "m" }]', 5, "has no place beside targets"),
+    (UP + MODEL + 'targets = [{ upstream = "a", model = "m", weight = 0 }]', 5, "0 is not a number above 0"),
     (UP + 'key = "client"\nkey_file = "KEY"', 3, "only one of them can hold"),
     (UP + 'key_file = "KEY"\nkey_env = "THEIRS"', 3, "only one of them can hold"),
     (UP + 'headers = { authorization = "Basic x" }\nkey_file = "KEY"', 3, "both set Authorization"),

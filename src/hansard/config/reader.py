@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from hansard.config.lines import Spot
 from hansard.errors import StartupError
@@ -65,6 +65,14 @@ class SettingError(ValueError):
     """What is wrong with a value and what to do; the reader says where."""
 
 
+class Flawed(StartupError):
+    """Something with mistakes, and as much of it as could be read: what contradicts the rest is told with them."""
+
+    def __init__(self, readable: Any, *problems: str) -> None:
+        super().__init__(*problems)
+        self.readable = readable
+
+
 class Reader:
     """Takes settings one by one. ``failed`` names those with a problem, ``origins`` says where each was found."""
 
@@ -76,7 +84,7 @@ class Reader:
         self._known: set[str] = set()
 
     def take(self, name: str, parse: Callable[[Given], T], default: D) -> T | D:
-        """The value, or the default where nobody gave one or what they gave is refused."""
+        """The value, or the default where nobody gave one or what they gave is refused; of a flawed one what it has."""
         self._known.add(name)
         self.origins[name] = DEFAULT
         given = next((layer.given(name) for layer in self.layers if name in layer.values), None)
@@ -85,8 +93,10 @@ class Reader:
         self.origins[name] = given.where
         try:
             return parse(given)
-        except StartupError as wrong:
+        except Flawed as wrong:
             self._refuse(name, *wrong.problems)
+            readable: T = wrong.readable
+            return readable
         except SettingError as wrong:
             self._refuse(name, f"{given.place}: {wrong}")
         return default
@@ -153,11 +163,16 @@ class Reader:
                 if name not in self._known:
                     self.problems.append(f"{layer.place(name)}: unknown{_guess(name, self._known, spell=layer.spell)}")
 
-    def finish(self) -> None:
-        """Raise what was gathered, unknown names included."""
+    def is_given(self, *names: str) -> bool:
+        """Whether somebody gave one of these, be it right or wrong."""
+        return any(self.origins[name] != DEFAULT for name in names)
+
+    def finish(self, made: T) -> T:
+        """What was made of the values, or ``Flawed`` with it where something is wrong, unknown names included."""
         self.reject_unknown()
         if self.problems:
-            raise StartupError(*self.problems)
+            raise Flawed(made, *self.problems)
+        return made
 
     def _secret(self, name: str, given: Given, *, from_file: bool) -> Secret | None:
         self.origins[name] = given.where
@@ -199,19 +214,36 @@ def absolute(given: Given) -> Path:
 
 
 def each(given: Given, parse: Callable[[Given], T]) -> tuple[T, ...]:
-    """Every item of a list, parsed; what is wrong with any is raised together."""
+    """Every item of a list, parsed; what is wrong with any is raised together, with all that could be read."""
     parsed: list[T] = []
     lines: list[str] = []
     for item in _items(given):
         try:
             parsed.append(parse(item))
-        except StartupError as wrong:
+        except Flawed as wrong:
+            parsed.append(wrong.readable)
             lines.extend(wrong.problems)
         except SettingError as wrong:
             lines.append(f"{item.place}: {wrong}")
     if lines:
-        raise StartupError(*lines)
+        raise Flawed(tuple(parsed), *lines)
     return tuple(parsed)
+
+
+def each_named(given: Given, parse: Callable[[str, Given], T]) -> dict[str, T]:
+    """Every value of a table that is one setting, parsed; what is wrong with any is raised as by ``each``."""
+    assert isinstance(given.value, Mapping)
+    parsed: dict[str, T] = {}
+    lines: list[str] = []
+    for name, value in given.value.items():
+        item = given._replace(value=value, spot=given.spot.under(name))
+        try:
+            parsed[name] = parse(name, item)
+        except SettingError as wrong:
+            lines.append(f"{item.place}: {wrong}")
+    if lines:
+        raise Flawed(parsed, *lines)
+    return parsed
 
 
 def table_of(given: Given) -> Reader:

@@ -12,8 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from hansard.config.reader import Given, Reader, SettingError, absolute, each, named, table_of
+from hansard.config.reader import Flawed, Given, Reader, SettingError, absolute, each, each_named, named, table_of
 from hansard.config.values import existing_file, share, text, whole
 
 BUILTIN_NAME = "hansard-tiny"
@@ -48,11 +49,12 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
 
 
 def model(given: Given) -> ModelSpec:
-    """One model, from ``[NAME=]FILE``, ``[NAME=]builtin`` or a table."""
+    """One model, from ``[NAME=]FILE``, ``[NAME=]builtin`` or a table. Flawed, its name is "" if it cannot be read."""
     if not isinstance(given.value, Mapping):
-        name, file = named(text(given), name=r"[^=/\\]+")
-        given = given._replace(value=file)
-        return _with_its_own_name(ModelSpec(name=name or _model_name(given), path=_model_file(given)))
+        try:
+            return _from_word(given)
+        except SettingError as wrong:
+            raise Flawed(ModelSpec(name=""), f"{given.place}: {wrong}") from wrong
     if "targets" in given.value:
         return _routed(table_of(given))
     table = table_of(given)
@@ -65,16 +67,27 @@ def model(given: Given) -> ModelSpec:
         threads=table.take("threads", whole(1), None),
         gpu_layers=table.take("gpu_layers", whole(-1), None),
     )
-    table.finish()
-    return _with_its_own_name(spec)
+    if "name" in table.failed:
+        spec = replace(spec, name="")
+    elif "path" not in table.failed and (why := _wrong_name(spec)):
+        table.problems.append(f"{given.place}: {why}")
+    return table.finish(spec)
+
+
+def _from_word(given: Given) -> ModelSpec:
+    name, file = named(text(given), name=r"[^=/\\]+")
+    given = given._replace(value=file)
+    spec = ModelSpec(name=name or _model_name(given), path=_model_file(given))
+    if why := _wrong_name(spec):
+        raise SettingError(why)
+    return spec
 
 
 def _routed(table: Reader) -> ModelSpec:
     spec = ModelSpec(name=table.require("name", text, ""), targets=table.take("targets", _targets, ()))
     for own in ("path", "mmproj", "ctx", "parallel", "threads", "gpu_layers"):
         table.take(own, _no_place, None)
-    table.finish()
-    return spec
+    return table.finish(spec)
 
 
 def _no_place(given: Given) -> None:
@@ -89,40 +102,50 @@ def _targets(given: Given) -> tuple[TargetSpec, ...]:
 
 def _target(given: Given) -> TargetSpec:
     if not isinstance(given.value, Mapping):
-        raise SettingError(f'{given.value!r} is not a target; write {{ upstream = "NAME", model = "NAME THERE" }}.')
+        form = '{ upstream = "NAME", model = "NAME THERE" }'
+        raise Flawed(TargetSpec(model=""), f"{given.place}: {given.value!r} is not a target; write {form}.")
     table = table_of(given)
     spec = TargetSpec(
         model=table.require("model", text, ""),
         upstream=table.take("upstream", text, None),
         weight=table.take("weight", share, None),
     )
-    table.finish()
-    return spec
+    if "upstream" in table.failed:  # or it would pass for a model of ours
+        spec = replace(spec, upstream="")
+    return table.finish(spec)
 
 
 def aliases(given: Given) -> dict[str, str]:
     """All of them; a name can stand for one model only."""
     found: dict[str, str] = {}
-    for name, model in chain.from_iterable(each(given, alias)):
+    lines: list[str] = []
+    try:
+        pairs = each(given, alias)
+    except Flawed as wrong:
+        pairs = wrong.readable
+        lines.extend(wrong.problems)
+    for name, model in chain.from_iterable(pair.items() for pair in pairs):
         if found.setdefault(name, model) != model:
-            raise SettingError(f"{name} stands for {found[name]} and for {model}; keep one.")
+            lines.append(f"{given.place}: {name} stands for {found[name]} and for {model}; keep one.")
+    if lines:
+        raise Flawed(found, *lines)
     return found
 
 
-def alias(given: Given) -> tuple[tuple[str, str], ...]:
+def alias(given: Given) -> dict[str, str]:
     """Names and the models they stand for, from ``NAME=MODEL`` or a table of them."""
     if isinstance(given.value, Mapping):
-        return tuple((name, text(given._replace(value=model))) for name, model in given.value.items())
+        return each_named(given, lambda _, model: text(model))
     name, _, model = text(given).partition("=")
     if not name.strip() or not model.strip():
         raise SettingError(f"{given.value!r} is not NAME=MODEL.")
-    return ((name.strip(), model.strip()),)
+    return {name.strip(): model.strip()}
 
 
-def _with_its_own_name(spec: ModelSpec) -> ModelSpec:
+def _wrong_name(spec: ModelSpec) -> str:
     if spec.path is None and spec.name not in WITHOUT_FILE.values():
-        raise SettingError(f"only a model file can be given a name; use --alias {spec.name}={BUILTIN_NAME}.")
-    return spec
+        return f"only a model file can be given a name; use --alias {spec.name}={BUILTIN_NAME}."
+    return ""
 
 
 def _model_name(given: Given) -> str:

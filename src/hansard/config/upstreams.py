@@ -8,14 +8,17 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hansard.config.reader import (
     NO_PLACE_FOR_A_KEY,
+    Flawed,
     Given,
     Reader,
     Secret,
     SettingError,
     check_secret,
+    each_named,
     named,
     read_secret,
     table_of,
@@ -81,14 +84,19 @@ class UpstreamSpec(Struct, frozen=True, kw_only=True):
 
 
 def upstream(environ: Environ) -> Callable[[Given], UpstreamSpec]:
-    """A parser for one upstream; the keys that tables name as ``key_env`` are taken from these variables."""
+    """A parser for one upstream; the keys that tables name as ``key_env`` are taken from these variables.
+
+    Of a flawed one the name is "" if it cannot be read, and the key an empty ``Secret``.
+    """
 
     def parse(given: Given) -> UpstreamSpec:
         if isinstance(given.value, Mapping):
             return _from_table(table_of(given), environ)
-        name, url = named(text(given), name=r"[^=/:]+")
-        given = given._replace(value=url)
-        where = address(given)
+        try:
+            name, url = named(text(given), name=r"[^=/:]+")
+            where = address(given._replace(value=url))
+        except SettingError as wrong:
+            raise Flawed(UpstreamSpec(name="", address=""), f"{given.place}: {wrong}") from wrong
         return UpstreamSpec(name=name or _host(where), address=where)
 
     return parse
@@ -120,14 +128,19 @@ def _from_table(table: Reader, environ: Environ) -> UpstreamSpec:
         breaker_probes=table.take("breaker_probes", whole(1), 1),
         unsupported=table.take_each("unsupported", _field),
     )
-    table.take_at_most_one("key", "key_file", "key_env")
+    if "name" in table.failed:
+        spec = replace(spec, name="")
+    keys = ("key", "key_file", "key_env")
+    if table.failed & {*keys}:
+        spec = replace(spec, key=Secret())
+    table.take_at_most_one(*keys)
     for kind in ("retry", "breaker"):
-        if getattr(spec, f"{kind}_longest_pause_s") < getattr(spec, f"{kind}_pause_s"):
+        pauses = {f"{kind}_longest_pause_s", f"{kind}_pause_s"}
+        if not table.failed & pauses and getattr(spec, f"{kind}_longest_pause_s") < getattr(spec, f"{kind}_pause_s"):
             table.contradict(f"{kind}_longest_pause_s", f"{kind}_pause_s", why="the longest pause is the shorter one.")
-    if "authorization" in map(str.lower, spec.headers) and (spec.key is not None or clients):
-        table.contradict("headers", "key", "key_file", "key_env", why="both set Authorization; keep one.")
-    table.finish()
-    return spec
+    if "authorization" in map(str.lower, spec.headers) and table.is_given(*keys):
+        table.contradict("headers", *keys, why="both set Authorization; keep one.")
+    return table.finish(spec)
 
 
 def _host(url: str) -> str:
@@ -144,19 +157,24 @@ def _headers(environ: Environ) -> Callable[[Given], dict[str, str]]:
     def parse(given: Given) -> dict[str, str]:
         if not isinstance(given.value, Mapping):
             raise SettingError('is a table, as { "X-Team" = "search", "api-key" = { env = "VARIABLE" } }.')
-        return {
-            _header_name(name): _header(given._replace(value=value), environ) for name, value in given.value.items()
-        }
+
+        def header(name: str, value: Given) -> str:
+            _check_header_name(name)
+            return _header(value, environ)
+
+        try:
+            return each_named(given, header)
+        except Flawed as wrong:
+            raise Flawed({**dict.fromkeys(given.value, ""), **wrong.readable}, *wrong.problems) from wrong
 
     return parse
 
 
-def _header_name(name: str) -> str:
+def _check_header_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):  # RFC 9110, 5.6.2
         raise SettingError(f"{name!r} is not the name of a header.")
     if name.lower() in ("content-length", "transfer-encoding"):
         raise SettingError(f"{name} says where a request ends, so it is set for each; leave it out.")
-    return name
 
 
 def _header(given: Given, environ: Environ) -> str:
