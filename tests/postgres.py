@@ -37,9 +37,9 @@ class PostgresServer:
         self._keeper: subprocess.Popen[bytes] | None = None
         self.directory = directory
         # PostgreSQL refuses to run as root, which containers do.
-        self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
-        if self._user is not None:
-            shutil.chown(directory, self._user)
+        self.user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
+        if self.user is not None:
+            shutil.chown(directory, self.user)
         initdb = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"]
         self._run(*initdb, "-D", str(directory / "data"))
 
@@ -53,7 +53,7 @@ class PostgresServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                user=self._user,
+                user=self.user,
                 cwd=self.directory,
             )
         assert self._keeper.stdout is not None
@@ -92,7 +92,7 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
-        done = subprocess.run(command, user=self._user, capture_output=True, text=True, check=False, cwd=self.directory)
+        done = subprocess.run(command, user=self.user, capture_output=True, text=True, check=False, cwd=self.directory)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
