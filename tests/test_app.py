@@ -71,6 +71,22 @@ async def test_one_upstream_takes_every_name_and_what_it_says_is_kept(tmp_path: 
     assert (stored["id"], stored["model"]) == (made.json["id"], "m-2026-01-01")
 
 
+async def test_roles_parts_and_tools_beyond_the_contract_reach_an_upstream_and_the_record(tmp_path: Path) -> None:
+    messages = [
+        {"role": "wizard", "spell": "x"},
+        {"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}]},
+    ]
+    beyond = {"messages": messages, "tools": [{"type": "web_search"}], "response_format": {"type": "regex"}}
+
+    async with serving(hello) as mock, running(tmp_path, upstreams=[mock.base_url]) as server:
+        made = await server.create(model="m", store=True, metadata={"a": "b"}, **beyond)
+        [stored] = await server.stored()
+
+    assert made.status == 200
+    assert mock.asked[0].json == {"model": "m", **beyond}
+    assert (stored["metadata"], stored["tools"]) == ({"a": "b"}, [{"type": "web_search"}])
+
+
 async def test_targets_fall_back_and_the_record_says_who_answered(tmp_path: Path) -> None:
     async with serving(down) as broken, serving(hello) as sound:
         toml = upstream("a", broken.base_url) + upstream("b", sound.base_url)

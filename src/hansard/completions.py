@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
 from hansard.core import normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
@@ -79,8 +80,12 @@ class Completions:
                 return model
         raise ModelNotFound.in_listing(name)
 
+    def may_be_stored(self, request: ChatRequest) -> None:
+        """Raise InvalidRequest for what the policy of storing does not allow."""
+        self._recorder.wants(request)
+
     def takes_unknown_parameters(self, model: str) -> bool:
-        """Whether keys that the contract does not name are for that model's engine to judge.
+        """Whether what the contract does not name is for that model's engine to judge.
 
         Yes for a name that nobody serves: that is what is wrong with such a request.
         """

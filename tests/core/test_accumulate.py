@@ -278,6 +278,7 @@ def test_audio_ends_with_its_expiry_instead_of_a_finish_reason() -> None:
         [OPENER],
         [OPENER, chunk({"content": "a"})],
         [OPENER, chunk({"role": "assistant"}, 1), stopped(0)],
+        [OPENER, {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": ""}]}],
     ],
 )
 def test_an_unfinished_stream_is_no_completion(chunks: list[Document]) -> None:

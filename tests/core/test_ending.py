@@ -21,6 +21,8 @@ STREAMS: dict[str, tuple[list[Document], int, bool]] = {
     "nothing at all": ([], 1, False),
     "only usage": ([{"choices": [], "usage": USAGE}], 1, False),
     "one of two ended": ([said({}), said({}, index=1), said({}, "stop", index=1)], 2, False),
+    "an empty reason": ([said({"content": "a"}, "")], 1, False),
+    "empty reasons before the real one": ([said({"content": "a"}, ""), said({}, "stop"), said({}, "")], 1, True),
     "both ended": ([said({}, "stop"), said({}, "length", index=1)], 2, True),
     "audio until when it is kept": ([said({"audio": {"id": "a"}}), said({"audio": {"expires_at": 1}})], 1, True),
     "audio cut": ([said({"audio": {"id": "a"}})], 1, False),

@@ -24,6 +24,32 @@ def answer(identifier: str) -> Document:
 
 SEVERAL_FIELDS: list[tuple[Document, str, str | None, str | None]] = [
     (
+        {
+            "messages": [
+                USER,
+                {
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": "x"}, {"type": "refusal", "refusal": "No."}],
+                },
+            ]
+        },
+        "Invalid 'messages[1].content': expected parts of type 'text', or exactly one part of type 'refusal'.",
+        "messages[1].content",
+        "invalid_value",
+    ),
+    (
+        {"messages": [{"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}] * 2}]},
+        "Invalid 'messages[0].content': expected parts of type 'text', or exactly one part of type 'refusal'.",
+        "messages[0].content",
+        "invalid_value",
+    ),
+    (
+        {"functions": [{"name": "f"}], "function_call": {"name": "g"}},
+        "Invalid value for 'function_call': no function named 'g' is in 'functions'.",
+        "function_call",
+        "invalid_value",
+    ),
+    (
         {"stream_options": {}},
         "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
         "stream_options",

@@ -77,6 +77,7 @@ UNUSUAL: dict[str, str | bytes] = {
     "no key for choices": f'{{{HEAD},"x":1}}',
     "no delta": f'{{{HEAD},"choices":[{{"index":0,"finish_reason":"stop"}}]}}',
     "a delta that is null": f'{{{HEAD},"choices":[{{"index":0,"delta":null}}]}}',
+    "a reason that is empty": PLAIN.replace('"finish_reason":null', '"finish_reason":""'),
     "audio": f'{{{HEAD},"choices":[{{"delta":{{"audio":{{"id":"a"}}}}}}]}}',
     "keys elsewhere": f'{{"choices":[{CHOICE}],{HEAD}}}',
     "a key missing": f'{{"id":"x","object":"o","created":1,"choices":[{CHOICE}]}}',

@@ -67,6 +67,12 @@ async def test_a_stop_text_ends_it(stop: object, said: str) -> None:
     assert completion["usage"]["prompt_tokens"] == 3
 
 
+async def test_of_several_fields_it_cannot_honour_the_first_is_named() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await EchoEngine().complete(call(web_search_options={"search_context_size": "low"}, logprobs=True))
+    assert refused.value.param == "web_search_options"
+
+
 async def test_n_choices_say_the_same() -> None:
     completion = await EchoEngine().complete(call(n=2))
 

@@ -21,11 +21,11 @@ _IDEMPOTENCY_KEY = b"idempotency-key"
 
 def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
     """POST /chat/completions."""
-    takes_unknown = completions.takes_unknown_parameters
+    takes_unknown, also = completions.takes_unknown_parameters, [completions.may_be_stored]
 
     async def handle(exchange: Exchange) -> None:
         received = validate.parse_create(
-            await exchange.body(), takes_unknown=takes_unknown, refuses_nulls=refuses_nulls
+            await exchange.body(), takes_unknown=takes_unknown, refuses_nulls=refuses_nulls, also=also
         )
         asked = Asked(
             principal=exchange.principal,

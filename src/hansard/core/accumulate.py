@@ -46,6 +46,11 @@ class CompletionTooLarge(UpstreamFailed):
         super().__init__(f"The model's reply is larger than this server accepts ({limit_bytes} bytes).")
 
 
+def is_finish_reason(value: object) -> bool:
+    """Whether it ends a choice: some servers say an empty string in every chunk, which means "not yet"."""
+    return isinstance(value, str) and value != ""
+
+
 class _Text(list[str]):
     """A string that is still growing, piece by piece."""
 
@@ -143,7 +148,8 @@ class Accumulator:
             if key == "delta":
                 _feed_delta(state.message, value)
             elif key == "finish_reason":
-                state.finish_reason = value
+                if is_finish_reason(value):
+                    state.finish_reason = value
             elif key == "logprobs":
                 if state.logprobs is None:
                     state.logprobs = {}
@@ -221,7 +227,7 @@ def _finished(index: int, choice: _Choice) -> Document:
         "index": index,
         "message": _message(_grown(choice.message)),
         "logprobs": logprobs,
-        # An audio stream says none, and its unstreamed form says "stop".
+        # Without one it is finished only as audio: such a stream says none, and its unstreamed form says "stop".
         "finish_reason": choice.finish_reason or "stop",
         **_grown(choice.rest),
     }

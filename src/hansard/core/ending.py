@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from hansard.contract import Document
-from hansard.core.accumulate import IncompleteStream, MalformedStream
+from hansard.core.accumulate import IncompleteStream, MalformedStream, is_finish_reason
 from hansard.core.spelled import Spelled
 
 
@@ -30,7 +30,7 @@ class Ending:
         """Look at one chunk; raises ``MalformedStream``."""
         if isinstance(chunk, Spelled):
             for said in chunk.choices:
-                if said.finish_reason is not None:
+                if said.finish_reason:
                     self._ended[said.index] = True
                 else:
                     self._ended.setdefault(said.index, False)
@@ -53,7 +53,7 @@ class Ending:
 
 def _ends(choice: Document) -> bool:
     """Audio streams never send a finish_reason: they end when the audio says until when it is kept."""
-    if choice.get("finish_reason") is not None:
+    if is_finish_reason(choice.get("finish_reason")):
         return True
     audio = (choice.get("delta") or {}).get("audio")
     return isinstance(audio, dict) and "expires_at" in audio

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from hansard.contract.messages import AssistantMessage, FunctionToolCall, ToolMessage
+from hansard.contract.messages import AssistantMessage, FunctionToolCall, RefusalPart, ToolMessage
 from hansard.contract.request import (
     ChatRequest,
     CustomChoice,
@@ -19,6 +19,7 @@ from hansard.contract.request import (
     FunctionTool,
     JsonObjectFormat,
     ToolChoice,
+    ToolName,
 )
 from hansard.core import shapes
 from hansard.core.limits import MAX_DEPTH, MAX_REQUEST_ENUM_VALUES, SchemaSize, is_deeper, schema_size, too_large
@@ -33,24 +34,33 @@ _SEED: Final = shapes.Number("integer", -9_223_372_036_854_776_000, 9_223_372_03
 _PATH: Final = re.compile(r"[.\[]")
 
 
-def check(request: ChatRequest, *, order: Iterable[str] = ()) -> None:
-    """Try every rule on a request whose fields are right one by one.
+Rule: TypeAlias = Callable[[ChatRequest], object]
 
-    Of several mistakes the first is raised: that of the field that comes first in ``order``, the names as the
-    client wrote them.
+
+def check(request: ChatRequest, *, order: Iterable[str] = (), also: Iterable[Rule] = ()) -> None:
+    """Raise for the first mistake of a request whose fields are right one by one; ``also`` are further rules to try.
+
+    The first is that of the field that comes first in ``order``, the names as the client wrote them.
     """
-    broken = [error for rule in _RULES if (error := _broken(rule, request)) is not None]
-    if broken:
-        place = {name: index for index, name in enumerate(order)}
-        raise min(broken, key=lambda error: place.get(_PATH.split(error.param or "", maxsplit=1)[0], len(place)))
+    if mistakes := broken(request, also):
+        raise first_of(mistakes, order)
 
 
-def _broken(rule: Callable[[ChatRequest], None], request: ChatRequest) -> InvalidRequest | None:
-    try:
-        rule(request)
-    except InvalidRequest as error:
-        return error
-    return None
+def broken(request: ChatRequest, also: Iterable[Rule] = ()) -> list[InvalidRequest]:
+    """What each rule has to say, the first thing only."""
+    mistakes = []
+    for rule in (*_RULES, *also):
+        try:
+            rule(request)
+        except InvalidRequest as mistake:
+            mistakes.append(mistake)
+    return mistakes
+
+
+def first_of(mistakes: Iterable[InvalidRequest], order: Iterable[str]) -> InvalidRequest:
+    """The one whose field comes first in ``order``; a field that is not there comes last."""
+    place = {name: index for index, name in enumerate(order)}
+    return min(mistakes, key=lambda mistake: place.get(_PATH.split(mistake.param or "", maxsplit=1)[0], len(place)))
 
 
 def _stream_options_need_stream(request: ChatRequest) -> None:
@@ -73,14 +83,17 @@ def _only_with(name: str, switch: str) -> InvalidRequest:
     return InvalidRequest(f"The '{name}' parameter is only allowed when '{switch}' is enabled.", param=name)
 
 
-def _tool_fields_need_tools(request: ChatRequest) -> None:
-    if not given(request.tools):
-        for name, value in (
-            ("tool_choice", request.tool_choice),
-            ("parallel_tool_calls", request.parallel_tool_calls),
-        ):
-            if given(value) is not None:
-                raise _only_with_specified(name, "tools")
+def _tool_choice_needs_tools(request: ChatRequest) -> None:
+    if given(request.tool_choice) is not None and not given(request.tools):
+        raise _only_with_specified("tool_choice", "tools")
+
+
+def _parallel_tool_calls_need_tools(request: ChatRequest) -> None:
+    if given(request.parallel_tool_calls) is not None and not given(request.tools):
+        raise _only_with_specified("parallel_tool_calls", "tools")
+
+
+def _function_call_needs_functions(request: ChatRequest) -> None:
     if given(request.function_call) is not None and not given(request.functions):
         raise _only_with_specified("function_call", "functions")
 
@@ -110,17 +123,11 @@ def _audio_needs_its_form(request: ChatRequest) -> None:
         raise shapes.missing("audio")
 
 
-def _messages_have_content(request: ChatRequest) -> None:
-    """An assistant message may be without content only if it holds a call, a refusal or audio instead."""
-    for index, message in enumerate(request.messages):
-        if isinstance(message, AssistantMessage) and given(message.content) is None:
-            instead = (message.tool_calls, message.function_call, message.refusal, message.audio)
-            if all(given(value) is None for value in instead):
-                raise shapes.null_content(index)
+def _messages_follow_each_other(request: ChatRequest) -> None:
+    """Every tool message answers the calls just before it, no call is left without an answer, assistants say something.
 
-
-def _tool_calls_are_answered(request: ChatRequest) -> None:
-    """Every tool message answers the calls just before it; no call is left without an answer."""
+    One walk, so that of several mistakes the first is told.
+    """
     asked: dict[str, None] = {}
     waiting: dict[str, None] = {}
     for index, message in enumerate(request.messages):
@@ -135,15 +142,33 @@ def _tool_calls_are_answered(request: ChatRequest) -> None:
             continue
         if waiting:
             break
-        calls = given(message.tool_calls) if isinstance(message, AssistantMessage) else None
-        asked = {call.id: None for call in calls} if calls else {}
-        waiting = dict(asked)
+        asked = {}
+        if isinstance(message, AssistantMessage):
+            _says_something(message, index)
+            asked = {call.id: None for call in given(message.tool_calls) or ()}
+            waiting = dict(asked)
     if waiting:
         raise InvalidRequest(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
             "'tool_call_id'. The following tool_call_ids did not have response messages: "
             + ", ".join(map(shapes.quoted, waiting)),
             param="messages",
+        )
+
+
+def _says_something(message: AssistantMessage, index: int) -> None:
+    """Content, or a call, a refusal or audio instead; in parts it is text, or one refusal (text of that ours)."""
+    content = given(message.content)
+    if content is None:
+        instead = (message.tool_calls, message.function_call, message.refusal, message.audio)
+        if all(given(value) is None for value in instead):
+            raise shapes.null_content(index)
+    elif isinstance(content, list) and len(content) > 1 and any(isinstance(part, RefusalPart) for part in content):
+        path = f"messages[{index}].content"
+        raise InvalidRequest(
+            f"Invalid '{path}': expected parts of type 'text', or exactly one part of type 'refusal'.",
+            param=path,
+            code="invalid_value",
         )
 
 
@@ -166,8 +191,17 @@ def _chosen_tools_exist(request: ChatRequest) -> None:
     chosen = [choice] if isinstance(choice, FunctionChoice | CustomChoice) else choice.allowed_tools.tools
     for kind, name in map(_reference_name, chosen):
         if (kind, name) not in known:
-            text = f"no tool named '{shapes.quoted(name)}' of type '{kind}' is in 'tools'."
-            raise InvalidRequest(f"Invalid value for 'tool_choice': {text}", param="tool_choice", code="invalid_value")
+            raise _not_there("tool_choice", f"no tool named '{shapes.quoted(name)}' of type '{kind}' is in 'tools'.")
+
+
+def _chosen_function_exists(request: ChatRequest) -> None:
+    choice = given(request.function_call)
+    if isinstance(choice, ToolName) and all(choice.name != known.name for known in given(request.functions) or ()):
+        raise _not_there("function_call", f"no function named '{shapes.quoted(choice.name)}' is in 'functions'.")
+
+
+def _not_there(name: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid value for '{name}': {why}", param=name, code="invalid_value")
 
 
 def _tool_name(tool: FunctionTool | CustomTool) -> tuple[str, str]:
@@ -202,16 +236,18 @@ def _written_texts(message: AssistantMessage) -> Iterator[tuple[str, str]]:
         yield "function_call.arguments", legacy.arguments
 
 
-def _schemas_are_sound(request: ChatRequest) -> None:
+def _format_is_sound(request: ChatRequest) -> None:
     wanted = json_schema(request)
-    if wanted is not None:
-        schema = given(wanted.schema)
-        if schema is None and wanted.strict is True:
-            raise shapes.missing("response_format.json_schema.schema")
-        if (problem := _problem(schema, schema_size(schema), is_strict=wanted.strict is True)) is not None:
-            raise InvalidRequest(
-                f"Invalid schema for response_format '{wanted.name}': {problem}", param="response_format"
-            )
+    if wanted is None:
+        return
+    schema = given(wanted.schema)
+    if schema is None and wanted.strict is True:
+        raise shapes.missing("response_format.json_schema.schema")
+    if (problem := _problem(schema, schema_size(schema), is_strict=wanted.strict is True)) is not None:
+        raise InvalidRequest(f"Invalid schema for response_format '{wanted.name}': {problem}", param="response_format")
+
+
+def _functions_are_sound(request: ChatRequest) -> None:
     enum_values = 0
     for path, name, parameters, is_strict in _functions(request):
         size = schema_size(parameters)
@@ -246,17 +282,20 @@ def _bad_function(name: str, problem: str, path: str) -> InvalidRequest:
     )
 
 
-_RULES: Final[tuple[Callable[[ChatRequest], None], ...]] = (
+_RULES: Final[tuple[Rule, ...]] = (
     _stream_options_need_stream,
     _top_logprobs_need_logprobs,
-    _tool_fields_need_tools,
+    _tool_choice_needs_tools,
+    _parallel_tool_calls_need_tools,
+    _function_call_needs_functions,
     _one_token_cap,
     _seed_is_in_bounds,
     _audio_needs_its_form,
-    _messages_have_content,
-    _tool_calls_are_answered,
+    _messages_follow_each_other,
     _json_mode_says_json,
     _chosen_tools_exist,
+    _chosen_function_exists,
     _arguments_are_shallow,
-    _schemas_are_sound,
+    _format_is_sound,
+    _functions_are_sound,
 )

@@ -60,7 +60,8 @@ class Shape:
     def check(self, value: Any, path: str, *, closed: bool = False) -> None:
         """Raise ``InvalidRequest`` at the first place, in the document's order, where the value leaves the contract.
 
-        ``closed`` takes a key that the contract does not name for a mistake as well.
+        ``closed`` takes what the contract does not name for a mistake as well: keys, and the types and roles that
+        tell objects apart.
         """
         if self._anything:
             return
@@ -219,6 +220,8 @@ class Object(Rule):
         self._by_tag = {struct.__struct_config__.tag: struct for struct in structs}
 
     def check(self, value: Any, path: str, *, closed: bool = False) -> None:
+        if not closed and self._is_foreign(value):
+            return
         struct = self._struct(value, path)
         fields = _fields(struct)
         closed_here = closed or struct.__struct_config__.forbid_unknown_fields
@@ -240,6 +243,11 @@ class Object(Rule):
             elif (type(item) is dict or type(item) is list) and not fields[key].knows(item):
                 return False
         return True
+
+    def _is_foreign(self, value: Any) -> bool:
+        """Whether its tag is none of the contract's: an upstream may know it."""
+        tag = value.get(self._tag_field) if self._tag_field is not None else None
+        return isinstance(tag, str) and tag not in self._by_tag
 
     def _struct(self, value: Any, path: str) -> type[Struct]:
         if self._tag_field is None:

@@ -32,7 +32,7 @@ class SpelledChoice(msgspec.Struct, gc=False):
 
     delta: _Delta
     index: int = 0
-    finish_reason: str | None = None
+    finish_reason: Annotated[str, msgspec.Meta(min_length=1)] | None = None  # an empty one is to become null
 
 
 class _Look(msgspec.Struct, gc=False):

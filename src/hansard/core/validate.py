@@ -6,7 +6,8 @@ said by the contract's structs (one field) and by ``core.rules`` (several).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -45,13 +46,17 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def parse_create(
-    body: bytes, *, takes_unknown: Callable[[str], bool] = lambda _: True, refuses_nulls: bool = False
+    body: bytes,
+    *,
+    takes_unknown: Callable[[str], bool] = lambda _: True,
+    refuses_nulls: bool = False,
+    also: Sequence[rules.Rule] = (),
 ) -> Received:
     """The body of ``POST /chat/completions``; raises ``InvalidRequest`` for the first mistake in it.
 
-    ``takes_unknown`` is asked with the model's name, and tells whether keys that the contract does not name are
-    for its engine to judge. ``refuses_nulls`` keeps nulls out of fields that the official document gives none
-    (decision 30).
+    ``takes_unknown`` is asked with the model's name, and tells whether what the contract does not name, be it keys,
+    roles or types of parts and tools, is for its engine to judge. ``refuses_nulls`` keeps nulls out of fields that
+    the official document gives none (decision 30). ``also`` are rules beside those of ``core.rules``.
     """
     document = _decode(body)
     model = document.get("model")
@@ -59,8 +64,7 @@ def parse_create(
         raise InvalidRequest("you must provide a model parameter")
     if refuses_nulls:
         _no_nulls(document)
-    request = _typed(document, closed=isinstance(model, str) and not takes_unknown(model))
-    rules.check(request, order=document)
+    request = _typed(document, closed=isinstance(model, str) and not takes_unknown(model), also=also)
     return Received(request, _raw_values.decode(body), body)
 
 
@@ -113,17 +117,59 @@ def _too_deep() -> InvalidRequest:
     return InvalidRequest(f"The request body is nested too deeply. Expected at most {MAX_NESTING} levels.")
 
 
-def _typed(document: Document, *, closed: bool = False) -> ChatRequest:
-    """One fast pass that says yes or no; only on a no a slow one that says why."""
+def _typed(document: Document, *, closed: bool = False, also: Sequence[rules.Rule] = ()) -> ChatRequest:
+    """One fast pass that says yes or no, then the rules; only on a no a slow pass that says why."""
     shape = shapes.shape(ChatRequest)
     try:
         request = msgspec.convert(document, ChatRequest)
     except msgspec.ValidationError as error:
-        shape.check(document, "", closed=closed)
-        raise _generic(error) from error
+        return _beyond(document, error, closed=closed, also=also)
     if _lacks_type(document) or (closed and not shape.knows(document)):
-        shape.check(document, "", closed=closed)
+        _raise_first(document, _mistake(document, closed=closed), request, also)
+    rules.check(request, order=document, also=also)
     return request
+
+
+def _beyond(
+    document: Document, error: msgspec.ValidationError, *, closed: bool, also: Sequence[rules.Rule]
+) -> ChatRequest:
+    """What is not the contract's: a mistake, or for an open engine roles and types that the contract does not name.
+
+    Of such a request only the fields that the contract can read are typed, and what its messages mean together is
+    for that engine to say.
+    """
+    request = _readable(document)
+    if (mistake := _mistake(document, closed=closed)) is not None:
+        _raise_first(document, mistake, request, also)
+    if closed or not isinstance(document["model"], str):
+        raise _generic(error) from error
+    return request
+
+
+def _mistake(document: Document, *, closed: bool) -> InvalidRequest | None:
+    try:
+        shapes.shape(ChatRequest).check(document, "", closed=closed)
+    except InvalidRequest as mistake:
+        return mistake
+    return None
+
+
+def _raise_first(
+    document: Document, mistake: InvalidRequest | None, request: ChatRequest, also: Sequence[rules.Rule]
+) -> None:
+    """That mistake, or one against a rule whose field comes before it."""
+    if mistake is not None:
+        raise rules.first_of([mistake, *rules.broken(request, also)], document)
+
+
+def _readable(document: Document) -> ChatRequest:
+    """The request of the fields that keep the contract, each by itself."""
+    readable: Document = {"model": "", "messages": [{"role": "user", "content": ""}]}
+    for name, value in document.items():
+        with suppress(msgspec.ValidationError):
+            msgspec.convert({**readable, name: value}, ChatRequest)
+            readable[name] = value
+    return msgspec.convert(readable, ChatRequest)
 
 
 def _no_nulls(document: Document) -> None:

@@ -76,8 +76,8 @@ class EchoEngine:
 
 
 def _refuse_unsupported(call: Call) -> None:
-    for field in _UNSUPPORTED:
-        wanted = getattr(call.request, field)
+    for field in call.document:  # of several the client's first
+        wanted = getattr(call.request, field) if field in _UNSUPPORTED else None
         if wanted and wanted != ["text"] and not isinstance(wanted, TextFormat):
             raise InvalidRequest(
                 f"Unsupported parameter: '{field}' is not supported with this model.",

@@ -152,6 +152,13 @@ WHOLE = (
         param="top_p",
         code="decimal_above_max_value",
     ),
+    refuses(
+        "the_first_of_mistakes_of_two_kinds",
+        "Also where the first is one of fields that do not go together.",
+        REPORTED,
+        fields={"stream_options": {}, "temperature": 5},
+        param="stream_options",
+    ),
 )
 
 

@@ -182,6 +182,17 @@ CONTENTS = (
         code="invalid_value",
     ),
     _message(
+        "text_beside_a_refusal",
+        "Assistant content is of text parts, or of exactly one refusal.",
+        OFFICIAL,
+        messages=[
+            USER,
+            {"role": "assistant", "content": [{"type": "text", "text": "x"}, {"type": "refusal", "refusal": "No."}]},
+            USER,
+        ],
+        param="messages[1].content",
+    ),
+    _message(
         "an_unknown_key_of_a_part",
         "A key that parts do not have is 400 unknown_parameter, with the whole path.",
         REPORTED,

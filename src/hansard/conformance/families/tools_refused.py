@@ -84,7 +84,6 @@ DEFINITIONS = (
         fields={"tools": [{"type": "plugin", "plugin": {}}]},
         param="tools[0].type",
         code="invalid_value",
-        demands=TOOLS,
     ),
     refuses(
         "an_unknown_key_of_a_function",
