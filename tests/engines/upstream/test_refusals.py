@@ -102,6 +102,37 @@ def test_a_refusal_need_not_be_an_envelope(body: bytes, text: str | None) -> Non
     assert error.message == (text or "The model server answered with status 418.")
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"object": "error", "message": "too long", "type": "BadRequestError", "param": None, "code": 400}, "too long"),
+        ({"detail": "too long"}, "too long"),
+        ({"detail": {"message": "too long"}}, "too long"),
+        ({"detail": {"error": "too long"}}, "too long"),
+        (
+            {"detail": [{"loc": ["body", "messages", 0], "msg": "Field required"}, {"loc": ["body"], "msg": "No"}]},
+            "body.messages.0: Field required; body: No",
+        ),
+        ({"error": "too long", "code": 400}, "too long"),
+        ({"error": {"message": "too long", "param": ["a"], "code": 1.5}}, "too long"),
+        ({"message": "too long"}, "too long"),
+    ],
+)
+def test_the_text_of_a_refusal_is_found_wherever_servers_put_it(body: object, text: str) -> None:
+    assert refusal(400, body).message == text
+
+
+@pytest.mark.parametrize("body", [{"detail": []}, {"detail": [{}, 1]}, {"detail": 7}, {"message": {}}, [1], 7])
+def test_a_refusal_without_a_text_says_its_status(body: object) -> None:
+    assert refusal(400, body).message == "The model server answered with status 400."
+
+
+def test_a_flat_refusal_keeps_its_code_and_type() -> None:
+    error = refusal(400, {"object": "error", "message": "no", "type": "BadRequestError", "param": "n", "code": 40})
+
+    assert (error.type, error.param, error.code) == ("BadRequestError", "n", "40")
+
+
 def test_an_error_frame_says_what_it_said() -> None:
     assert of_frame(b'{"error": {"message": "Lost my voice.", "type": "x"}}').message == "Lost my voice."
     assert of_frame(b'{"error": 7}').message == "The model server failed midway."

@@ -121,6 +121,37 @@ def test_chunks_before_one_that_is_none_are_not_lost(payload: bytes, code: str) 
     assert failure.code == code
 
 
+@pytest.mark.parametrize("head", ["", '"id":"x","object":"chat.completion.chunk","created":1,"model":"m",'])
+def test_an_empty_finish_reason_is_null(head: str) -> None:
+    payload = f'{{{head}"choices":[{{"index":0,"delta":{{"content":"a"}},"finish_reason":""}}]}}'
+
+    chunks, _ = reply.Reader().chunks([payload.encode()])
+
+    assert decoded(chunks[0])["choices"] == [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"object":"error","message":"out of memory","code":500}',
+        b'{"detail":"out of memory"}',
+        b'{"message":"out of memory","code":"oom"}',
+        b'{"message":"out of memory","choices":null}',
+    ],
+)
+def test_a_flat_error_in_place_of_a_chunk_is_an_error(payload: bytes) -> None:
+    _, failure = reply.Reader().chunks([payload])
+
+    assert failure is not None
+    assert (failure.message, failure.code) == ("out of memory", "upstream_error")
+
+
+def test_a_chunk_may_have_a_message_of_its_own() -> None:
+    payload = b'{"choices":[],"message":"progress","detail":"half"}'
+
+    assert reply.Reader().chunks([payload]) == ([msgspec.json.decode(payload)], None)
+
+
 def test_a_null_error_is_none() -> None:
     assert reply.Reader().chunks([b'{"choices":[],"error":null}']) == ([{"choices": [], "error": None}], None)
 
@@ -192,6 +223,16 @@ def test_a_whole_completion_can_be_made_a_stream_of() -> None:
     completion = {"id": "x", "model": "m", "choices": [choice], "usage": {"total_tokens": 1}}
 
     assert completion_of(reply.exploded(msgspec.json.encode(completion))) == completion
+
+
+def test_what_a_message_leaves_out_is_filled_in_before_a_stream_is_made_of_it() -> None:
+    body = b'{"choices":[{"message":{"content":"Hi there"},"finish_reason":"stop"}],"usage":{"total_tokens":3}}'
+
+    completion = completion_of(reply.exploded(body))
+
+    [choice] = completion["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Hi there", "stop")
+    assert completion["usage"] == {"total_tokens": 3}
 
 
 def test_what_cannot_be_made_a_stream_of_is_unusable() -> None:

@@ -6,9 +6,11 @@ import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import msgspec
 
+from hansard.contract import Document
 from hansard.engines.client import Reply
 from hansard.errors import (
     HansardError,
@@ -28,11 +30,7 @@ class _Failure(msgspec.Struct):
     message: str | None = None
     type: str | None = None
     param: str | None = None
-    code: str | int | None = None
-
-
-class _Envelope(msgspec.Struct):
-    error: _Failure | str
+    code: str | None = None
 
 
 def unreadable() -> HansardError:
@@ -60,11 +58,11 @@ def _error(reply: Reply, failure: _Failure, *, key_is_clients: bool) -> HansardE
         case 401 | 403 if not key_is_clients:
             return UpstreamFailed("The model server refused this server's key.", code="upstream_auth")
         case 404:
-            return NotFound(text, param=failure.param, code=_code(failure))
+            return NotFound(text, param=failure.param, code=failure.code)
         case 429:
-            return RateLimited(text, code=_code(failure), retry_after_s=retry_after_s)
+            return RateLimited(text, code=failure.code, retry_after_s=retry_after_s)
         case status if 400 <= status < 500:
-            return UpstreamRefused(text, status=status, param=failure.param, code=_code(failure))
+            return UpstreamRefused(text, status=status, param=failure.param, code=failure.code)
         case status if status in _OVERLOADED:
             return Unavailable(text, code="upstream_unavailable", retry_after_s=retry_after_s)
         case 504:
@@ -78,16 +76,51 @@ def of_frame(payload: bytes) -> HansardError:
     return UpstreamFailed(_failure(payload).message or "The model server failed midway.", code="upstream_error")
 
 
+def is_failure(document: Document) -> bool:
+    """Whether it stands in place of a completion or a chunk: the API's envelope, or one of the flat forms."""
+    if document.get("error"):
+        return True
+    return document.get("choices") is None and bool(_failure_of(document).message)
+
+
 def _failure(body: bytes) -> _Failure:
     try:
-        error = msgspec.json.decode(body, type=_Envelope).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        document = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Failure()
-    return error if isinstance(error, _Failure) else _Failure(message=error)
+    return _failure_of(document) if isinstance(document, dict) else _Failure()
 
 
-def _code(failure: _Failure) -> str | None:
-    return None if failure.code is None else str(failure.code)
+def _failure_of(document: Document) -> _Failure:
+    """What is said under ``error`` (OpenAI, Ollama), else under ``detail`` (FastAPI), else at the top (older vLLM)."""
+    said: Any = document.get("error") or document.get("detail") or document
+    if isinstance(said, list):
+        return _Failure(message="; ".join(text for text in map(_problem, said) if text) or None)
+    if isinstance(said, str):
+        said = {**document, "message": said}
+    if not isinstance(said, dict):
+        return _Failure()
+    code = said.get("code")
+    return _Failure(
+        message=_text(said.get("message")) or _text(said.get("error")),
+        type=_text(said.get("type")),
+        param=_text(said.get("param")),
+        code=str(code) if isinstance(code, str | int) and code != "" else None,
+    )
+
+
+def _problem(problem: Any) -> str | None:
+    """One of FastAPI's list: where, and what is wrong there."""
+    if not isinstance(problem, dict):
+        return _text(problem)
+    text, where = _text(problem.get("msg")), problem.get("loc")
+    if text is None or not isinstance(where, list) or not where:
+        return text
+    return f"{'.'.join(map(str, where))}: {text}"
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> int | None:

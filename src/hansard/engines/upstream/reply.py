@@ -38,8 +38,10 @@ def completion(body: bytes) -> Document:
 
 def exploded(body: bytes) -> list[Document | Spelled]:
     """The chunks of a whole completion, for an upstream that does not stream."""
+    known = _completion(body)
     try:
-        return list(explode(_completion(body)))
+        choices = [{"index": at} | _completed(choice) for at, choice in enumerate(known["choices"])]
+        return list(explode({**known, "choices": choices}))
     except (AttributeError, KeyError, TypeError) as error:
         raise refusals.unreadable() from error
 
@@ -66,7 +68,7 @@ class Reader:
 
 def _chunk(payload: bytes) -> Document:
     chunk = _decode(payload)
-    if chunk.get("error"):
+    if refusals.is_failure(chunk):
         raise refusals.of_frame(payload)
     _complete(chunk)
     return chunk
@@ -75,7 +77,7 @@ def _chunk(payload: bytes) -> Document:
 def _completion(body: bytes) -> Document:
     document = _decode(body)
     if not isinstance(document.get("choices"), list):
-        raise refusals.of_frame(body) if document.get("error") else refusals.unreadable()
+        raise refusals.of_frame(body) if refusals.is_failure(document) else refusals.unreadable()
     return document
 
 
@@ -105,7 +107,11 @@ def _completed(choice: Any) -> Any:
 
 
 def _complete(chunk: Document) -> None:
-    """Some end a choice without a delta; every client reads one."""
+    """Fill in a delta, which every client reads, and make an empty reason null, which means "not yet"."""
     for choice in chunk.get("choices") or ():
-        if isinstance(choice, dict) and choice.get("delta") is None:
+        if not isinstance(choice, dict):
+            continue
+        if choice.get("delta") is None:
             choice["delta"] = {}
+        if choice.get("finish_reason") == "":
+            choice["finish_reason"] = None
