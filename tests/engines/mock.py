@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -135,14 +136,16 @@ class _Connection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serving(handler: Handler, *, socket: Path | None = None) -> AsyncIterator[Mock]:
-    """A server for the length of a test, on a port or a Unix socket."""
+async def serving(
+    handler: Handler, *, socket: Path | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Mock]:
+    """A server for the length of a test, on a port (over ``tls``, if there is some) or a Unix socket."""
     mock, loop = Mock(handler), asyncio.get_running_loop()
     if socket is not None:
         server = await loop.create_unix_server(lambda: _Connection(mock), str(socket))
     else:
-        server = await loop.create_server(lambda: _Connection(mock), "127.0.0.1", 0)
-        mock.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        server = await loop.create_server(lambda: _Connection(mock), "127.0.0.1", 0, ssl=tls)
+        mock.base_url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield mock
     finally:

@@ -294,13 +294,14 @@ BROKEN_OFF = "The connection to the model server broke off."
 UNREADABLE = "The model server's reply could not be understood."
 MISADDRESSED = "The model server's address cannot be used."
 UNSAFE = "A secure connection to the model server could not be made."
+UNTRUSTED = "The model server's certificate does not hold: not trusted here, for another name, or expired."
 
 # First match wins, so a class stands before its bases. Left: what the operating system, its resolver,
 # TLS and ``wire`` raise. Right: what a client is told.
 TABLE: tuple[tuple[type[Exception], type[HansardError], str, str], ...] = (
     (TimeoutError, UpstreamTimeout, "upstream_timeout", TIMED_OUT),
+    (ssl.SSLCertVerificationError, UpstreamFailed, "upstream_unreachable", UNTRUSTED),
     (ssl.SSLError, UpstreamFailed, "upstream_unreachable", UNSAFE),
-    (ssl.CertificateError, UpstreamFailed, "upstream_unreachable", UNSAFE),
     (ConnectionRefusedError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
     (Broken, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
     (ConnectionError, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
