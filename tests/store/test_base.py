@@ -162,6 +162,21 @@ async def test_a_filter_matches_exactly_and_all_must(store: Store, query: ListQu
     assert await names(store, query) == found
 
 
+async def test_a_model_with_a_very_long_name_is_found_by_it(store: Store) -> None:
+    long = "".join(chr(0x4E00 + (number * 7919) % 20_000) for number in range(5_000))
+    await store.insert(record("a", model=long, requested_model=long))
+    assert await names(store, ListQuery(model=long)) == "a"
+    assert await names(store, ListQuery(model=long[:-1])) == ""
+
+
+async def test_the_largest_metadata_is_found_by_each_of_its_pairs(store: Store) -> None:
+    odd = "".join(chr(0x1F300 + (number * 79) % 500) for number in range(512))
+    kept = {f"{number:02}{odd[:62]}": odd[number:] + odd[:number] for number in range(16)}
+    await store.insert(record("a", metadata=kept))
+    for pair in kept.items():
+        assert await names(store, ListQuery(metadata=(pair,))) == "a"
+
+
 async def test_metadata_named_like_a_model_is_no_model(store: Store) -> None:
     await store.insert(record("a", metadata={"model": "huge"}))
     assert await names(store, ListQuery(model="huge")) == ""

@@ -6,6 +6,7 @@ by number. So a body is read only if its record is on the page, whatever the pla
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -64,6 +65,8 @@ EVERY: Final[Label] = ("", "")
 # of two labels above that either one mostly fills a page soon.
 _COUNTS: Final = (500, 5_000)
 
+_LONGEST_NAME: Final = 512
+
 _RECORD: Final = (
     *(column for column in completions.c if column is not completions.c.number),
     bodies.c.request,
@@ -95,7 +98,14 @@ _PLACE: Final = union_all(
 
 def labels_of(models: Iterable[str], metadata: Iterable[Label]) -> set[Label]:
     """The labels for these names of a model and these pairs of metadata."""
-    return {("model", name) for name in models} | {(f"metadata[{key}]", value) for key, value in metadata}
+    return {("model", _short(name)) for name in models} | {(f"metadata[{key}]", value) for key, value in metadata}
+
+
+def _short(name: str) -> str:
+    """A name that an index can hold. PostgreSQL's takes some 2,700 bytes; metadata is bounded by the API itself."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"sha256:{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def get(connection: Connection, project: str, completion_id: str) -> Record | None:
