@@ -51,6 +51,8 @@ def test_values_sent() -> None:
     assert normalize.frequency_penalty(asked(frequency_penalty=2)) == 2
     assert normalize.stop(asked(stop="x")) == ["x"]
     assert normalize.stop(asked(stop=["x", "y"])) == ["x", "y"]
+    assert normalize.stop(asked(stop="")) == normalize.stop(asked(stop=[""])) == []
+    assert normalize.stop(asked(stop=["", "x"])) == ["x"]
     assert normalize.is_stored(asked(store=True))
     assert normalize.is_streamed(asked(stream=True))
     assert normalize.metadata(asked(metadata={"a": "b"})) == {"a": "b"}

@@ -56,11 +56,9 @@ def max_tokens(request: ChatRequest) -> int | None:
 
 
 def stop(request: ChatRequest) -> list[str]:
-    """The texts before which the answer ends."""
+    """The texts before which the answer ends. An empty one, which would stand before everything, counts as none."""
     value = given(request.stop)
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else list(value)
+    return [text for text in ([value] if isinstance(value, str) else value or ()) if text]
 
 
 def temperature(request: ChatRequest) -> float:

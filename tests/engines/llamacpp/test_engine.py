@@ -379,6 +379,11 @@ async def test_a_conversation_that_is_too_long(engine: LlamaCppEngine, call_of: 
     )
 
 
+async def test_a_cap_past_the_engines_numbers_is_told_as_it_was_asked(engine: LlamaCppEngine, call_of: Ask) -> None:
+    with pytest.raises(InvalidRequest, match=rf"you requested 10995116277\d\d tokens \(\d+ in .*, {2**40} in the comp"):
+        await engine.complete(call_of(max_completion_tokens=2**40))
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("more", [{}, {"n": 3}, {"tools": TOOLS}, {"messages": user("x " * 900)}])
 async def test_a_cap_that_may_outgrow_the_context_is_refused(

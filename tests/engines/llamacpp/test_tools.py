@@ -56,6 +56,21 @@ def test_by_default_all_are_offered_and_none_forced(request_of: Ask) -> None:
     )  # fmt: skip
 
 
+def allowed_none(mode: str) -> dict[str, Any]:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": []}}
+
+
+def test_no_plan_when_none_is_allowed(request_of: Ask) -> None:
+    assert tools.plan(request_of(tools=[TIMER], tool_choice=allowed_none("auto")), bound=False) is None
+
+
+def test_a_call_cannot_be_required_when_none_is_allowed(request_of: Ask) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        tools.plan(request_of(tools=[TIMER], tool_choice=allowed_none("required")), bound=False)
+
+    assert (caught.value.param, caught.value.code) == ("tool_choice.allowed_tools.tools", "empty_array")
+
+
 ALLOWED = {"mode": "required", "tools": [{"type": "function", "function": {"name": "timer"}}]}
 
 

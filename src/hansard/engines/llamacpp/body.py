@@ -44,7 +44,7 @@ ALWAYS: Document = {
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to send, all but the seed, and how to read what comes. ``logprobs`` is the number of alternatives.
 
-    ``stops`` are those that the engine is not told of.
+    ``stops`` are those that the engine is not told of, ``cap`` is what the client wants for the answer, in tokens.
     """
 
     body: Document
@@ -52,6 +52,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: int | None
     tools: ToolPlan | None
     stops: Sequence[str] = ()
+    cap: int | None = None
 
 
 class BoundAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,14 @@ def order(request: ChatRequest, abilities: Abilities) -> Order:
     stops: Sequence[str] = () if logprobs is None or plan is not None else body.pop("stop", ())
     if abilities.thinks or stops or (plan is not None and plan.grammars):
         body["timings_per_token"] = True  # the only place where it counts thoughts, or what was written until we stop
-    return Order(body=body, n=normalize.n(request), logprobs=logprobs, tools=plan, stops=stops)
+    return Order(
+        body=body,
+        n=normalize.n(request),
+        logprobs=logprobs,
+        tools=plan,
+        stops=stops,
+        cap=normalize.max_tokens(request),
+    )
 
 
 def seeded(body: Document, seed: int) -> Document:

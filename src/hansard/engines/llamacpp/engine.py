@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -104,6 +104,9 @@ class LlamaCppEngine:
         )
         self._supervisor = Supervisor(settings, on_change=self._report)
         self._running: Running | None = None
+
+    async def listed(self, authorization: str | None) -> Collection[str]:
+        return {self.name}
 
     def models(self) -> Sequence[ServedModel]:
         return (self._served,)
@@ -239,7 +242,7 @@ def _reply(index: int, order: Order, running: Running, watch: Watch | None) -> R
     return Reply(
         index=index,
         fingerprint=running.fingerprint,
-        limits=Limits(running.context, order.body.get("max_tokens")),
+        limits=Limits(running.context, order.cap),
         logprobs=order.logprobs,
         tools=order.tools,
         mint=_call_id,

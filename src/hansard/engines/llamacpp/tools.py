@@ -77,8 +77,11 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
     if isinstance(choice, FunctionChoice | CustomChoice):
         tools = _only(tools, [choice])
     elif isinstance(choice, AllowedToolsChoice):
-        tools = _only(tools, choice.allowed_tools.tools)
-        choice = choice.allowed_tools.mode
+        allowed, choice = choice.allowed_tools.tools, choice.allowed_tools.mode
+        if not allowed:
+            _refuse_required(choice)
+            return None
+        tools = _only(tools, allowed)
     forced = named or choice == "required"
     return ToolPlan(
         offered=[_function(tool) for _, tool in tools],
@@ -164,6 +167,14 @@ def _refusal(asked: Asked, wrong: str) -> InvalidRequest:
         return InvalidRequest(f"Invalid grammar for custom tool '{_name(tool)}': {wrong}", param=path)
     text = f"Invalid schema for function '{_name(tool)}': {wrong}"
     return InvalidRequest(text, param=path, code="invalid_function_parameters")
+
+
+def _refuse_required(mode: str) -> None:
+    """An empty list of allowed tools is in the contract: nothing may be called, so nothing can be required."""
+    if mode == "required":
+        path = "tool_choice.allowed_tools.tools"
+        text = f"Invalid '{path}': empty array. Where a call is required, at least one tool has to be allowed."
+        raise InvalidRequest(text, param=path, code="empty_array")
 
 
 def _only(tools: Sequence[Asked], choices: Sequence[FunctionChoice | CustomChoice]) -> list[Asked]:
