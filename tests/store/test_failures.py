@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import errors
 from sqlalchemy import exc
 
 from hansard.errors import Conflict, InternalError, StoreUnavailable
@@ -73,6 +75,52 @@ def test_an_outage_is_told_by_its_code(code: str | None, text: str, retry_after_
     refusal = failures.refusal(failed(exc.OperationalError, code))
     assert isinstance(refusal, StoreUnavailable)
     assert (str(refusal), refusal.retry_after_s) == (text, retry_after_s)
+
+
+def refused_by_postgresql(kind: type[psycopg.Error]) -> exc.DBAPIError:
+    """As SQLAlchemy raises it."""
+    name = next(one.__name__ for one in kind.__mro__ if hasattr(exc, one.__name__))
+    wrapped: type[exc.DBAPIError] = getattr(exc, name)
+    return wrapped("INSERT", {}, kind("the text is not looked at"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "away", "collision"),
+    [
+        (psycopg.OperationalError, "the database cannot be reached", True, False),
+        (errors.AdminShutdown, "the database cannot be reached", True, False),
+        (errors.CannotConnectNow, "the database cannot be reached", True, False),
+        (errors.TooManyConnections, "the database cannot be reached", True, False),
+        (errors.ConnectionException, "the database cannot be reached", True, False),
+        (errors.ReadOnlySqlTransaction, "the database cannot be written", True, False),
+        (errors.InsufficientPrivilege, "the database cannot be written", False, False),
+        (errors.LockNotAvailable, "another process keeps the database locked", False, False),
+        (errors.QueryCanceled, "the database took too long", False, False),
+        (errors.DiskFull, "the disk is full", False, False),
+        (errors.DataCorrupted, "the database file is damaged", False, False),
+        (errors.DeadlockDetected, "others changed the same rows at the same time", False, True),
+        (errors.SerializationFailure, "others changed the same rows at the same time", False, True),
+        (errors.UndefinedTable, "the database failed", False, False),
+    ],
+)
+def test_an_outage_of_postgresql_is_told_by_its_code(
+    kind: type[psycopg.Error], what: str, away: bool, collision: bool
+) -> None:
+    error = refused_by_postgresql(kind)
+    assert str(failures.refusal(error)) == f"The store is unavailable: {what}."
+    assert (failures.is_away(error), failures.is_collision(error)) == (away, collision)
+
+
+def test_every_code_of_postgresql_is_an_outage_but_for_one_requests_own() -> None:
+    own = set()
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, psycopg.Error) and kind.sqlstate:
+            error = refused_by_postgresql(kind)
+            assert failures.trouble(error).what
+            if not failures.is_outage(error):
+                own.add(kind.sqlstate[:2])
+    # Data, integrity, and more than a row, an index or a statement can hold.
+    assert own == {"22", "23", "54"}
 
 
 def test_one_requests_own_failure_is_told_to_it_alone() -> None:

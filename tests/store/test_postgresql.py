@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Engine, event
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
 from hansard.store.database import Database
+from hansard.store.database import database as make_database
 from hansard.store.postgresql import Postgresql, escaped, unescaped
 from hansard.store.sql import SqlStore
 from tests.postgres import PostgresServer, postgres_server
@@ -87,6 +89,16 @@ async def test_a_url_that_libpq_cannot_read() -> None:
     with pytest.raises(StartupError, match=r"^--db: libpq cannot read this URL\.$") as caught:
         Postgresql("postgresql://me:wo%zzrd@h/d")
     assert caught.value.__cause__ is None
+
+
+def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "hansard.store.postgresql")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StartupError) as caught:
+        make_database("postgresql://h/d")
+    assert caught.value.problems == (
+        "PostgreSQL needs its driver, which is not installed here: pip install 'hansard[postgres]'",
+    )
 
 
 async def test_a_database_in_another_encoding(postgres: PostgresServer) -> None:
