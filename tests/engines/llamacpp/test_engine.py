@@ -16,6 +16,7 @@ from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call
 from hansard.engines.llamacpp import LlamaCppEngine, body
 from hansard.engines.llamacpp import engine as module
+from hansard.engines.llamacpp.running import prompt_tokens
 from hansard.errors import EngineBusy, EngineUnavailable, HansardError, InvalidRequest, StartupError
 
 pytestmark = pytest.mark.anyio
@@ -377,6 +378,24 @@ async def test_a_conversation_that_is_too_long(engine: LlamaCppEngine, call_of: 
         r"Please reduce the length of the messages\.",
         caught.value.message,
     )
+
+
+@pytest.mark.parametrize("conversation", [user("a") * 3000, user("word " * 40_000)], ids=["messages", "text"])
+async def test_what_is_far_too_long_is_not_given_to_the_engine(
+    engine: LlamaCppEngine, call_of: Ask, conversation: list[Any]
+) -> None:
+    """And the least that it says is no more than what the engine would count."""
+    assert engine._running is not None
+    body = msgspec.json.encode({"messages": conversation})
+    counted = len(await prompt_tokens(engine._running.client, body))
+
+    with pytest.raises(InvalidRequest) as caught:
+        await engine.complete(call_of(messages=conversation))
+
+    assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
+    told = re.search(r"resulted in at least (\d+) tokens", caught.value.message)
+    assert told is not None
+    assert 2 * engine._running.context < int(told[1]) <= counted
 
 
 async def test_a_cap_past_the_engines_numbers_is_told_as_it_was_asked(engine: LlamaCppEngine, call_of: Ask) -> None:

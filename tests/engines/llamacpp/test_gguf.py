@@ -42,14 +42,16 @@ def test_what_a_model_says_of_itself(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(model(KEYS))
 
-    assert gguf.read(str(path)) == gguf.ModelFile(context=4096, template="{{ developer }}", control_tokens=("<|é|>",))
+    assert gguf.read(str(path)) == gguf.ModelFile(
+        context=4096, template="{{ developer }}", control_tokens=("<|é|>",), longest_token=len("<|é|>".encode())
+    )
 
 
 def test_a_model_may_say_nothing(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(model([]))
 
-    assert gguf.read(str(path)) == gguf.ModelFile(context=None, template="", control_tokens=())
+    assert gguf.read(str(path)) == gguf.ModelFile(context=None, template="", control_tokens=(), longest_token=1)
 
 
 @pytest.mark.parametrize(

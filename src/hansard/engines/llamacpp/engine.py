@@ -26,15 +26,13 @@ from hansard.engines.llamacpp.body import Order
 from hansard.engines.llamacpp.compiling import Compiler
 from hansard.engines.llamacpp.prompt import Abilities
 from hansard.engines.llamacpp.reply import Limits, Reply
-from hansard.engines.llamacpp.running import Running, running_model
+from hansard.engines.llamacpp.running import Running, prompt_tokens, running_model
 from hansard.engines.llamacpp.supervisor import ChildSettings, Supervisor
 from hansard.engines.llamacpp.watch import Watch
 from hansard.errors import EngineUnavailable, HansardError, StartupError, UpstreamFailed, UpstreamTimeout
 
 BUILTIN = Path(__file__).parent.parent / "builtin" / "hansard-tiny.gguf"
 CHAT = "/v1/chat/completions"
-TEMPLATE = "/apply-template"
-TOKENIZE = "/tokenize"
 QUEUE_LIMIT = 256
 
 # A small model's slots and attention cost little; a large one's take gigabytes of memory.
@@ -105,7 +103,7 @@ class LlamaCppEngine:
         self._supervisor = Supervisor(settings, on_change=self._report)
         self._running: Running | None = None
 
-    async def listed(self, authorization: str | None) -> Collection[str]:
+    async def listed(self) -> Collection[str]:
         return {self.name}
 
     def models(self) -> Sequence[ServedModel]:
@@ -152,6 +150,7 @@ class LlamaCppEngine:
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         running = self._running_now()
         order, watch = await self._ordered(call.request, running.abilities)
+        running.least.check(order.body["messages"], context=running.context)
         self._admission.check()
         if penalties.wanted(order.body):
             order = await _fairly_penalized(running, order)
@@ -215,23 +214,12 @@ class LlamaCppEngine:
         self._observer(observe.EngineChanged(engine=self.name, state=state, reason=reason))
 
 
-class _Prompt(msgspec.Struct, frozen=True):
-    prompt: str
-
-
-class _Tokens(msgspec.Struct, frozen=True):
-    tokens: list[int]
-
-
 async def _fairly_penalized(running: Running, order: Order) -> Order:
     """The order with penalties for what the answer says, not the prompt; as it was where that cannot be told."""
     if prompt.has_images(order.body["messages"]):
         return order  # what their tokens are is known to the engine alone
     try:
-        written = await running.client.post(TEMPLATE, running.neutralizer.encode(order.body))
-        text = msgspec.json.decode(written.body, type=_Prompt).prompt
-        asked = msgspec.json.encode({"content": text, "add_special": True, "parse_special": True})
-        tokens = msgspec.json.decode((await running.client.post(TOKENIZE, asked)).body, type=_Tokens).tokens
+        tokens = await prompt_tokens(running.client, running.neutralizer.encode(order.body))
     except (msgspec.MsgspecError, UpstreamFailed, UpstreamTimeout):
         return order  # the engine says what is wrong when it is asked for the answer
     fair = penalties.of_answer(order.body, tokens, context=running.context)

@@ -18,6 +18,12 @@ TOO_MUCH = (
 )
 
 
+FAR_TOO_LONG = (
+    "This model's maximum context length is {context} tokens. However, your messages resulted in "
+    "at least {least} tokens. Please reduce the length of the messages."
+)
+
+
 class EngineError(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's own error object."""
 
@@ -40,6 +46,12 @@ def unreadable() -> HansardError:
 def too_much(*, context: int, prompt_tokens: int, cap: int) -> HansardError:
     """For a prompt that fits with a cap that does not (seen in reports about the API); the engine does not mind it."""
     text = TOO_MUCH.format(context=context, total=prompt_tokens + cap, prompt_tokens=prompt_tokens, cap=cap)
+    return InvalidRequest(text, param="messages", code="context_length_exceeded")
+
+
+def far_too_long(*, context: int, least: int) -> HansardError:
+    """For a prompt that the engine is not even asked to count."""
+    text = FAR_TOO_LONG.format(context=context, least=least)
     return InvalidRequest(text, param="messages", code="context_length_exceeded")
 
 

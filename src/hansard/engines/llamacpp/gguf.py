@@ -30,11 +30,15 @@ class BadModelFile(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """What a model file says of itself. ``context`` is how many tokens it was trained on, at once."""
+    """What a model file says of itself. ``context`` is how many tokens it was trained on, at once.
+
+    ``longest_token`` is in bytes, as the file spells it.
+    """
 
     context: int | None
     template: str
     control_tokens: tuple[str, ...]
+    longest_token: int
 
 
 def read(path: str) -> ModelFile:
@@ -47,6 +51,7 @@ def read(path: str) -> ModelFile:
         context=context if isinstance(context, int) else None,
         template=str(metadata.get(TEMPLATE, "")),
         control_tokens=tuple(name.decode("utf-8", "replace") for name in control),
+        longest_token=max(map(len, names), default=1),
     )
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
+from hansard.contract import Document
 from hansard.engines.client import ChatClient, Timeouts
+from hansard.engines.llamacpp.length import Least
 from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
 from hansard.engines.llamacpp.supervisor import Ready, Supervisor
 
 SLOTS = "/slots"
+TEMPLATE = "/apply-template"
+TOKENIZE = "/tokenize"
+
+ROLES = ("user", "assistant", "system", "developer", "tool")
+MEASURED = 8  # messages, so that what stands once in a prompt does not count
 
 # No chunk for this long means that the engine hangs: even while it reads a prompt it reports progress.
 TIMEOUTS = Timeouts(connect_s=5.0, first_byte_s=600.0, between_chunks_s=600.0)
@@ -22,6 +31,15 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     context: int
     neutralizer: Neutralizer
     fingerprint: str
+    least: Least
+
+
+class _Prompt(msgspec.Struct, frozen=True):
+    prompt: str
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    tokens: list[int]
 
 
 class _Slot(msgspec.Struct, frozen=True):
@@ -39,7 +57,37 @@ async def running_model(ready: Ready, supervisor: Supervisor, *, sees_images: bo
         context=msgspec.json.decode(slots.body, type=list[_Slot])[0].n_ctx,
         neutralizer=Neutralizer(ready.control_tokens),
         fingerprint=ready.fingerprint,
+        least=Least(of_message=await _of_message(client), longest_token=max(1, ready.longest_token)),
     )
+
+
+async def prompt_tokens(client: ChatClient, body: bytes) -> list[int]:
+    """The tokens of a prompt of text; raises ``msgspec.MsgspecError`` where the template does not take it."""
+    text = msgspec.json.decode((await client.post(TEMPLATE, body)).body, type=_Prompt).prompt
+    asked = msgspec.json.encode({"content": text, "add_special": True, "parse_special": True})
+    return msgspec.json.decode((await client.post(TOKENIZE, asked)).body, type=_Tokens).tokens
+
+
+async def _of_message(client: ChatClient) -> Mapping[str, int]:
+    """The tokens that the template writes around an empty message of each role; none where that cannot be told."""
+
+    async def tokens(roles: Sequence[str]) -> int:
+        return len(await prompt_tokens(client, msgspec.json.encode({"messages": [_empty(role) for role in roles]})))
+
+    async def more(roles: Sequence[str]) -> int:
+        try:
+            return max(0, await tokens(["user", *roles]) - await tokens(["user"])) // len(roles)
+        except msgspec.MsgspecError:
+            return 0
+
+    found = {role: await more([role] * MEASURED) for role in ROLES}
+    if not found["user"]:  # some templates want the two to take turns
+        found["user"] = found["assistant"] = await more(["assistant", "user"] * MEASURED)
+    return found
+
+
+def _empty(role: str) -> Document:
+    return {"role": role, "content": "", **({"tool_call_id": "call"} if role == "tool" else {})}
 
 
 def _client(ready: Ready, supervisor: Supervisor) -> ChatClient:

@@ -52,11 +52,15 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What a child says once it serves. ``created`` is when the model file was written, in unix seconds."""
+    """What a child says once it serves. ``created`` is when the model file was written, in unix seconds.
+
+    ``longest_token`` is in bytes.
+    """
 
     address: str
     context: int
     control_tokens: tuple[str, ...]
+    longest_token: int
     knows_developer: bool
     thinks: bool
     fingerprint: str
