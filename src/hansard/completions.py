@@ -18,6 +18,7 @@ from hansard.contract.request import ChatRequest
 from hansard.core import normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
+from hansard.engines import check
 from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import CompletionNotFound, Conflict, InvalidRequest, ModelNotFound
@@ -101,6 +102,22 @@ class Completions:
             engines={engine.name: engine.health() for engine in self._router.engines},
             targets=self._router.targets(),
         )
+
+    async def check(
+        self, names: Sequence[str], *, for_reply: bool, authorization: str | None
+    ) -> list[tuple[str, Target, check.Finding]]:
+        """Whether the targets of these models answer, or of all that have some; or ModelNotFound.
+
+        Their engines are asked anew for what they list; ``for_reply`` has each target begin a completion instead.
+        """
+        listed = await check.lists(self._router.engines)
+        serving = {name: self._router.targets_of(name) for name in names} or self._router.targets()
+        pairs = [(name, target) for name, targets in serving.items() for target in targets]
+        if for_reply:
+            findings = await check.by_reply([target for _, target in pairs], authorization=authorization)
+        else:
+            findings = [check.by_list(target, listed[target.engine]) for _, target in pairs]
+        return [(name, target, finding) for (name, target), finding in zip(pairs, findings, strict=True)]
 
     async def create(self, asked: Asked, progress: Progress) -> bytes:
         """The completion as JSON, committed if it was to be stored."""

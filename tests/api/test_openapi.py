@@ -88,6 +88,7 @@ async def test_replies_are_as_described(document: Document) -> None:
         "ErrorEnvelope": [(await site.client.get(stored)).json],
         "ModelList": [(await site.client.get("/v1/models")).json],
         "Model": [(await site.client.get("/v1/models/org/m")).json],
+        "Checks": [(await site.client.request("POST", "/check")).json],
         "Health": [(await site.client.get("/health")).json],
         "Readiness": [(await site.client.get("/readyz")).json, (await site.client.get("/readyz", b"verbose")).json],
     }

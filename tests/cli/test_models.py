@@ -56,42 +56,53 @@ def test_table(stub: Stub, terminal: Terminal) -> None:
     )
 
 
-READINESS = {
-    "status": "ready",
-    "checks": {"store": "ok"},
-    "reasons": {"office": "breaker open: several calls in a row failed"},
-    "models": {
-        "chat": [
-            {"engine": "office", "model": "qwen3", "ready": False, "weight": 3.0},
-            {"engine": "cloud", "model": "big", "ready": True},
-        ],
-        "hansard-tiny": [{"engine": "hansard-tiny", "model": "hansard-tiny", "ready": True}],
-    },
+def check(model: str, engine: str, there: str, answers: str, reason: str = "") -> dict[str, str]:
+    return {"id": model, "engine": engine, "model": there, "asked": "list", "answers": answers, "reason": reason}
+
+
+CHECKS = {
+    "object": "list",
+    "data": [
+        check("chat", "office", "qwen3", "no", "breaker open: several calls in a row failed"),
+        check("chat", "cloud", "big", "yes"),
+        check("hansard-tiny", "hansard-tiny", "hansard-tiny", "yes"),
+    ],
 }
 
 
 def test_check_says_who_answers_for_each_model_and_who_does_not(stub: Stub, run: Run) -> None:
-    stub.answers(READINESS, status=503)
+    stub.answers(CHECKS)
 
     checked = run("models", "check")
 
     assert (checked.code, checked.out) == (
         1,
-        "model\tengine\tname there\tanswers\twhy not\n"
-        "chat\toffice\tqwen3\tno\tbreaker open: several calls in a row failed\n"
-        "chat\tcloud\tbig\tyes\t\n"
-        "hansard-tiny\thansard-tiny\thansard-tiny\tyes\t\n",
+        "model\tengine\tname there\tasked for\tanswers\twhy not\n"
+        "chat\toffice\tqwen3\tlist\tno\tbreaker open: several calls in a row failed\n"
+        "chat\tcloud\tbig\tlist\tyes\t\n"
+        "hansard-tiny\thansard-tiny\thansard-tiny\tlist\tyes\t\n",
     )
-    assert stub.seen[0].path == "/v1/readyz?verbose"
+    assert (stub.seen[0].method, stub.seen[0].path) == ("POST", "/v1/check")
 
 
-def test_check_is_content_when_everybody_answers(stub: Stub, run: Run) -> None:
-    stub.answers({**READINESS, "models": {"m": [{"engine": "e", "model": "m", "ready": True}]}})
+def test_check_is_content_while_nobody_is_known_not_to_answer(stub: Stub, run: Run) -> None:
+    target = check("m", "e", "m", "unknown", "no list")
+    stub.answers({"object": "list", "data": [target]})
+    stub.answers({"object": "list", "data": [target]})
 
-    checked = run("models", "check", "--jsonl")
+    lines, whole = run("models", "check", "--jsonl"), run("models", "check", "--json")
 
-    assert checked.code == 0
-    assert json.loads(checked.out) == {"id": "m", "engine": "e", "model": "m", "ready": True, "reason": ""}
+    assert (lines.code, whole.code) == (0, 0)
+    assert json.loads(lines.out) == target
+    assert json.loads(whole.out) == {"object": "list", "data": [target]}
+
+
+def test_check_asks_for_a_completion_only_when_told_to_and_for_models_by_name(stub: Stub, run: Run) -> None:
+    stub.answers(CHECKS)
+
+    run("models", "check", "--ask", "chat", "org/big")
+
+    assert stub.seen[0].path == "/v1/check?model=chat&model=org%2Fbig&ask=completion"
 
 
 def test_check_wants_a_hansard_server(stub: Stub, run: Run) -> None:

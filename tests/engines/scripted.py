@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import TypeAlias
 
 from hansard.contract import Document
@@ -41,6 +41,9 @@ class ScriptedEngine:
 
     def models(self) -> Sequence[ServedModel]:
         return self._models
+
+    async def listed(self) -> Collection[str]:
+        return {model.id for model in self._models}
 
     async def start(self) -> None:
         pass

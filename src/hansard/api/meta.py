@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
 from hansard.completions import Completions
@@ -9,7 +11,7 @@ from hansard.contract import Document
 from hansard.core.paging import Order
 from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Target
-from hansard.errors import NotFound
+from hansard.errors import InvalidRequest, NotFound
 from hansard.observe.metrics import CONTENT_TYPE, Metrics
 
 # Clients whose default is another API show this text to their users word for word.
@@ -61,6 +63,34 @@ def ready(completions: Completions) -> Handler:
             await exchange.reply(200, document)
         else:
             await exchange.reply(503, document, {b"retry-after": b"1"})
+
+    return handle
+
+
+def check(completions: Completions) -> Handler:
+    """POST /check: whether each target answers, asked anew. A body, if there is one, says nothing."""
+
+    async def handle(exchange: Exchange) -> None:
+        await exchange.body()
+        query = parse_qsl(exchange.query.decode("latin-1"))
+        names = [value for name, value in query if name == "model"]
+        ask = next((value for name, value in query if name == "ask"), "list")
+        if ask not in ("list", "completion"):
+            raise InvalidRequest(
+                f"Invalid value for 'ask': '{ask[:200]}' is not one of list, completion.",
+                param="ask",
+                code="invalid_value",
+            )
+        async with exchange.while_connected():
+            found = await completions.check(
+                names, for_reply=ask == "completion", authorization=exchange.header(b"authorization")
+            )
+            data = [
+                {"id": name, "engine": target.engine.name, "model": target.model, "asked": ask}
+                | {"answers": finding.answers, "reason": finding.reason}
+                for name, target, finding in found
+            ]
+            await exchange.reply(200, {"object": "list", "data": data})
 
     return handle
 

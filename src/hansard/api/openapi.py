@@ -32,6 +32,7 @@ _TYPES: Final = (
     stored.ErrorEnvelope,
     server.Health,
     server.Readiness,
+    server.Checks,
 )
 
 _ERRORS: Final = {
@@ -164,6 +165,19 @@ def _paths(default_order: Order) -> Document:
             )
         },
         "/readyz": {"get": _readiness()},
+        "/check": {
+            "post": _operation(
+                "check",
+                "Ask anew whether each target answers: its engine for a list, or the target for a completion.",
+                _json("Checks", "What was found."),
+                parameters=[
+                    _query("model", {"type": "array", "items": {"type": "string"}}, "Only these; may be repeated."),
+                    _query("ask", {"enum": ["list", "completion"], "default": "list"}, "A completion may cost money."),
+                ],
+                errors=(400, 404, 413),
+                tag="Server",
+            )
+        },
         "/metrics": {
             "get": _operation(
                 "metrics",

@@ -44,6 +44,7 @@ def application(
         ),
         "/models": resource({"GET": meta.models(completions)}),
         "/models/{id:path}": resource({"GET": meta.model(completions)}),
+        "/check": resource({"POST": meta.check(completions)}),
         "/metrics": resource({"GET": meta.numbers(completions, metrics)}),
     }
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]

@@ -40,17 +40,11 @@ class Server:
 
     def get(self, path: str, query: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
         """The JSON object at ``path``."""
-        question = urlencode(list(query))
-        return self._ask("GET", f"{path}?{question}" if question else path)
+        return self._ask("GET", _asked(path, query))
 
-    def readiness(self) -> dict[str, Any]:
-        """What a Hansard server says of its engines, be it ready or not."""
-        with self._reply("GET", "/readyz?verbose", also=503) as reply:
-            return self._object(reply.read())
-
-    def post(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, document: Mapping[str, Any], query: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
         """What the server answers to ``document``."""
-        return self._ask("POST", path, document)
+        return self._ask("POST", _asked(path, query), document)
 
     def delete(self, path: str) -> dict[str, Any]:
         """What the server says after deleting."""
@@ -75,7 +69,7 @@ class Server:
 
     @contextmanager
     def _reply(
-        self, method: str, path: str, document: Mapping[str, Any] | None = None, *, also: int = 200
+        self, method: str, path: str, document: Mapping[str, Any] | None = None
     ) -> Iterator[http.client.HTTPResponse]:
         body = None if document is None else json.dumps(document, ensure_ascii=False).encode()
         connection = self._connection()
@@ -84,7 +78,7 @@ class Server:
             connection.sock.settimeout(READ_TIMEOUT_S)
             connection.request(method, self._parts.path + path, body=body, headers=self._headers)
             with connection.getresponse() as reply:
-                if reply.status >= 300 and reply.status != also:
+                if reply.status >= 300:
                     raise _refusal(reply)
                 yield reply
         except (OSError, http.client.HTTPException) as error:
@@ -177,6 +171,11 @@ class Listing:
 def segment(word: str) -> str:
     """One segment of a path, whatever the id looks like."""
     return quote(word, safe="")
+
+
+def _asked(path: str, query: Iterable[tuple[str, str]]) -> str:
+    question = urlencode(list(query))
+    return f"{path}?{question}" if question else path
 
 
 def _headers(key: str | None) -> dict[str, str]:

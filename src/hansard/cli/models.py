@@ -1,8 +1,8 @@
-"""``hansard models``: which models the server answers with, and whether it would now."""
+"""``hansard models``: which models the server answers with, and whether each target does now."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,9 +18,13 @@ LIST_EXAMPLES = examples(
     "hansard models list --base-url https://api.openai.com/v1 --api-key-file key.txt --json",
 )
 
-CHECK_COLUMNS = (Column("MODEL"), Column("ENGINE", 24), Column("NAME THERE"), Column("ANSWERS"), Column("WHY NOT"))
+CHECK_COLUMNS = (
+    *(Column("MODEL"), Column("ENGINE", 24), Column("NAME THERE")),
+    *(Column("ASKED FOR"), Column("ANSWERS"), Column("WHY NOT")),
+)
 CHECK_EXAMPLES = examples(
     "hansard models check",
+    "hansard models check --ask gpt-5-mini",
     "hansard models check --json",
     "hansard models check --base-url http://gpu-box:8000/v1",
 )
@@ -50,40 +54,38 @@ def list_models(
 
 
 def check_models(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Only these; all of them else.")
+    ] = None,
     *,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask each target for a completion; upstreams may charge it.")
+    ] = False,
     base_url: BaseUrl = BASE_URL,
     api_key_file: KeyFile = None,
     as_json: AsJson = False,
     as_jsonl: AsJsonl = False,
 ) -> None:
-    """Say of each model who answers for it, and whether they would now; exit code 1 if one of them would not.
+    """Ask who answers for each model, target by target; exit code 1 if one of them does not.
 
-    The server knows it from its last calls and from asking for the models every 30 seconds: nothing is generated.
+    The server asks every upstream anew which models it lists, and looks for the target's name there: nothing is
+    generated. Only --ask is a proof: it has each target begin a short completion, which is not stored.
     """
     from hansard.cli.client import connect
 
     form = chosen_form(as_json=as_json, as_jsonl=as_jsonl, only_ids=False)
-    targets = _targets(connect(base_url, api_key_file).readiness())
-    say_list(targets, form, columns=CHECK_COLUMNS, row=_target_row, document=lambda found: {"data": found})
-    if not all(target["ready"] for target in targets):
+    query = [("model", model) for model in models or ()] + ([("ask", "completion")] if ask else [])
+    checks = connect(base_url, api_key_file).post("/check", {}, query)
+    targets = checks.get("data")
+    if not isinstance(targets, list):
+        raise CommandError("This server does not tell who answers for its models; is it a Hansard server?")
+    say_list(targets, form, columns=CHECK_COLUMNS, row=_target_row, document=lambda _: checks)
+    if any(target["answers"] == "no" for target in targets):
         raise typer.Exit(FAILED)
 
 
-def _targets(readiness: dict[str, Any]) -> list[dict[str, Any]]:
-    """One per model and target, with the reason where there is one."""
-    if "models" not in readiness:
-        raise CommandError("This server does not tell who answers for its models; is it a Hansard server?")
-    reasons = readiness.get("reasons") or {}
-    return [
-        {"id": name, **target, "reason": "" if target["ready"] else reasons.get(target["engine"], "")}
-        for name, targets in readiness["models"].items()
-        for target in targets
-    ]
-
-
 def _target_row(target: dict[str, Any]) -> list[str]:
-    answers = "yes" if target["ready"] else "no"
-    return [target["id"], target["engine"], target["model"], answers, target["reason"]]
+    return [target[key] for key in ("id", "engine", "model", "asked", "answers", "reason")]
 
 
 def _row(model: dict[str, Any]) -> list[str]:

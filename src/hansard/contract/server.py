@@ -20,6 +20,22 @@ class TargetReadiness(Struct, frozen=True, kw_only=True):
     weight: int | float | UnsetType = UNSET
 
 
+class TargetCheck(Struct, frozen=True, kw_only=True):
+    """Whether a target answers for the model ``id``; ``asked`` says what it was asked for, ``model`` its name there."""
+
+    id: str
+    engine: str
+    model: str
+    asked: Literal["list", "completion"]
+    answers: Literal["yes", "no", "unknown"]
+    reason: str
+
+
+class Checks(Struct, frozen=True, kw_only=True):
+    object: Literal["list"]
+    data: list[TargetCheck]
+
+
 class Readiness(Struct, frozen=True, kw_only=True):
     """``reasons`` by engine, and the targets by model, are there when they are asked for."""
 

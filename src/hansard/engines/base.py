@@ -7,7 +7,7 @@ whatever comes out of here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -75,6 +75,9 @@ class Engine(Protocol):
 
     def models(self) -> Sequence[ServedModel]:
         """What it serves now. Never waits."""
+
+    async def listed(self) -> Collection[str] | None:
+        """The names it serves, found out anew; None if it has no list for us."""
 
     async def start(self) -> None:
         """Return once it can answer; raise ``StartupError`` if it never will."""

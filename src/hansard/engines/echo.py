@@ -6,7 +6,7 @@ Its answer is the last user message, a word a chunk; its tokens are words. ``max
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 
 import msgspec
 
@@ -40,6 +40,9 @@ class EchoEngine:
         self._served = (
             ServedModel(id=name, created=created, owned_by="hansard", description="Says back what it hears"),
         )
+
+    async def listed(self) -> Collection[str]:
+        return {self.name}
 
     def models(self) -> Sequence[ServedModel]:
         return self._served

@@ -129,13 +129,18 @@ class Router:
 
     def pick(self, model: str) -> Route:
         """The way for the name a client sent, or ModelNotFound."""
+        targets = self.targets_of(model)
+        return Route([*self._order(targets)] if len(targets) > 1 else targets, observer=self._observer)
+
+    def targets_of(self, model: str) -> Sequence[Target]:
+        """Who may answer for the name a client sent, as listed; or ModelNotFound."""
         serving = self.targets()
         for name in (model, self._aliases.get(model), self._aliases.get(ANY)):
             if name is not None and (targets := serving.get(name)) is not None:
-                return Route([*self._order(targets)] if len(targets) > 1 else targets, observer=self._observer)
+                return targets
         for engine in self._engines:
             if engine.takes_any_model:
-                return Route([Target(engine, self._aliases.get(model, model))])
+                return (Target(engine, self._aliases.get(model, model)),)
         raise ModelNotFound(model)
 
     def models(self) -> list[ServedModel]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence, Set
 from contextlib import aclosing
 
 import msgspec
@@ -82,11 +82,14 @@ class UpstreamEngine:
             chance=chance,
             observer=observer,
         )
-        self._listing = Listing(self._client, on_change=self._report)
+        self._listing = Listing(self._client, on_change=self._report, takes_client_key=takes_client_key)
         self._clock = clock
 
     def models(self) -> Sequence[ServedModel]:
         return self._listing.models
+
+    async def listed(self) -> Collection[str] | None:
+        return await self._listing.anew()
 
     def health(self) -> Health:
         """The breaker knows best, since it has seen the last calls; then whoever asked for the models."""

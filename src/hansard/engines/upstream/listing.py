@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from hansard.engines.base import ServedModel
 from hansard.engines.client import ChatClient
-from hansard.errors import HansardError
+from hansard.errors import HansardError, UpstreamFailed
 
 PATH = "/models"
 PERIOD_S = 30.0
@@ -29,15 +29,24 @@ class _Models(msgspec.Struct):
 class Listing:
     """What the upstream listed last. ``trouble`` says in a line why it could not be asked; "" while it could.
 
-    An upstream that answers but has no list is no trouble: chat may work all the same.
+    An upstream that answers but has no list is no trouble: chat may work all the same. Nor is one that wants a key
+    where only clients have one (``takes_client_key``).
     """
 
-    def __init__(self, client: ChatClient, *, on_change: Callable[[str], None]) -> None:
+    def __init__(self, client: ChatClient, *, on_change: Callable[[str], None], takes_client_key: bool = False) -> None:
         self._client = client
+        self._takes_client_key = takes_client_key
         self._on_change = on_change
         self._asking: asyncio.Task[None] | None = None
         self.models: tuple[ServedModel, ...] = ()
         self.trouble = ""
+
+    async def anew(self) -> Collection[str] | None:
+        """The names listed now; None if there is no list. Raises ``UpstreamFailed`` with the trouble."""
+        models = await self._ask()
+        if self.trouble:
+            raise UpstreamFailed(self.trouble)
+        return None if models is None else {model.id for model in models}
 
     async def start(self) -> None:
         """Ask for the first time, and from then on in the background; a slow answer is not waited for."""
@@ -61,23 +70,26 @@ class Listing:
             first.set()
             await asyncio.sleep(PERIOD_S)
 
-    async def _ask(self) -> None:
-        trouble = ""
+    async def _ask(self) -> tuple[ServedModel, ...] | None:
+        models, trouble = await self._read()
+        if not trouble:  # what it listed before it went is what it will serve when it is back
+            self.models = models or ()
+        if bool(trouble) is not bool(self.trouble):
+            self._on_change(trouble)
+        self.trouble = trouble
+        return models
+
+    async def _read(self) -> tuple[tuple[ServedModel, ...] | None, str]:
+        """The list, or None, and the trouble, or ""."""
         try:
             reply = await self._client.get(PATH)
             if reply.status == 200:
                 listed = msgspec.json.decode(reply.body, type=_Models).data
-                self.models = tuple(
-                    ServedModel(id=model.id, created=model.created, owned_by=model.owned_by) for model in listed
-                )
-            elif reply.status in (401, 403):
-                trouble = f"{PATH} answered with status {reply.status}: the key is missing or wrong"
-            elif reply.status >= 500:
-                trouble = f"{PATH} answered with status {reply.status}"
+                return tuple(ServedModel(id=one.id, created=one.created, owned_by=one.owned_by) for one in listed), ""
         except HansardError as error:
-            trouble = error.message
+            return None, error.message
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            self.models = ()
-        if bool(trouble) is not bool(self.trouble):
-            self._on_change(trouble)
-        self.trouble = trouble
+            return None, ""
+        if reply.status in (401, 403) and not self._takes_client_key:
+            return None, f"{PATH} answered with status {reply.status}: the key is missing or wrong"
+        return None, f"{PATH} answered with status {reply.status}" if reply.status >= 500 else ""
