@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Connection,
@@ -22,38 +23,14 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    true,
     tuple_,
     union_all,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.visitors import InternalTraversal
 
 from hansard.core.paging import ListQuery, Order
 from hansard.store.base import Cursor, Record
 from hansard.store.schema import bodies, completions, labels, tombstones
-
-
-class _Unindexed(ColumnElement[str]):
-    """The column, out of reach for SQLite's planner: it would rather read a whole project than 21 numbers."""
-
-    inherit_cache = True
-    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012 - SQLAlchemy's own form
-
-    def __init__(self, column: ColumnElement[str]) -> None:
-        self.column = column
-        self.type = column.type
-
-
-@compiles(_Unindexed)
-def _as_it_is(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.column, **options)
-
-
-@compiles(_Unindexed, "sqlite")
-def _with_a_plus(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
-    return f"+{compiler.process(element.column, **options)}"  # https://sqlite.org/optoverview.html#uplus
-
 
 Label: TypeAlias = tuple[str, str]
 """A key, spelled as in the query string of a list, and the value it must equal."""
@@ -81,10 +58,24 @@ _WHOLE: Final = select(completions.c.number, *_RECORD).join_from(
 
 _BY_ID: Final = _WHOLE.where(completions.c.project == bindparam("project"), completions.c.id == bindparam("id"))
 
-_BY_NUMBERS: Final = _WHOLE.where(
-    _Unindexed(completions.c.project) == bindparam("project"),
-    completions.c.number.in_(bindparam("numbers", expanding=True)),
+_WANTED: Final = (
+    func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).table_valued("number", name="wanted").render_derived()
 )
+_ONE: Final = (
+    _WHOLE.where(completions.c.project == bindparam("project"), completions.c.number == _WANTED.c.number)
+    .limit(1)
+    .lateral("one")
+)
+
+# Each planner would rather read a whole project than 21 numbers. The concatenation keeps SQLite from the project's
+# index; a look-up for each number keeps PostgreSQL (seen in 16) from looking for them in all of the project.
+_BY_NUMBERS: Final = {
+    "sqlite": _WHOLE.where(
+        completions.c.project.concat("") == bindparam("project"),
+        completions.c.number.in_(bindparam("numbers", expanding=True)),
+    ),
+    "postgresql": select(_ONE).select_from(_WANTED.join(_ONE, true())),
+}
 
 _PLACE: Final = union_all(
     *(
@@ -127,7 +118,7 @@ def page(
     found = _numbers(project, first, others, after=after, order=query.order).limit(limit)
     if not (numbers := connection.scalars(found).all()):
         return []
-    rows = connection.execute(_BY_NUMBERS, {"project": project, "numbers": numbers})
+    rows = connection.execute(_BY_NUMBERS[connection.dialect.name], {"project": project, "numbers": numbers})
     records = {row.number: _record(row) for row in rows}
     return [records[number] for number in numbers]
 
