@@ -165,6 +165,20 @@ async def test_usage_is_asked_for_kept_and_hidden_from_who_did_not_ask(
     assert [one["usage"]["total_tokens"] for one in stored] == [5] * kept
 
 
+async def test_what_runs_here_refuses_what_it_does_not_know_and_an_upstream_is_sent_it(tmp_path: Path) -> None:
+    async with serving(hello) as mock:
+        toml = upstream("a", mock.base_url) + '[[models]]\npath = "echo"\n'
+        toml += '[[models]]\nname = "both"\ntargets = [{ upstream = "a", model = "m" }, { model = "echo" }]\n'
+        async with running(tmp_path, toml) as server:
+            replies = {name: await server.create(model=name, top_k=5) for name in ("echo", "both", "m")}
+
+    for name in ("echo", "both"):
+        error = replies[name].json["error"]
+        assert (replies[name].status, error["code"], error["param"]) == (400, "unknown_parameter", "top_k")
+    assert replies["m"].status == 200
+    assert [asked.json["top_k"] for asked in mock.asked] == [5]
+
+
 async def silent(_: Asked) -> None:
     await asyncio.Event().wait()
 
