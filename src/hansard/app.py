@@ -224,7 +224,7 @@ def _upstreams(settings: Settings, observer: Observer) -> dict[str, Engine]:
     specs = settings.upstreams
     if not specs:
         return {}
-    from hansard.engines.client import Timeouts
+    from hansard.engines.patience import Timeouts
     from hansard.engines.upstream import Breaker, Budget, Pauses, UpstreamEngine
 
     def timeouts(spec: UpstreamSpec) -> Timeouts:

@@ -13,9 +13,10 @@ import pytest
 from aiohttp import web
 
 from hansard.engines import client as module
-from hansard.engines.client import ChatClient, NotAStream, Timeouts
-from hansard.engines.wire import Unreadable
-from hansard.errors import UpstreamFailed, UpstreamTimeout
+from hansard.engines.client import ChatClient, NotAStream
+from hansard.engines.patience import Timeouts
+from hansard.engines.wire import Full, Unreadable
+from hansard.errors import EngineBusy, UpstreamFailed, UpstreamTimeout
 
 pytestmark = pytest.mark.anyio
 
@@ -198,6 +199,80 @@ async def test_the_total_time_bounds_a_stream_that_never_stops(tmp_path: Path) -
                 assert set(payloads) == {b"1"}
 
 
+async def test_the_total_time_ends_a_stream_that_nobody_reads(tmp_path: Path) -> None:
+    left = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        try:
+            response = await opened(request)
+            while True:
+                await response.write(b"data: 1\n\n" * 1000)
+        finally:
+            left.set()
+
+    limits = Timeouts(total_s=0.05)
+    async with (
+        served(handler, tmp_path / "s", timeouts=limits, max_connections=1) as client,
+        aclosing(client.stream("/x", b"{}")) as payloads,
+    ):
+        await anext(payloads)
+        async with asyncio.timeout(5):
+            await left.wait()
+            with pytest.raises(UpstreamTimeout):  # and its place is free, so it is the server that is late
+                await client.get("/x")
+            with pytest.raises(UpstreamTimeout):
+                async for _ in payloads:
+                    pass
+
+
+SOON = Timeouts(first_byte_s=5, between_chunks_s=0.01)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_head_or_a_comment_is_no_first_byte(tmp_path: Path, streamed: bool) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = await opened(request)
+        if streamed:
+            await response.write(b": working\n\n")
+        await asyncio.sleep(0.1)  # far beyond the time between chunks
+        await response.write(b"data: 1\n\n")
+        return response
+
+    async with served(handler, tmp_path / "s", timeouts=SOON) as client:
+        if streamed:
+            assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1"]
+        else:
+            assert (await client.get("/x")).body == b"data: 1\n\n"
+
+
+async def test_comments_alone_do_not_keep_a_stream_waiting(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = await opened(request)
+        while True:
+            await response.write(b": working\n\n")
+            await asyncio.sleep(0.005)
+
+    async with served(handler, tmp_path / "s", timeouts=Timeouts(first_byte_s=0.05)) as client:
+        with pytest.raises(UpstreamTimeout):
+            await anext(client.stream("/x", b"{}"))
+
+
+@pytest.mark.parametrize("limits", [Timeouts(first_byte_s=0.05), Timeouts(total_s=0.05)])
+async def test_to_wait_for_a_connection_of_our_own_is_no_failure_of_the_server(
+    tmp_path: Path, limits: Timeouts
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await opened(request)
+
+    async with served(handler, tmp_path / "s", timeouts=limits, max_connections=1) as client:
+        taken = await client._pool.take()
+        with pytest.raises(EngineBusy) as busy:
+            await client.get("/x")
+        client._pool.give_back(taken)
+
+    assert (busy.value.status, busy.value.code, busy.value.retry_after_s) == (503, "upstream_busy", 1)
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_reply_without_end_is_given_up(tmp_path: Path, streamed: bool) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -248,7 +323,7 @@ def subclasses(cls: type[Exception]) -> Iterator[type[Exception]]:
 SYSTEM = {*subclasses(ssl.SSLError), *subclasses(ConnectionError), socket.gaierror, TimeoutError, OSError}
 
 
-@pytest.mark.parametrize("foreign", sorted(SYSTEM | {Unreadable}, key=lambda cls: cls.__name__))
+@pytest.mark.parametrize("foreign", sorted(SYSTEM | {Full, Unreadable}, key=lambda cls: cls.__name__))
 def test_every_foreign_class_has_a_row(foreign: type[Exception]) -> None:
     rows = [row for row in module.TABLE if issubclass(foreign, row[0])]
 

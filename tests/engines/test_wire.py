@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hansard.engines.wire import READ_AHEAD_BYTES, Broken, Connection, Head, Pool, Unreadable
+from hansard.engines.wire import HEAD_BYTES, READ_AHEAD_BYTES, Broken, Connection, Full, Head, Pool, Unreadable
 
 pytestmark = pytest.mark.anyio
 
@@ -177,6 +177,47 @@ async def test_a_slow_reader_stops_the_reading() -> None:
     assert far.wire.reading
 
 
+LARGE = b"x" * (HEAD_BYTES // 2 + 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OK + b"X-One: " + LARGE + LARGE,
+        OK + b"X-One: " + LARGE + b"\r\nX-Two: " + LARGE + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 2000,
+        OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-One: " + LARGE * 3,
+        OK + b"Transfer-Encoding: chunked\r\n\r\n1;x=" + LARGE + LARGE,
+    ],
+    ids=["one header", "two headers", "hints", "trailer", "extension"],
+)
+async def test_a_head_without_end_is_unreadable(reply: bytes) -> None:
+    connection = Far().ask(*(reply[at : at + 8000] for at in range(0, len(reply), 8000)))
+
+    with pytest.raises(Unreadable):
+        await connection.head()
+        await whole(connection)
+    assert not connection.is_reusable
+
+
+async def test_many_small_chunks_are_no_head() -> None:
+    chunks = b"1\r\na\r\n" * HEAD_BYTES
+    connection = Far().ask(OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+
+    assert len(await whole(connection)) == HEAD_BYTES
+
+
+async def test_a_body_that_we_ended_is_not_whole() -> None:
+    far = Far()
+    connection = far.ask(OK + b"\r\nHello")
+    connection.close()
+    connection.connection_lost(None)
+
+    assert await connection.read() == b"Hello"
+    with pytest.raises(Broken):
+        await connection.read()
+
+
 # The pool
 
 
@@ -277,3 +318,26 @@ async def test_a_connection_that_cannot_be_had_makes_room_for_the_next() -> None
         outcomes = await asyncio.gather(*(pool.take() for _ in range(3)), return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes] == [ConnectionRefusedError] * 3
+
+
+async def test_who_waits_too_long_for_a_connection_is_told_so_and_takes_none() -> None:
+    async with pooled(limit=1) as (pool, made):
+        first = answered(await pool.take())
+        with pytest.raises(Full):
+            await pool.room(0.001)
+        pool.give_back(first)
+        await pool.room(0.001)
+
+        assert await pool.take() is first
+        assert len(made) == 1
+
+
+async def test_one_given_back_twice_is_one() -> None:
+    async with pooled(limit=1) as (pool, _):
+        first = answered(await pool.take())
+        pool.give_back(first)
+        pool.give_back(first)
+        assert await pool.take() is first
+
+        with pytest.raises(Full):
+            await pool.room(0.001)

@@ -1,24 +1,22 @@
 """The HTTP client for any chat server, over TCP or over a Unix socket.
 
-Here live time limits and the one table that turns foreign exceptions into ours; connections are
-``wire``'s. What a reply means is the engines' business: a body goes out, bytes come back.
+Here lives the one table that turns foreign exceptions into ours; connections are ``wire``'s, time limits
+``patience``'s. What a reply means is the engines' business: a body goes out, bytes come back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Mapping
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from hansard.core.sse import Decoder
-from hansard.engines.wire import Broken, Connection, Head, Pool, Unreadable
-from hansard.errors import HansardError, UpstreamFailed, UpstreamTimeout
-
-T = TypeVar("T")
+from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Patience, Timeouts
+from hansard.engines.wire import Broken, Connection, Full, Head, Pool, Unreadable
+from hansard.errors import EngineBusy, HansardError, UpstreamFailed, UpstreamTimeout
 
 # A relay forwards what it reads: a compressed reply would only be unpacked again.
 DEFAULT_HEADERS = {"User-Agent": "hansard", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -26,18 +24,6 @@ EVENT_STREAM = "text/event-stream"
 STREAM_END = b"[DONE]"
 DRAIN_S = 0.25
 LIMIT_BYTES = 64 * 1024 * 1024
-
-
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to wait, in seconds, for each step of a call; ``None`` waits for ever."""
-
-    connect_s: float | None = 5.0
-    first_byte_s: float | None = 600.0
-    between_chunks_s: float | None = 120.0
-    total_s: float | None = None
-
-
-DEFAULT_TIMEOUTS = Timeouts()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +43,11 @@ class NotAStream(Exception):
 
 
 class ChatClient:
-    """One engine's way to its chat server. Failures are ``UpstreamFailed`` or ``UpstreamTimeout``.
+    """One engine's way to its chat server. Failures are ``UpstreamFailed``, ``UpstreamTimeout`` or ``EngineBusy``.
 
     ``base_url`` is what paths are appended to; with ``unix_socket`` its host is only a name.
     ``keep_alive=False`` opens one connection per call, for servers that do not keep them well.
-    Beyond ``max_connections`` (0: no limit) calls wait for one, within the time for the first byte.
+    Beyond ``max_connections`` (0: no limit) calls wait for one, as long as for a first byte, then it is ``EngineBusy``.
     """
 
     def __init__(
@@ -89,31 +75,37 @@ class ChatClient:
         """Close every connection. A later call opens new ones."""
         self._pool.close()
 
+    def errand(self) -> Errand:
+        """For all tries of one request, whose total time begins now."""
+        return Errand(self._timeouts.total_s)
+
     async def get(self, path: str) -> Reply:
         """GET ``path`` and read the whole reply, whatever its status."""
-        return await self._whole(self._request("GET", path, b"", None))
+        return await self._whole(self._request("GET", path, b"", None), self.errand())
 
-    async def post(self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> Reply:
+    async def post(
+        self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None, errand: Errand | None = None
+    ) -> Reply:
         """POST the JSON ``body`` and read the whole reply, whatever its status."""
-        return await self._whole(self._request("POST", path, body, headers))
+        return await self._whole(self._request("POST", path, body, headers), errand or self.errand())
 
     async def stream(
-        self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None
+        self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None, errand: Errand | None = None
     ) -> AsyncGenerator[list[bytes], None]:
         """POST the JSON ``body`` and yield the payloads of the events up to ``[DONE]``, those of one read together.
 
         Closing the generator closes the connection at once, which is what cancels the work at
         the other end. Raises ``NotAStream`` when the reply is anything but a stream of events.
         """
-        deadline = _Deadline(self._timeouts.total_s)
-        connection = await self._connected(deadline)
-        patience = _Patience(connection, deadline)
+        errand = errand or self.errand()
+        connection = await self._connected(errand)
+        patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
-            head = await self._ask(self._request("POST", path, body, headers), connection, patience)
+            head = await self._ask(self._request("POST", path, body, headers), connection, patience, errand)
             if head.status != 200 or _content_type(head) != EVENT_STREAM:
                 raise NotAStream(await self._read(head, connection, patience))
             decoder, unfinished_bytes = Decoder(), 0
-            while data := await patience.over(connection.read(), self._timeouts.between_chunks_s):
+            while data := await patience.over(connection.read()):
                 payloads = decoder.feed(data)
                 unfinished_bytes = 0 if payloads else unfinished_bytes + len(data)
                 if unfinished_bytes > self._limit_bytes:
@@ -122,40 +114,56 @@ class ChatClient:
                 if done:
                     payloads = payloads[: payloads.index(STREAM_END)]
                 if payloads:
+                    patience.begun()
                     yield payloads
                 if done:
                     await self._drain(connection)
                     return
             if payloads := [payload for payload in decoder.flush() if payload != STREAM_END]:
                 yield payloads
+        except FOREIGN as failure:
+            raise translate(failure) from failure
         finally:
             patience.end()
             self._pool.give_back(connection)
 
-    async def _whole(self, request: bytes) -> Reply:
-        deadline = _Deadline(self._timeouts.total_s)
-        connection = await self._connected(deadline)
-        patience = _Patience(connection, deadline)
+    async def _whole(self, request: bytes, errand: Errand) -> Reply:
+        connection = await self._connected(errand)
+        patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
-            head = await self._ask(request, connection, patience)
+            head = await self._ask(request, connection, patience, errand)
             return await self._read(head, connection, patience)
+        except FOREIGN as failure:
+            raise translate(failure) from failure
         finally:
             patience.end()
             self._pool.give_back(connection)
 
-    async def _connected(self, deadline: _Deadline) -> Connection:
+    async def _connected(self, errand: Errand) -> Connection:
         if (connection := self._pool.take_idle()) is not None:
             return connection
-        return await _within(deadline.cap(self._timeouts.first_byte_s), self._pool.take())
+        try:
+            await self._pool.room(errand.cap(self._timeouts.first_byte_s))
+            async with asyncio.timeout(errand.cap(None)):
+                return await self._pool.take()
+        except FOREIGN as failure:
+            raise translate(failure) from failure
 
-    async def _ask(self, request: bytes, connection: Connection, patience: _Patience) -> Head:
+    async def _ask(self, request: bytes, connection: Connection, patience: Patience, errand: Errand) -> Head:
         connection.send(request)
-        return await patience.over(connection.head(), self._timeouts.first_byte_s)
+        try:
+            head = await patience.over(connection.head())
+        except FOREIGN:
+            errand.has_begun = connection.has_begun  # what it would have said nobody knows
+            raise
+        errand.has_begun = head.status < 300
+        return head
 
-    async def _read(self, head: Head, connection: Connection, patience: _Patience) -> Reply:
+    async def _read(self, head: Head, connection: Connection, patience: Patience) -> Reply:
         pieces: list[bytes] = []
         size = 0
-        while data := await patience.over(connection.read(), self._timeouts.between_chunks_s):
+        while data := await patience.over(connection.read()):
+            patience.begun()
             pieces.append(data)
             size += len(data)
             if size > self._limit_bytes:
@@ -220,78 +228,11 @@ def _content_type(head: Head) -> str:
     return head.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class _Deadline:
-    """The end of a call's total time, if it has one."""
-
-    def __init__(self, total_s: float | None) -> None:
-        self._at = None if total_s is None else asyncio.get_running_loop().time() + total_s
-
-    def cap(self, step_s: float | None) -> float | None:
-        """What is left for a step that may take ``step_s``."""
-        if self._at is None:
-            return step_s
-        left_s = max(0.0, self._at - asyncio.get_running_loop().time())
-        return left_s if step_s is None else min(left_s, step_s)
-
-
-class _Patience:
-    """Waits for a connection's reply under time limits, with one timer that is moved on only when it rings.
-
-    A timer armed and disarmed around every read costs as much as the rest of relaying a chunk.
-    """
-
-    def __init__(self, connection: Connection, deadline: _Deadline) -> None:
-        self._connection = connection
-        self._deadline = deadline
-        self._loop = asyncio.get_running_loop()
-        self._due: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def over(self, step: Awaitable[T], step_s: float | None) -> T:
-        """What the step gives, if it gives it in time. Failures are ours."""
-        wait_s = self._deadline.cap(step_s)
-        if wait_s is not None:
-            self._due = self._loop.time() + wait_s
-            if self._timer is not None and self._timer.when() > self._due:
-                self.end()
-            if self._timer is None:
-                self._timer = self._loop.call_at(self._due, self._ring)
-        try:
-            return await step
-        except FOREIGN as failure:
-            raise translate(failure) from failure
-        finally:
-            self._due = None
-
-    def end(self) -> None:
-        """Wait for nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._due is None:  # nobody waits for the server now; the next step arms it again
-            return
-        if self._loop.time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._ring)
-        else:
-            self._connection.fail(TimeoutError())
-
-
-async def _within(seconds: float | None, step: Awaitable[T]) -> T:
-    """Wait for one step of a call and speak of its failure in our words."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await step
-    except FOREIGN as failure:
-        raise translate(failure) from failure
-
-
 UNREACHABLE = "The model server could not be reached."
 TIMED_OUT = "The model server did not answer in time."
 BROKEN_OFF = "The connection to the model server broke off."
 UNREADABLE = "The model server's reply could not be understood."
+BUSY = "The model server is busy: no connection to it came free in time."
 MISADDRESSED = "The model server's address cannot be used."
 UNSAFE = "A secure connection to the model server could not be made."
 UNTRUSTED = "The model server's certificate does not hold: not trusted here, for another name, or expired."
@@ -308,6 +249,7 @@ TABLE: tuple[tuple[type[Exception], type[HansardError], str, str], ...] = (
     (OSError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
     (UnicodeError, UpstreamFailed, "upstream_unreachable", MISADDRESSED),
     (Unreadable, UpstreamFailed, "upstream_invalid_response", UNREADABLE),
+    (Full, EngineBusy, "upstream_busy", BUSY),
 )
 FOREIGN: tuple[type[Exception], ...] = tuple(foreign for foreign, *_ in TABLE)
 

@@ -16,6 +16,8 @@ import msgspec
 
 # The most of a reply that waits here for a slower reader; beyond it the server is made to wait.
 READ_AHEAD_BYTES: Final = 32 * 1024
+# The most that may come without a byte of a body: a head, or what stands between chunks and behind them.
+HEAD_BYTES: Final = 64 * 1024
 # Shorter than the 15 to 75 seconds after which the usual servers and balancers close an idle connection.
 IDLE_S: Final = 12.0
 
@@ -26,6 +28,10 @@ class Broken(ConnectionError):
 
 class Unreadable(Exception):
     """What came is no HTTP/1.1 reply that can be used here."""
+
+
+class Full(Exception):
+    """Every connection that there may be was in use for too long."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -54,6 +60,9 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._body: list[bytes] = []
         self._size = 0
+        self._header_bytes = 0
+        self._bodiless_bytes = 0
+        self.has_begun = False
         self._failure: Exception | None = None
         self._is_whole = False
         self._is_kept = False
@@ -69,6 +78,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._head = self._failure = None
         self._headers, self._body, self._size = {}, [], 0
+        self._header_bytes = self._bodiless_bytes = 0
+        self.has_begun = False
         self._is_whole = self._is_kept = self._ends_with_connection = False
         self._transport.write(request)
 
@@ -98,8 +109,10 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def close(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once, whatever is under way; a reply that is not whole by now never will be."""
         self.is_open = False
+        if not self._is_whole:
+            self.fail(Broken("closed"))
         self._transport.abort()
 
     # asyncio's side
@@ -110,7 +123,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
-        if self._ends_with_connection and self._head is not None and exc is None:
+        if self._ends_with_connection and self._head is not None and exc is self._failure is None:
             self._is_whole = True
         if not self._is_whole:
             self.fail(exc or Broken("closed"))
@@ -120,11 +133,16 @@ class Connection(asyncio.Protocol):
         if self._is_whole:  # nobody asked
             self.close()
             return
+        size = self._size
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._is_kept = False
             self.fail(Unreadable(str(error)))
+        self._bodiless_bytes = 0 if self._size > size else self._bodiless_bytes + len(data)
+        if self._bodiless_bytes > HEAD_BYTES and not self._is_whole:
+            self.fail(Unreadable("a head without end"))
+            self.close()
         if self._size > READ_AHEAD_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
@@ -135,8 +153,12 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._is_whole:
             raise Unreadable("more than was asked for")
+        self.has_begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > HEAD_BYTES:
+            raise Unreadable("too many headers")
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -195,20 +217,19 @@ class Pool:
             connection.close()
         return None
 
+    async def room(self, wait_s: float | None) -> None:
+        """Wait until one may be taken at once; ``Full`` if that takes longer than ``wait_s``."""
+        if not self._is_full():
+            return
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._turn()
+        except TimeoutError:
+            raise Full from None
+
     async def take(self) -> Connection:
         """An idle one, or a new one, or the first that comes free."""
-        while self._limit and len(self._busy) + self._opening >= self._limit:
-            turn = asyncio.get_running_loop().create_future()
-            self._line.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._next()
-                raise
-            finally:
-                if turn in self._line:
-                    self._line.remove(turn)
+        await self._turn()
         if (connection := self.take_idle()) is not None:
             return connection
         self._opening += 1
@@ -223,8 +244,10 @@ class Pool:
         return connection
 
     def give_back(self, connection: Connection) -> None:
-        """Keep it if it may serve again, else close it."""
-        self._busy.discard(connection)
+        """Keep it if it may serve again, else close it. Who has given it back may do so again."""
+        if connection not in self._busy:
+            return
+        self._busy.remove(connection)
         if self._keep and connection.is_reusable:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
@@ -237,6 +260,23 @@ class Pool:
         for connection in (*self._idle, *self._busy):
             connection.close()
         self._idle.clear()
+
+    def _is_full(self) -> bool:
+        return bool(self._limit) and len(self._busy) + self._opening >= self._limit
+
+    async def _turn(self) -> None:
+        while self._is_full():
+            turn = asyncio.get_running_loop().create_future()
+            self._line.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._next()
+                raise
+            finally:
+                if turn in self._line:
+                    self._line.remove(turn)
 
     def _next(self) -> None:
         while self._line:

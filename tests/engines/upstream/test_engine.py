@@ -16,9 +16,17 @@ from hansard.core.accumulate import Accumulator, IncompleteStream
 from hansard.core.spelled import Spelled
 from hansard.core.validate import parse_create
 from hansard.engines.base import Call
-from hansard.engines.client import Timeouts
-from hansard.engines.upstream import UpstreamEngine
-from hansard.errors import HansardError, InvalidRequest, RateLimited, Unavailable, UpstreamFailed, UpstreamTimeout
+from hansard.engines.patience import Timeouts
+from hansard.engines.upstream import Breaker, Pauses, UpstreamEngine
+from hansard.errors import (
+    EngineBusy,
+    HansardError,
+    InvalidRequest,
+    RateLimited,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from hansard.observe import EngineChanged, Event, UpstreamTried
 from tests.engines.mock import HELLO, Asked, Mock, chunk, completion, event, hello, serving
 
@@ -357,19 +365,89 @@ async def test_no_more_than_so_often(streamed: bool) -> None:
         assert len(mock.asked) == 2
 
 
-async def test_an_error_as_the_first_chunk_is_tried_again() -> None:
-    left = [1]
+@BOTH
+async def test_all_tries_share_the_total_time(streamed: bool) -> None:
+    """The first two take half of it each, so there is none left for a third."""
 
     async def handler(asked: Asked) -> None:
-        if left[0]:
-            left[0] -= 1
-            await asked.stream({"error": {"message": "Overloaded."}})
-        else:
+        await asyncio.sleep(0.15)
+        await asked.reply(500, {"error": {"message": "Not now."}})
+
+    async with (
+        serving(handler) as mock,
+        relaying(mock.base_url, timeouts=Timeouts(total_s=0.3), retries=9) as relay,
+    ):
+        with pytest.raises(HansardError):
+            await text(relay, streamed=streamed)
+        assert len(mock.asked) <= 3
+
+
+async def test_a_pause_longer_than_what_is_left_of_the_total_time_is_not_begun() -> None:
+    async with (
+        serving(failing(1, status=503, retry_after="2")) as mock,
+        relaying(mock.base_url, timeouts=Timeouts(total_s=1)) as relay,
+    ):
+        with pytest.raises(Unavailable):
+            await relay.complete(call())
+        assert len(mock.asked) == 1
+
+
+async def test_an_upstream_that_does_not_say_when_is_asked_again_at_once() -> None:
+    pauses = Pauses(longest_s=0.5)  # less than the second that our own clients are told to wait
+    async with serving(failing(2, status=503)) as mock, relaying(mock.base_url, pauses=pauses) as relay:
+        assert await text(relay, streamed=False) == "Hello"
+
+
+PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n"
+EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "streamed", "tries"),
+    [
+        (b"", False, 2),
+        (b"", True, 2),
+        (b"HTTP/1.1 502 X\r\ncontent-length: 9\r\n\r\n", False, 2),
+        (b"H", False, 1),
+        (PLAIN, False, 1),
+        (PLAIN + b'{"id"', False, 1),
+        (EVENTS, True, 1),
+        (EVENTS + b": ping\n\n", True, 1),
+        (EVENTS + event({"error": {"message": "Overloaded."}}), True, 1),
+    ],
+)
+async def test_what_has_begun_is_not_asked_for_again(sent: bytes, streamed: bool, tries: int) -> None:
+    cuts = [1]
+
+    async def handler(asked: Asked) -> None:
+        if not cuts[0]:
             await hello(asked)
+            return
+        cuts[0] -= 1
+        if sent:
+            await asked.write(sent)
+        asked.cut()
 
     async with serving(handler) as mock, relaying(mock.base_url) as relay:
-        assert await text(relay, streamed=True) == "Hello"
-    assert len(mock.asked) == 2
+        with suppress(HansardError):
+            assert await text(relay, streamed=streamed) == "Hello"
+            assert tries == 2
+        assert len(mock.asked) == tries
+
+
+async def test_headers_without_end_are_a_502() -> None:
+    async def handler(asked: Asked) -> None:
+        await asked.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            await asked.write(b"x-more: " + b"a" * 1000 + b"\r\n")
+            await asyncio.sleep(0)
+
+    async with serving(handler) as mock, relaying(mock.base_url) as relay:
+        with pytest.raises(UpstreamFailed) as failed:
+            await relay.complete(call())
+        await mock.until(lambda: len(mock.connections) <= 1)
+
+    assert (failed.value.status, failed.value.code) == (502, "upstream_invalid_response")
 
 
 @pytest.mark.parametrize(("status", "ours"), [(400, InvalidRequest), (429, RateLimited), (401, UpstreamFailed)])
@@ -427,6 +505,31 @@ async def test_a_probe_whose_client_leaves_makes_room_for_another() -> None:
         mock.handler = hello
 
         assert await text(relay, streamed=False) == "Hello"
+
+
+async def test_our_own_line_does_not_open_it() -> None:
+    events = list[Event]()
+    async with (
+        serving(silent) as mock,
+        relaying(
+            mock.base_url,
+            max_connections=1,
+            timeouts=Timeouts(first_byte_s=0.05, total_s=5),
+            breaker=Breaker(failures=2, pause_s=30),
+            observer=events.append,
+        ) as relay,
+    ):
+        mock.handler = starting_a_stream
+        stream = relay.stream(call(b'{"stream": true}'))
+        await anext(stream)
+        outcomes = await asyncio.gather(*(relay.complete(call()) for _ in range(6)), return_exceptions=True)
+        await stream.aclose()
+        mock.handler = hello
+
+        assert await text(relay, streamed=False) == "Hello"
+
+    assert {(type(outcome), getattr(outcome, "code", None)) for outcome in outcomes} == {(EngineBusy, "upstream_busy")}
+    assert not [event for event in events if isinstance(event, EngineChanged)]
 
 
 async def test_refusals_do_not_open_it() -> None:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from hansard.engines.upstream.retries import Budget, Pauses
-from hansard.errors import HansardError, InvalidRequest, RateLimited, Unavailable, UpstreamFailed, UpstreamTimeout
+from hansard.engines.upstream.retries import Budget, Pauses, asked_pause_s
+from hansard.errors import (
+    EngineBusy,
+    HansardError,
+    InvalidRequest,
+    RateLimited,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +27,7 @@ from hansard.errors import HansardError, InvalidRequest, RateLimited, Unavailabl
         (UpstreamFailed("the operator's key", code="upstream_auth"), False),
         (UpstreamFailed("no JSON", code="upstream_invalid_response"), False),
         (UpstreamTimeout("too late"), False),
+        (EngineBusy("no connection of ours came free"), False),
         (RateLimited("slow down"), False),
         (InvalidRequest("wrong"), False),
     ],
@@ -76,3 +85,13 @@ def test_the_budget_can_be_another() -> None:
 def test_a_retry_after_that_is_too_long_is_not_waited_for_whatever_failed() -> None:
     assert Pauses().allow(UpstreamFailed("x", code="upstream_error", retry_after_s=2))
     assert not Pauses().allow(UpstreamFailed("x", code="upstream_error", retry_after_s=3))
+
+
+def test_only_a_retry_after_that_was_sent_counts() -> None:
+    bare = Unavailable("503")
+
+    assert bare.retry_after_s == 1  # what our own client is told
+    assert asked_pause_s(bare) == 0
+    assert asked_pause_s(Unavailable("503", retry_after_s=1)) == 1
+    assert Pauses(longest_s=0.5).allow(bare)
+    assert not Pauses(longest_s=0.5).allow(Unavailable("503", retry_after_s=1))

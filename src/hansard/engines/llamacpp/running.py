@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from hansard.contract import Document
-from hansard.engines.client import ChatClient, Timeouts
+from hansard.engines.client import ChatClient
 from hansard.engines.llamacpp.length import Least
 from hansard.engines.llamacpp.prompt import Abilities, Neutralizer
 from hansard.engines.llamacpp.supervisor import Ready, Supervisor
+from hansard.engines.patience import Timeouts
 
 SLOTS = "/slots"
 TEMPLATE = "/apply-template"

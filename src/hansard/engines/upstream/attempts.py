@@ -1,6 +1,7 @@
 """One call to one upstream as several tries: through the breaker, within the budget, each told to the observer.
 
-All of it ends with the first byte. What fails later has been seen by the client, and is told to it.
+All of it ends with the first byte of a reply that is no refusal: the upstream has worked for it, and the client may
+have seen it. What fails later is told to the client.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from hansard.engines.patience import Errand
 from hansard.engines.upstream.breaker import Breaker
-from hansard.engines.upstream.retries import Budget, Pauses
-from hansard.errors import HansardError, Unavailable, UpstreamFailed, UpstreamTimeout
+from hansard.engines.upstream.retries import Budget, Pauses, asked_pause_s
+from hansard.errors import EngineBusy, HansardError, Unavailable, UpstreamFailed, UpstreamTimeout
 from hansard.observe import EngineChanged, Observer, UpstreamTried
 
 T = TypeVar("T")
@@ -45,8 +47,8 @@ class Attempts:
         self._chance = chance
         self._observer = observer
 
-    async def first_byte(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What the first try that succeeds gives, or the failure of the last one."""
+    async def first_byte(self, attempt: Callable[[], Awaitable[T]], errand: Errand) -> T:
+        """What the first try that succeeds gives, or the failure of the last one; all within the errand's time."""
         self._budget.earn()
         tries = 0
         while True:
@@ -55,9 +57,11 @@ class Attempts:
             try:
                 return await self._once(attempt)
             except HansardError as error:
-                if tries > self._retries or not self._pauses.allow(error) or not self._budget.spend():
+                if tries > self._retries or errand.has_begun or not self._pauses.allow(error):
                     raise
-                pause_s = max(self._pauses.after(tries, self._chance()), error.retry_after_s or 0)
+                pause_s = asked_pause_s(error) + self._pauses.after(tries, self._chance())
+                if errand.cap(pause_s) != pause_s or not self._budget.spend():
+                    raise
             await asyncio.sleep(pause_s)
 
     def _admit(self) -> None:
@@ -73,6 +77,10 @@ class Attempts:
         started = self._clock()
         try:
             answer = await attempt()
+        except EngineBusy as error:  # our own line was too long: says nothing about the upstream
+            self.breaker.abandoned()
+            self._tell(error.code or error.type, started)
+            raise
         except HansardError as error:
             of_the_upstream = isinstance(error, _OF_THE_UPSTREAM) and error.code != "upstream_auth"
             self._judge(failed=of_the_upstream)

@@ -15,7 +15,8 @@ import msgspec
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.engines.base import Call, Chunks, Health, ServedModel
-from hansard.engines.client import DEFAULT_TIMEOUTS, LIMIT_BYTES, ChatClient, NotAStream, Timeouts
+from hansard.engines.client import LIMIT_BYTES, ChatClient, NotAStream
+from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Timeouts
 from hansard.engines.upstream import body, refusals, reply
 from hansard.engines.upstream.attempts import Attempts
 from hansard.engines.upstream.breaker import Breaker
@@ -109,18 +110,20 @@ class UpstreamEngine:
 
     async def complete(self, call: Call) -> Document:
         sent, headers = body.encode(call, stream=False, unsupported=self._unsupported), self._headers(call)
+        errand = self._client.errand()
 
         async def ask() -> Document:
-            answer = await self._client.post(_CHAT, sent, headers=headers)
+            answer = await self._client.post(_CHAT, sent, headers=headers, errand=errand)
             if answer.status != 200:
                 raise refusals.of_reply(answer, key_is_clients=self.takes_client_key)
             return reply.completion(answer.body)
 
-        return await self._attempts.first_byte(ask)
+        return await self._attempts.first_byte(ask, errand)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         sent, headers = body.encode(call, stream=True, unsupported=self._unsupported), self._headers(call)
-        opened = await self._attempts.first_byte(lambda: self._open(sent, headers))
+        errand = self._client.errand()
+        opened = await self._attempts.first_byte(lambda: self._open(sent, headers, errand), errand)
         async with aclosing(opened.rest) as reads:
             yield opened.first
             if opened.failure is not None:
@@ -132,9 +135,9 @@ class UpstreamEngine:
                 if failure is not None:
                     raise failure
 
-    async def _open(self, sent: bytes, headers: Mapping[str, str] | None) -> _Opened:
-        """The first chunks: until they are here, everything may be tried again."""
-        reads, reader = self._client.stream(_CHAT, sent, headers=headers), reply.Reader()
+    async def _open(self, sent: bytes, headers: Mapping[str, str] | None, errand: Errand) -> _Opened:
+        """The first chunks: until they are here, the client has seen nothing."""
+        reads, reader = self._client.stream(_CHAT, sent, headers=headers, errand=errand), reply.Reader()
         try:
             payloads = await anext(reads, None)
         except NotAStream as other:

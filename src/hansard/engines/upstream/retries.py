@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from hansard.errors import HansardError, Unavailable, UpstreamFailed
+from hansard.errors import EngineBusy, HansardError, Unavailable, UpstreamFailed
 
 RETRIES: Final = 2
 SHARE: Final = 0.2
@@ -29,10 +29,15 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True):
 
     def allow(self, error: HansardError) -> bool:
         """Whether the same upstream may well answer the same request a moment later."""
-        if (error.retry_after_s or 0) > self.longest_s:
+        if asked_pause_s(error) > self.longest_s:
             return False
         is_passing = isinstance(error, UpstreamFailed) and error.code in _WORTH_ANOTHER_TRY
-        return is_passing or isinstance(error, Unavailable)
+        return is_passing or (isinstance(error, Unavailable) and not isinstance(error, EngineBusy))
+
+
+def asked_pause_s(error: HansardError) -> int:
+    """How long the upstream itself asks to be left alone; what its class tells our own clients does not count."""
+    return vars(error).get("retry_after_s") or 0
 
 
 class Budget:
