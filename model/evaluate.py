@@ -38,7 +38,7 @@ class Sampling:
     """How answers are drawn; greedy unless said otherwise."""
 
     temperature: float = 0.0
-    min_p: float = 0.1
+    min_p: float = 0.4
 
 
 @dataclass(frozen=True)

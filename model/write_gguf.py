@@ -88,10 +88,10 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Mapping[str, Any]) -> None
 
 
 def add_sampling(writer: gguf.GGUFWriter) -> None:
-    """Defaults for requests that set nothing: a model this small needs its unlikely tokens cut off."""
-    writer.add_sampling_temp(0.3)
+    """What requests cannot set: a model this small needs its unlikely tokens cut off at temperature 1."""
+    writer.add_sampling_temp(1.0)
     writer.add_sampling_top_k(20)
-    writer.add_sampling_min_p(0.1)
+    writer.add_sampling_min_p(0.4)
 
 
 def add_weight(writer: gguf.GGUFWriter, name: str, weight: NDArray[np.float32]) -> None:

@@ -27,6 +27,8 @@ def sent(request: ChatRequest) -> dict[str, Any]:
 def test_a_bare_request_sends_only_what_is_always_sent(request_of: Ask) -> None:
     assert sent(request_of()) == {
         "messages": [{"role": "user", "content": "Hello"}],
+        "temperature": 1.0,
+        "top_p": 1.0,
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,

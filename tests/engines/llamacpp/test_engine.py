@@ -14,7 +14,7 @@ import pytest
 
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call
-from hansard.engines.llamacpp import LlamaCppEngine, body
+from hansard.engines.llamacpp import LlamaCppEngine, body, gguf
 from hansard.engines.llamacpp import engine as module
 from hansard.engines.llamacpp.running import prompt_tokens
 from hansard.errors import EngineBusy, EngineUnavailable, HansardError, InvalidRequest, StartupError
@@ -190,6 +190,17 @@ async def test_a_stream_adds_up_to_the_engines_own_reply(engine: LlamaCppEngine,
 
     assert essence(added_up) == essence(await own_reply(engine, call))
     assert essence(await engine.complete(call)) == essence(added_up)
+
+
+async def test_what_the_api_has_no_name_for_is_the_model_files_choice(engine: LlamaCppEngine, model_path: Path) -> None:
+    said = gguf._metadata(str(model_path))
+    assert engine._running is not None
+
+    properties = msgspec.json.decode((await engine._running.client.get("/props")).body)
+    used = properties["default_generation_settings"]["params"]
+
+    for name in ("top_k", "min_p"):
+        assert used[name] == pytest.approx(said[f"general.sampling.{name}"])
 
 
 async def test_a_seed_gives_the_same_text_alone_and_among_others(engine: LlamaCppEngine, call_of: Ask) -> None:

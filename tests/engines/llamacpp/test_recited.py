@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hansard.core.accumulate import Accumulator
@@ -63,6 +64,16 @@ async def said(engine: LlamaCppEngine, call: Call) -> str:
 
 def user(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
+
+
+async def test_nothing_is_cut_off_where_the_model_file_does_not_say_so(thinker: LlamaCppEngine) -> None:
+    assert thinker._running is not None
+
+    properties = msgspec.json.decode((await thinker._running.client.get("/props")).body)
+    used = properties["default_generation_settings"]["params"]
+
+    assert (used["top_k"], used["min_p"], used["typical_p"], used["repeat_penalty"]) == (0, 0, 1, 1)
+    assert (used["dry_multiplier"], used["xtc_probability"], used["mirostat"]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("way", [LlamaCppEngine.complete, added_up])

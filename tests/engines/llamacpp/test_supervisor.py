@@ -29,6 +29,7 @@ class CommonParams:
     class model: path = None
     class cpuparams: n_threads = 0
     class cpuparams_batch: n_threads = 0
+    class sampling: top_k = 40
 __version__ = "0"
 def Server(params):
     {load}

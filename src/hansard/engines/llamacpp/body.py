@@ -25,9 +25,8 @@ OBJECT_SENTENCE = "Respond with a JSON object."
 INT32_MAX = 2**31 - 1  # past it the engine cuts numbers off
 SEEDS = 2**32 - 1  # one more would mean "draw one" to the engine
 
-# Sent as the client sent them. What it did not send stays with the model file's own sampling
-# keys, which know its model better than the API's defaults do.
-PASSED_ON = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "reasoning_effort")
+# Sent where the client sent them; the engine's defaults for them are the API's.
+PASSED_ON = ("presence_penalty", "frequency_penalty", "reasoning_effort")
 
 # Asking for these changes what an answer is, so they are refused by name and never dropped (decision 36).
 UNSUPPORTED = ("audio", "web_search_options", "moderation")
@@ -79,6 +78,9 @@ def order(request: ChatRequest, abilities: Abilities) -> Order:
         conversation = prompt.instructed(conversation, answer.sentence)
     body = {
         "messages": conversation,
+        # Always, so that the model file's defaults for them never count: the store keeps what was used.
+        "temperature": normalize.temperature(request),
+        "top_p": normalize.top_p(request),
         **{name: value for name in PASSED_ON if (value := given(getattr(request, name))) is not None},
         **_limits(request),
         **ALWAYS,

@@ -101,6 +101,8 @@ def _serve(configuration: dict[str, Any], context: int) -> tuple[str, Any]:
     engine.cpuparams.n_threads = engine.cpuparams_batch.n_threads = configuration["threads"]
     if configuration["gpu_layers"] is not None:
         engine.n_gpu_layers = configuration["gpu_layers"]
+    # The engine's own taste, off: what the model file says of these (general.sampling.*) goes before it.
+    engine.sampling.top_k, engine.sampling.min_p = 0, 0.0
     engine.cache_ram_mib = PROMPT_CACHE_MIB
     engine.n_threads_http = HTTP_THREADS
     engine.ui = False
