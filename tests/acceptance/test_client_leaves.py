@@ -6,13 +6,14 @@ import http.client
 import json
 import socket
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from .conftest import Workshop
 from .server import LONG, Server, busy, eventually, question
-from .upstream import Upstream
+from .upstream import TEXT, Upstream
 from .wire import stream
 
 LEFT = " 499 "  # in the request's line
@@ -80,6 +81,43 @@ def test_an_upstream_is_left_as_well(make_server: Workshop) -> None:
             next(iter(reply))
         eventually(upstream.left.is_set, "the upstream to be left as well", server=server)
         assert server.stored_ids == []
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "plain"])
+def test_an_upstream_that_has_said_nothing_is_left_within_a_second(make_server: Workshop, streamed: bool) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, model=()).start()
+        client = send_only(server, question("Go on.", model="silent", stream=streamed, store=True))
+        eventually(lambda: upstream.received, "the upstream to be asked", server=server)
+        assert len(upstream.live) == 1
+
+        client.close()
+
+        eventually(lambda: not upstream.live, "the upstream's socket to be closed", within_s=1, server=server)
+        eventually(lambda: LEFT in server.stderr, "the request's line", server=server)
+        assert server.stored_ids == []
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "plain"])
+def test_who_leaves_while_it_waits_for_a_connection_never_gets_to_the_upstream(
+    make_server: Workshop, tmp_path: Path, streamed: bool
+) -> None:
+    with Upstream().running() as upstream:
+        file = tmp_path / "one.toml"
+        file.write_text(f'[[upstreams]]\nbase_url = "{upstream.base_url}"\nmax_connections = 1\n')
+        server = make_server("--config", str(file), model=()).start()
+        first = send_only(server, question("Go on.", model="silent", stream=streamed))
+        eventually(lambda: upstream.received, "the upstream to be asked", server=server)
+        for left in range(1, 4):
+            send_only(server, question("Me too.", model="steady", stream=streamed)).close()
+            eventually(lambda left=left: server.stderr.count(LEFT) == left, "the queue to be left", server=server)
+        assert (len(upstream.live), len(upstream.received)) == (1, 1)
+
+        first.close()
+
+        eventually(lambda: not upstream.live, "the upstream's socket to be closed", within_s=1, server=server)
+        assert server.ask("Order?", model="steady").text == TEXT
+        assert [asked["model"] for asked in upstream.received] == ["silent", "steady"]
 
 
 def test_shutdown_waits_for_what_outlives_its_client(make_server: Workshop) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -29,6 +29,8 @@ class Upstream:
         self.release = threading.Event()
         self.left = threading.Event()
         """Set once the one who asked has closed a paused stream."""
+        self.live: set[int] = set()
+        """The ports of those who are connected."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
@@ -48,6 +50,13 @@ class Upstream:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     owner: Upstream
+
+    def handle(self) -> None:
+        self.owner.live.add(self.client_address[1])
+        try:
+            super().handle()
+        finally:
+            self.owner.live.discard(self.client_address[1])
 
     def do_GET(self) -> None:
         models = [{"id": name, "object": "model", "created": 1, "owned_by": "upstream"} for name in BEHAVIOURS]
@@ -126,6 +135,13 @@ def pauses(handler: _Handler, request: dict[str, Any]) -> None:
     handler.event("[DONE]")
 
 
+def silent(handler: _Handler, request: dict[str, Any]) -> None:
+    """Says nothing until it is left: what it reads next is the end of the connection."""
+    with suppress(OSError):
+        handler.rfile.read(1)
+    handler.close_connection = True
+
+
 def limits(handler: _Handler, request: dict[str, Any]) -> None:
     """Wants to be asked less often."""
     error = {"message": "Slow down.", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
@@ -142,6 +158,7 @@ BEHAVIOURS: dict[str, Callable[[_Handler, dict[str, Any]], None]] = {
     "breaks": breaks,
     "fails": fails,
     "pauses": pauses,
+    "silent": silent,
     "limits": limits,
     "refuses-key": refuses_key,
 }
