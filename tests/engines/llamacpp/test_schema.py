@@ -49,10 +49,6 @@ def test_sound_schemas_pass(sound: dict[str, Any]) -> None:
             "an object with 101 optional properties is not supported. Expected at most 100.",
         ),
         ({"$ref": "#/nowhere"}, "In context=(), Pointer '/nowhere' does not exist."),
-        (
-            {"properties": {"a": {"pattern": "^a$"}, "b": {"not": {"type": "string"}}}},
-            "In context=('properties', 'b'), 'not' is not supported together with 'pattern'.",
-        ),
     ],
 )
 def test_broken_schemas_are_named(broken: dict[str, Any], said: str) -> None:
@@ -113,11 +109,47 @@ def test_a_reference_to_the_root_is_given_something_to_refer_to() -> None:
     }
 
 
-def test_a_keyword_beside_another_schemas_pattern_is_refused_and_not_dropped() -> None:
-    unique, pattern = {"type": "array", "uniqueItems": True}, {"type": "string", "pattern": "^a$"}
-    assert (schema.check(unique), schema.check(pattern)) == (None, None)
+@pytest.mark.parametrize(
+    ("beyond", "said"),
+    [
+        ({"type": "array", "uniqueItems": True}, "In context=(), 'uniqueItems' is not supported."),
+        ({"properties": {"a": {"not": {}}}}, "In context=('properties', 'a'), 'not' is not supported."),
+        ({"if": {"type": "string"}, "then": {"minLength": 1}}, "In context=(), 'if' is not supported."),
+        ({"type": "string", "format": "regex"}, "In context=(), the format 'regex' is not supported."),
+        (
+            {"oneOf": [{"type": "integer"}, {"type": "number"}]},
+            "'oneOf' is not supported where more than one of its schemas may hold. Use 'anyOf'.",
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"allOf": [{"type": "null"}, {"type": "string"}]}},
+                "required": ["a"],
+            },
+            "Unsatisfiable schema: required property 'a' is unsatisfiable.",
+        ),
+    ],
+)
+def test_what_neither_grammar_holds_is_refused_by_name(beyond: dict[str, Any], said: str) -> None:
+    assert schema.check(beyond) is None
+    assert schema.unheld(beyond) == said
 
     with pytest.raises(InvalidRequest) as caught:
-        schema.constraint({"anyOf": [unique, pattern]}, param="response_format")
+        schema.constraint(beyond, param="response_format")
 
-    assert "uniqueItems" in caught.value.message
+    assert (caught.value.message, caught.value.param) == (
+        f"Invalid schema for response_format: {said}",
+        "response_format",
+    )
+
+
+@pytest.mark.parametrize("held", [PERSON, CODE, {"type": "number", "minimum": 3.5}, {"minProperties": 1}])
+def test_what_one_of_them_holds_is_not_refused(held: dict[str, Any]) -> None:
+    assert schema.unheld(held) is None
+
+
+def test_objects_get_no_properties_that_nobody_named() -> None:
+    score = {"type": "object", "properties": {"score": {"type": "number", "minimum": 0.5}}}
+
+    assert '"additionalProperties":false' in schema.form(score)
+    assert "additionalProperties" not in schema.form({"allOf": [score, {"required": ["other"]}]})

@@ -160,12 +160,12 @@ def test_a_forced_call_with_grammars_is_one_grammar(request_of: Ask) -> None:
 def test_a_schema_that_no_grammar_can_hold_beside_another_is_refused(request_of: Ask) -> None:
     unique = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
     function = {"type": "function", "function": {"name": "f", "parameters": unique}}
-    plan = planned(request_of(tools=[function, bound("lark", 'start: "x"')], tool_choice="required"))
 
     with pytest.raises(InvalidRequest) as caught:
-        tools.grammar_of_one(plan, None)
+        planned(request_of(tools=[function, bound("lark", 'start: "x"')], tool_choice="required"))
 
     assert "uniqueItems" in caught.value.message
+    assert caught.value.param == "tools[0].function.parameters"
 
 
 def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:

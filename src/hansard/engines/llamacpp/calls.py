@@ -100,7 +100,7 @@ class CallWriter:
             yield {"function_call": {"name": name, "arguments": ""}}
             return
         opener: Document = {"index": index, "id": self._mint()}
-        self._raw = name in self._plan.grammars
+        self._raw = name in self._plan.grammars and name in self._plan.custom
         if name in self._plan.custom:
             self._input = None if self._raw else InputReader()
             yield {"tool_calls": [{**opener, "type": "custom", "custom": {"name": name, "input": ""}}]}

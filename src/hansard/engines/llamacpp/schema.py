@@ -1,7 +1,8 @@
 """JSON schemas on their way to the engine: are they sound, and which of its two grammars can hold them.
 
-The engine's own grammar builder knows little of regular expressions and passes silently over what
-it does not know. Its second one, LLGuidance, knows them, but takes a prompt that must not think aloud.
+The engine's own grammar builder passes silently over what it does not know, so it gets only what ``builder`` trusts it
+with. Its second one, LLGuidance, holds far more, but takes a prompt that must not think aloud. What neither holds is
+refused by name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from hansard.contract import Document
-from hansard.engines.llamacpp import grammars
+from hansard.engines.llamacpp import builder, formats, grammars
 from hansard.errors import InvalidRequest
 
 ANY_OBJECT: Document = {"type": "object"}
@@ -24,9 +25,11 @@ _UNFOLLOWED = ("\\b", "\\B", "\\A", "\\z")
 # JSON Schema 2020-12 keywords it drops the grammar for (seen: "Unimplemented keys").
 _UNIMPLEMENTED = frozenset(
     ("not", "if", "then", "else", "contains", "minContains", "maxContains", "uniqueItems", "propertyNames")
-).union(("dependentSchemas", "dependentRequired", "unevaluatedItems", "unevaluatedProperties"))
+).union(("dependentSchemas", "dependentRequired", "dependencies", "unevaluatedItems", "unevaluatedProperties"))
 # Keywords whose value maps names of any kind to schemas: those names are no keywords.
 _NAMED_SCHEMAS = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
+# Where more than one schema may speak of the same value.
+_COMBINED = frozenset(("anyOf", "oneOf", "$ref"))
 _DATA = frozenset(("enum", "const", "default", "examples", "example"))
 # A grammar of optional properties grows with their square: 200 hold the engine for 2 s, 4,000 for minutes (seen).
 MOST_OPTIONAL = 100
@@ -56,8 +59,6 @@ def check(schema: Mapping[str, Any]) -> str | None:
         return f"an object with {optional} optional properties is not supported. Expected at most {MOST_OPTIONAL}."
     if _has_patterns(schema):
         for path, keyword, value in _keywords(schema, ()):
-            if keyword in _UNIMPLEMENTED:
-                return f"In context={_context(path)}, '{keyword}' is not supported together with 'pattern'."
             if keyword == "pattern" and any(unfollowed in value for unfollowed in _UNFOLLOWED):
                 return f"In context={_context(path)}, the pattern {value!r} is not supported."
     return None
@@ -68,15 +69,72 @@ def constraint(schema: Mapping[str, Any], *, param: str) -> Document:
 
     Raises ``InvalidRequest`` with ``param``, where the schema comes from.
     """
-    if _has_patterns(schema):
-        # Several schemas in one: a keyword that passed in one may stand beside a pattern of another.
+    if not builder.holds(schema):
+        if (wrong := unheld(schema)) is not None:
+            raise InvalidRequest(f"Invalid schema for {param}: {wrong}", param=param)
         return grammars.constraint(grammars.sound(grammars.one_of([form(schema)]), param=param))
     return {"response_format": {"type": "json_schema", "json_schema": {"schema": _rooted(schema)}}}
 
 
+def unheld(schema: Mapping[str, Any]) -> str | None:
+    """What no grammar of the engine can hold an answer to, or None."""
+    if builder.holds(schema):
+        return None
+    for path, keyword, value in _keywords(schema, ()):
+        if keyword in _UNIMPLEMENTED:
+            return f"In context={_context(path)}, '{keyword}' is not supported."
+        if keyword == "format" and value in formats.UNHELD:
+            return f"In context={_context(path)}, the format {value!r} is not supported."
+    found = grammars.wrong(grammars.one_of([form(schema)]))
+    if found is not None and "coerce_one_of" in found:
+        return "'oneOf' is not supported where more than one of its schemas may hold. Use 'anyOf'."
+    return None if found is None else f"{_reason(found)}."
+
+
+def _reason(found: str) -> str:
+    """The compiler's first line, without the place in a grammar that the client never saw."""
+    return found.partition("\n")[0].rpartition("failed to compile JSON schema: ")[2].rstrip(".")
+
+
 def form(schema: Mapping[str, Any]) -> str:
     """The same as a form for ``grammars.one_of``."""
-    return "%json " + msgspec.json.encode({**_rooted(schema), "x-guidance": _LLGUIDANCE_STYLE}).decode()
+    bound = formats.spelled_out(_closed(_rooted(schema)) if _stands_alone(schema) else _rooted(schema))
+    return "%json " + msgspec.json.encode({**bound, "x-guidance": _LLGUIDANCE_STYLE}).decode()
+
+
+def _stands_alone(schema: Any) -> bool:
+    """Whether no object in it is described in two places, so that what one does not name is not named elsewhere."""
+    if isinstance(schema, list):
+        return all(map(_stands_alone, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    keywords = schema.keys() - builder.ANNOTATIONS
+    if "allOf" in keywords or (not _COMBINED.isdisjoint(keywords) and not keywords <= _COMBINED):
+        return False  # a property of one of these names means no more than an open object
+    return all(_stands_alone(value) for key, value in schema.items() if key not in _DATA)
+
+
+def _closed(schema: Any) -> Any:
+    """The same without properties that nobody named: the other builder writes none either, and a model would ramble."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    inner = {
+        key: {name: _closed(each) for name, each in value.items()}
+        if key in _NAMED_SCHEMAS and isinstance(value, Mapping)
+        else value
+        if key in _DATA
+        else _closed(value)
+        for key, value in schema.items()
+    }
+    named = inner.get("properties")
+    if not isinstance(named, Mapping) or not set(inner.get("required", ())) <= named.keys():
+        return inner
+    if "patternProperties" not in inner:
+        inner.setdefault("type", "object")
+        inner.setdefault("additionalProperties", False)
+    return inner
 
 
 def _rooted(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -104,9 +162,10 @@ def moved(schema: Any, pointer: str) -> Any:
     if isinstance(schema, Mapping):
         return {
             key: "#" + pointer + value[1:]
-            if key == "$ref" and isinstance(value, str) and value.startswith("#")
+            if key == "$ref" and isinstance(value, str) and (value == "#" or value.startswith("#/"))
             else moved(value, pointer)
             for key, value in schema.items()
+            if not (key == "$id" and isinstance(value, str))  # further down it would be what pointers start from
         }
     if isinstance(schema, list):
         return [moved(item, pointer) for item in schema]

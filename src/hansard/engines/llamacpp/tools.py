@@ -25,7 +25,7 @@ from hansard.contract.request import (
 )
 from hansard.core import normalize
 from hansard.core.normalize import given
-from hansard.engines.llamacpp import grammars, schema
+from hansard.engines.llamacpp import builder, grammars, schema
 from hansard.errors import InvalidRequest
 
 NO_ARGUMENTS: Document = {"type": "object", "properties": {}}
@@ -49,7 +49,8 @@ class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     ``in_json`` means that the engine writes a call as JSON, bound by ``schema_of_one``, and not in the model's own
     form. ``legacy`` means that the answer goes into the deprecated ``function_call``. ``grammars`` bind the
-    input of the custom tools they are named after. ``asked`` has the tools by name.
+    input of the tools they are named after: custom ones, and strict functions that the engine's own form of calls does
+    not hold. ``asked`` has the tools by name.
     """
 
     offered: Sequence[Document]
@@ -83,15 +84,20 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
             return None
         tools = _only(tools, allowed)
     forced = named or choice == "required"
+    in_json = forced or bound
+    for asked in tools:
+        _check_held(asked, in_json=in_json)
     return ToolPlan(
-        offered=[_function(tool) for _, tool in tools],
+        offered=[_function(tool) if in_json else _shown(_function(tool)) for _, tool in tools],
         forced=forced,
-        in_json=forced or bound,
+        in_json=in_json,
         named=named,
         parallel=normalize.parallel_tool_calls(request),
         custom=frozenset(tool.custom.name for _, tool in tools if isinstance(tool, CustomTool)),
         legacy=normalize.wants_function_call(request),
-        grammars={_name(tool): grammars.lark(form) for _, tool in tools if (form := _grammar(tool)) is not None},
+        grammars={
+            _name(tool): source for _, tool in tools if (source := _input_grammar(tool, in_json=in_json)) is not None
+        },
         asked={_name(tool): (path, tool) for path, tool in tools},
     )
 
@@ -159,6 +165,30 @@ def _check(asked: Asked) -> None:
         wrong = schema.check(_parameters(tool))
     if wrong is not None:
         raise _refusal(asked, wrong)
+
+
+def _check_held(asked: Asked, *, in_json: bool) -> None:
+    """Refuse what would not be bound although it has to be: any forced function, and a strict one always."""
+    tool = asked[1]
+    if isinstance(tool, CustomTool) or not (in_json or given(tool.function.strict)):
+        return
+    if (wrong := schema.unheld(_parameters(tool))) is not None:
+        raise _refusal(asked, wrong)
+
+
+def _input_grammar(tool: Tool, *, in_json: bool) -> str | None:
+    """What binds the input of a call and the engine's own form of calls does not."""
+    if isinstance(tool, CustomTool):
+        return None if (bound := _grammar(tool)) is None else grammars.lark(bound)
+    if in_json or not given(tool.function.strict) or builder.holds(_parameters(tool)):
+        return None
+    return grammars.one_of([schema.form(_parameters(tool))])
+
+
+def _shown(function: Document) -> Document:
+    """The same for the engine's own form of calls, which builds a grammar of it."""
+    inner = function["function"]
+    return {**function, "function": {**inner, "parameters": builder.readable(inner["parameters"])}}
 
 
 def _refusal(asked: Asked, wrong: str) -> InvalidRequest:
