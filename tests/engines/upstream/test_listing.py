@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
-from hansard.engines.client import ChatClient
+from hansard.engines.client import ChatClient, Reply
+from hansard.engines.patience import Timeouts
 from hansard.engines.upstream import listing as module
 from hansard.engines.upstream.listing import Listing
+from hansard.errors import EngineBusy
 from tests.engines.mock import Asked, Mock, hello, serving
 
 pytestmark = pytest.mark.anyio
@@ -106,3 +108,32 @@ async def test_it_asks_again_and_tells_when_something_changed(monkeypatch: pytes
     assert changes == ["/models answered with status 500", ""]
     # What was listed before it went is what it will serve when it is back.
     assert [model.id for model in listing.models] == ["a"]
+
+
+async def test_a_line_of_our_own_changes_nothing_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    class Watched(ChatClient):
+        async def get(self, path: str) -> Reply:
+            try:
+                return await super().get(path)
+            except EngineBusy:
+                asked.set()
+                raise
+
+    monkeypatch.setattr(module, "PERIOD_S", 0.001)
+    changes: list[str] = []
+    async with serving(hello) as mock:
+        client = Watched(base_url=mock.base_url, timeouts=Timeouts(first_byte_s=5), max_connections=1)
+        listing = Listing(client, on_change=changes.append)
+        await listing.start()
+        client._timeouts = Timeouts(first_byte_s=0.001)
+        taken = await client._pool.take()
+        async with asyncio.timeout(5):
+            await asked.wait()
+        await listing.stop()
+        client._pool.give_back(taken)
+        await client.close()
+
+    assert (changes, listing.trouble) == ([], "")
+    assert [model.id for model in listing.models] == ["m", "org/m2"]

@@ -9,7 +9,7 @@ import msgspec
 
 from hansard.engines.base import ServedModel
 from hansard.engines.client import ChatClient
-from hansard.errors import HansardError, UpstreamFailed
+from hansard.errors import EngineBusy, HansardError, UpstreamFailed
 
 PATH = "/models"
 PERIOD_S = 30.0
@@ -86,6 +86,8 @@ class Listing:
             if reply.status == 200:
                 listed = msgspec.json.decode(reply.body, type=_Models).data
                 return tuple(ServedModel(id=one.id, created=one.created, owned_by=one.owned_by) for one in listed), ""
+        except EngineBusy:  # our own line was too long: nothing new is known
+            return self.models, self.trouble
         except HansardError as error:
             return None, error.message
         except (msgspec.MsgspecError, UnicodeDecodeError):
