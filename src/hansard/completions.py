@@ -19,7 +19,7 @@ from hansard.core import normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.engines import check
-from hansard.engines.base import Health, ServedModel
+from hansard.engines.base import Chunks, Health, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import CompletionNotFound, Conflict, InvalidRequest, ModelNotFound
 from hansard.recorder import Recorder
@@ -224,9 +224,10 @@ class Completions:
             async with aclosing(run.route.stream(run.call)) as stream:
                 async for chunks in stream:
                     run.began()
-                    for chunk in chunks:
-                        seen.feed(chunk)
-                    if shown := run.stamp.chunks(chunks):
+                    _feed(seen, chunks)
+                    shown = run.stamp.chunks(chunks)
+                    del chunks  # a slow reader keeps us below for long
+                    if shown:
                         yield shown
         except (GeneratorExit, asyncio.CancelledError):
             # The client left: what is finished is stored, what is not never is (decision 18).
@@ -259,6 +260,11 @@ class Completions:
         if record is None:
             raise CompletionNotFound(completion_id)
         return record
+
+
+def _feed(seen: Accumulator | Ending, chunks: Chunks) -> None:
+    for chunk in chunks:
+        seen.feed(chunk)
 
 
 def _view(record: Record) -> Document:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -28,8 +28,9 @@ from hansard.tenancy import Principal
 _SEEDS = 2**31
 _SEED_BYTES = 4
 
-Shown: TypeAlias = Sequence[Document | bytes]
-"""Chunks as the client may see them, each a document or its JSON text; those that came together leave together."""
+Shown: TypeAlias = list[Document | bytes]
+"""Chunks as the client may see them, each a document or its JSON text; those that came together leave together.
+Whoever sends them empties the list, so that what a slow client makes wait is held once."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from hansard.api.corked import LIMIT_BYTES, CorkedTransport, corked
+from hansard.api.corked import LIMIT_BYTES, UNSENT_BYTES, CorkedTransport, corked
 
 pytestmark = pytest.mark.anyio
 
@@ -19,6 +19,10 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.sent: list[bytes] = []
         self.closed = False
+        self.high: int | None = None
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closed
@@ -79,3 +83,4 @@ async def test_a_protocol_is_given_such_a_connection() -> None:
     await asyncio.sleep(0)
 
     assert wire.sent == [b"ab"]
+    assert wire.high == UNSENT_BYTES

@@ -10,7 +10,9 @@ import asyncio
 from typing import Any, cast
 
 # More than this goes out at once, so that a fast producer still feels a slow client.
-LIMIT_BYTES = 64 * 1024
+LIMIT_BYTES = 16 * 1024
+# With more than this waiting behind it the writer is made to wait, and with it whoever it reads from.
+UNSENT_BYTES = 8 * 1024
 
 
 class CorkedTransport:
@@ -51,6 +53,8 @@ def corked(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
 
     class Corked(protocol):  # type: ignore[misc, valid-type] # a class to be known only when it runs
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(cast(asyncio.Transport, CorkedTransport(cast(asyncio.Transport, transport))))
+            wire = cast(asyncio.Transport, transport)
+            wire.set_write_buffer_limits(high=UNSENT_BYTES)
+            super().connection_made(cast(asyncio.Transport, CorkedTransport(wire)))
 
     return Corked

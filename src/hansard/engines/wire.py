@@ -14,8 +14,11 @@ from typing import Final, cast
 import httptools
 import msgspec
 
-# The most of a reply that waits here for a slower reader; beyond it the server is made to wait.
-READ_AHEAD_BYTES: Final = 32 * 1024
+# The most that is read at once. Read chunks take five times their size while they are looked at, so it is also what
+# a stream holds whose client is slow.
+READ_BYTES: Final = 8 * 1024
+# What waits here for a slower reader; with more than this the server is made to wait.
+READ_AHEAD_BYTES: Final = 4 * 1024
 # The most that may come without a byte of a body: a head, or what stands between chunks and behind them.
 HEAD_BYTES: Final = 64 * 1024
 # Shorter than the 15 to 75 seconds after which the usual servers and balancers close an idle connection.
@@ -41,7 +44,7 @@ class Head(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One exchange at a time: ``send``, then ``head``, then ``read`` until it gives nothing.
 
     ``fail`` ends the waiting of whoever reads with that exception.
@@ -53,6 +56,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.is_open = False
         self._loop = asyncio.get_running_loop()
+        self._room: memoryview | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._is_paused = False
         self._parser = httptools.HttpResponseParser(self)
@@ -129,22 +133,30 @@ class Connection(asyncio.Protocol):
             self.fail(exc or Broken("closed"))
         self._wake()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._room is None:
+            self._room = memoryview(bytearray(READ_BYTES))
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        assert self._room is not None
         if self._is_whole:  # nobody asked
             self.close()
             return
         size = self._size
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._room[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._is_kept = False
             self.fail(Unreadable(str(error)))
-        self._bodiless_bytes = 0 if self._size > size else self._bodiless_bytes + len(data)
+        self._bodiless_bytes = 0 if self._size > size else self._bodiless_bytes + nbytes
         if self._bodiless_bytes > HEAD_BYTES and not self._is_whole:
             self.fail(Unreadable("a head without end"))
             self.close()
-        if self._size > READ_AHEAD_BYTES and not self._is_paused:
+        is_awaited = self._waiter is not None and not self._waiter.done()
+        if self._size > READ_AHEAD_BYTES and not self._is_paused and not is_awaited:
             self._is_paused = True
+            self._room = None
             self._transport.pause_reading()
         self._wake()
 

@@ -9,11 +9,13 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence, Set
 from contextlib import aclosing
+from typing import TypeVar
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
+from hansard.core.spelled import Spelled
 from hansard.engines.base import Call, Chunks, Health, ServedModel
 from hansard.engines.client import LIMIT_BYTES, ChatClient, NotAStream
 from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Timeouts
@@ -24,6 +26,8 @@ from hansard.engines.upstream.listing import Listing
 from hansard.engines.upstream.retries import RETRIES, Budget, Pauses
 from hansard.errors import HansardError
 from hansard.observe import EngineChanged, Observer
+
+T = TypeVar("T")
 
 _CHAT = "/chat/completions"
 DEFAULT_PAUSES = Pauses()
@@ -125,13 +129,14 @@ class UpstreamEngine:
         errand = self._client.errand()
         opened = await self._attempts.first_byte(lambda: self._open(sent, headers, errand), errand)
         async with aclosing(opened.rest) as reads:
-            yield opened.first
+            yield _handed_over(opened.first)
             if opened.failure is not None:
                 raise opened.failure
             async for payloads in reads:
                 chunks, failure = opened.reader.chunks(payloads)
+                payloads.clear()
                 if chunks:
-                    yield chunks
+                    yield _handed_over(chunks)
                 if failure is not None:
                     raise failure
 
@@ -161,10 +166,17 @@ class UpstreamEngine:
         self._observer(EngineChanged(engine=self.name, state="lost" if trouble else "back", reason=trouble))
 
 
+def _handed_over(chunks: list[T]) -> list[T]:
+    """The chunks in a list that nobody else holds: a slow reader keeps us for long, and they need not wait here too."""
+    handed = chunks[:]
+    chunks.clear()
+    return handed
+
+
 class _Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A stream whose first chunks are here; ``failure`` if they are also its last."""
 
-    first: Chunks
+    first: list[Document | Spelled]
     failure: HansardError | None
     reader: reply.Reader
     rest: AsyncGenerator[list[bytes], None]
