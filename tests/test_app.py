@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from hansard.app import House
 from hansard.config import resolve
 from hansard.observe import ignore
 from tests.api.asgi import Client, Reply
-from tests.engines.mock import Asked, completion, event, hello, serving
+from tests.engines.mock import Asked, chunk, completion, event, hello, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -272,3 +275,59 @@ async def test_the_example_in_the_docs_is_one(tmp_path: Path) -> None:
     settings = resolve({}, {"OFFICE_KEY": "k", "AZURE_KEY": "k"}, config_dir=tmp_path, data_dir=tmp_path)
 
     assert settings.upstreams[0].unsupported == ("verbosity", "logprobs")
+
+
+async def test_what_a_slow_reader_makes_wait_is_small(tmp_path: Path) -> None:
+    """Held for a client that takes nothing more, here and in what is read ahead; the server's own buffer has its limit
+    in ``api.corked``.
+    """
+    streams, limit_bytes = 10, 60 * 1024
+    written = [0]
+    together = event(chunk({"content": "hello"})) * 64
+
+    async def flooding(asked: Asked) -> None:
+        await asked.start_stream()
+        while True:
+            await asked.send(together)
+            written[0] += len(together)
+            await asyncio.sleep(0)
+
+    async with serving(hello) as mock, running(tmp_path, upstreams=[mock.base_url]) as here:
+        await here.create(stream=True)
+        mock.handler = flooding
+        app = here.house.application(own_lifespan=False)
+
+        async def stalled(scope: Scope, receive: Receive, send: Send) -> None:
+            async def once(message: Message) -> None:
+                await send(message)
+                if message["type"] == "http.response.body":
+                    await asyncio.Event().wait()
+
+            await app(scope, receive, once)
+
+        clients = [Client(stalled) for _ in range(streams)]
+        tracemalloc.start()
+        try:
+            asking = [
+                asyncio.create_task(client.post("/v1/chat/completions", {"model": "m", **ASKED, "stream": True}))
+                for client in clients
+            ]
+            before = 0
+            while not before or written[0] != before:
+                before = written[0]
+                await asyncio.sleep(0.2)
+            gc.collect()
+            held_bytes = sum(
+                found.size
+                for found in tracemalloc.take_snapshot()
+                .filter_traces([tracemalloc.Filter(inclusive=True, filename_pattern="*/hansard/*")])
+                .statistics("filename")
+            )
+        finally:
+            tracemalloc.stop()
+            for client in clients:
+                client.leave.set()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    assert written[0] > streams * limit_bytes  # there was more to be had
+    assert 0 < held_bytes < streams * limit_bytes
