@@ -171,7 +171,7 @@ def _instance(schema: Document, root: Document) -> Any:
         case "array":
             return [_instance(schema.get("items", {"type": "null"}), root)] * schema.get("minItems", 1)
         case "string":
-            return "Paris"
+            return "10.0.0.1" if schema.get("format") == "ipv4" else "Paris"
         case "boolean":
             return True
         case "integer" | "number":

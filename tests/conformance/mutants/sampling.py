@@ -126,4 +126,22 @@ MUTANTS = (
         answer=sets('{"ok": 1, "zone": "west", "count": 0}', "choices", "message", "content"),
         only_to=CREATE,
     ),
+    Mutant(
+        name="sampling-below-the-minimum",
+        fails=("create.a_strict_schema_binds_numbers_and_formats",),
+        answer=sets('{"share": 0, "weeks": 7, "host": "10.0.0.1"}', "choices", "message", "content"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="sampling-between-multiples",
+        fails=("create.a_strict_schema_binds_numbers_and_formats",),
+        answer=sets('{"share": 3.5, "weeks": 30, "host": "10.0.0.1"}', "choices", "message", "content"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="sampling-in-no-format",
+        fails=("create.a_strict_schema_binds_numbers_and_formats",),
+        answer=sets('{"share": 3.5, "weeks": 7, "host": "unknown"}', "choices", "message", "content"),
+        only_to=CREATE,
+    ),
 )

@@ -150,6 +150,11 @@ MUTANTS = (
         answer=_edits_calls(_has_more_arguments),
     ),
     _mutant(
+        "between-multiples",
+        "create.strict_arguments_keep_bounds_and_formats",
+        answer=sets('{"share": 3.5, "weeks": 30, "host": "10.0.0.1"}', *CALLS, "function", "arguments"),
+    ),
+    _mutant(
         "with-empty-content", "create.content_is_null_beside_calls", answer=sets("", "choices", "message", "content")
     ),
     _asks(

@@ -190,3 +190,38 @@ def a_strict_schema_gives_the_order_of_keys(probe: Probe) -> None:
 def a_schema_gives_json(probe: Probe) -> None:
     """Without strict the content is JSON all the same."""
     expect.kind(_by_schema(probe, strict=False), dict, "the content as JSON")
+
+
+MEASURES: Document = {
+    "type": "object",
+    "properties": {
+        "share": {"type": "number", "minimum": 3.5, "maximum": 4.25},
+        "weeks": {"type": "integer", "minimum": 7, "maximum": 98, "multipleOf": 7},
+        "host": {"type": "string", "format": "ipv4"},
+    },
+    "required": ["share", "weeks", "host"],
+    "additionalProperties": False,
+}
+_IPV4 = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}"
+
+
+def keeps_measures(found: Document, what: str) -> None:
+    """Whether it is by ``MEASURES``: bounds of a number, multiples and a format."""
+    expect.keys(found, ("share", "weeks", "host"), what)
+    expect.kind(found["share"], (int, float), "share")
+    expect.that(3.5 <= found["share"] <= 4.25, "a share from 3.5 to 4.25", found["share"])
+    expect.kind(found["weeks"], int, "weeks")
+    expect.that(found["weeks"] in range(7, 99, 7), "a multiple of 7 from 7 to 98", found["weeks"])
+    expect.matches(found["host"], _IPV4, "host")
+
+
+@check("create", OFFICIAL, demands=("response_format",))
+def a_strict_schema_binds_numbers_and_formats(probe: Probe) -> None:
+    """Strict holds minimum, maximum, multipleOf and format as well."""
+    import json
+
+    wanted = {"type": "json_schema", "json_schema": {"name": "measures", "strict": True, "schema": MEASURES}}
+    asked = [{"role": "user", "content": "Report as json: share 0, weeks 30, host unknown."}]
+    made = probe.created(messages=asked, response_format=wanted, max_tokens=200, **STEADY)
+
+    keeps_measures(json.loads(content(made)), "the content")

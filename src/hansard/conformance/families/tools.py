@@ -7,7 +7,7 @@ from typing import Any
 
 from hansard.conformance import expect
 from hansard.conformance.checks import OFFICIAL, RECORDED, check
-from hansard.conformance.families.sampling import STEADY
+from hansard.conformance.families.sampling import MEASURES, STEADY, keeps_measures
 from hansard.conformance.probe import Probe
 from hansard.conformance.wire import Document
 
@@ -110,6 +110,15 @@ def strict_arguments_keep_the_schema(probe: Probe) -> None:
 
     expect.keys(arguments, ["city"], "the arguments")
     expect.that(arguments["city"] in CITIES, f"one of {CITIES}", arguments["city"])
+
+
+@check("create", OFFICIAL, demands=DEMANDS)
+def strict_arguments_keep_bounds_and_formats(probe: Probe) -> None:
+    """Strict holds minimum, maximum, multipleOf and format in arguments as well."""
+    function = {**WEATHER["function"], "parameters": MEASURES}
+    calls = _calls(probe, tools=[{"type": "function", "function": function}])
+
+    keeps_measures(json.loads(calls[0]["function"]["arguments"]), "the arguments")
 
 
 @check("create", RECORDED, demands=DEMANDS)
