@@ -1,4 +1,6 @@
-"""Schemathesis against every operation of our own ``/openapi.json``, on a server of its own: ``make schemathesis``.
+"""Schemathesis against every operation of our own ``/openapi.json``, on servers of its own: ``make schemathesis``.
+
+First with the echo engine, then with the embedded one, which takes tools, schemas and log probabilities as well.
 
 Bodies, parameters and whole sequences (create, then get, update, messages, delete) are made up from the document.
 No reply may be a 5xx or leave the document, and no key may be done without. Arguments go to ``st run``.
@@ -12,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.acceptance.server import ECHO, Server
+from tests.acceptance.server import ECHO, EMBEDDED, MODEL, Server
 
 KEY = "sk-made-up-for-this-run"
 SCHEMATHESIS = Path(".venv-schemathesis/bin/schemathesis")
@@ -22,20 +24,30 @@ SCHEMATHESIS = Path(".venv-schemathesis/bin/schemathesis")
 NOT_CHECKED = "positive_data_acceptance,ensure_resource_availability"
 
 
+# By the name of the model: how to serve it, and how long a reply may take, in seconds.
+SERVED = {"echo": (ECHO, "10"), MODEL: ((*EMBEDDED, "--ctx", "512"), "60")}
+
+
 def main() -> int:
+    return max([made_up_for(name, sys.argv[1:] or ["--max-examples", "50"]) for name in SERVED])
+
+
+def made_up_for(name: str, arguments: list[str]) -> int:
+    """One run, and its exit status."""
+    model, timeout_s = SERVED[name]
     with (
         tempfile.TemporaryDirectory() as directory,
-        Server(Path(directory), model=ECHO, environment={"HANSARD_API_KEY": KEY}) as server,
+        Server(Path(directory), model=model, environment={"HANSARD_API_KEY": KEY}) as server,
     ):
         server.start()
         command = [
             *(str(SCHEMATHESIS), "run", f"{server.root}/openapi.json"),
             *("--header", f"Authorization: Bearer {KEY}"),
-            *("--exclude-checks", NOT_CHECKED, "--request-timeout", "10"),
+            *("--exclude-checks", NOT_CHECKED, "--request-timeout", timeout_s),
             *("--generation-database", ":memory:"),
-            *(sys.argv[1:] or ["--max-examples", "50"]),
+            *arguments,
         ]
-        environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
+        environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "MADE_UP_FOR": name}
         return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -1,19 +1,22 @@
-"""What Schemathesis is told of create requests: a model that is there, and no field that an echo must refuse.
+"""What Schemathesis is told of create requests: a model that is there, and no field that its engine must refuse.
 
 Otherwise next to nothing that it makes up is ever completed, and nothing stored for the other operations to find.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
 
-# Refused by the echo engine, or by a rule that a schema cannot say.
-REFUSED = (
-    *("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "logprobs", "top_logprobs"),
-    *("response_format", "modalities", "audio", "web_search_options", "moderation", "stream_options", "max_tokens"),
+MODEL = os.environ.get("MADE_UP_FOR", "echo")
+# Refused by both engines, or by a rule that a schema cannot say.
+REFUSED = ("modalities", "audio", "web_search_options", "moderation", "stream_options", "max_tokens", "top_logprobs")
+REFUSED_BY_ECHO = (
+    *("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "logprobs", "response_format"),
 )
+ANSWER_TOKENS = 6
 
 
 @schemathesis.hook
@@ -27,9 +30,12 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if case.operation.label != "POST /chat/completions" or not isinstance(body, dict):
         return
     if body.get("model") == "":
-        body["model"] = "echo"
+        body["model"] = MODEL
     if not wrong and len(str(body)) % 3:
-        body = {key: value for key, value in body.items() if key not in REFUSED} | {"model": "echo", "store": True}
+        refused = (*REFUSED, *(REFUSED_BY_ECHO if MODEL == "echo" else ()))
+        body = {key: value for key, value in body.items() if key not in refused} | {"model": MODEL, "store": True}
+        if MODEL != "echo":
+            body |= {"n": min(body.get("n") or 1, 2), "max_completion_tokens": ANSWER_TOKENS}
         turns = [message for message in body["messages"] if message["role"] not in ("tool", "assistant")]
         case.body = body | {"messages": turns or [{"role": "user", "content": "Order, order!"}]}
 
