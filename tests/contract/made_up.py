@@ -137,6 +137,8 @@ def _with_tools(request: dict[str, Any]) -> None:
         request["tool_choice"] = {"type": kind, kind: {"name": tools[0][kind]["name"]}}
     if not request.get("functions"):
         request.pop("function_call", None)
+    elif isinstance(request.get("function_call"), dict):
+        request["function_call"] = {"name": request["functions"][0]["name"]}
 
 
 def _with_name(named: dict[str, Any]) -> None:

@@ -65,11 +65,12 @@ def keep(connection: Connection, outcome: Outcome, record: Record | None) -> Out
     Where two processes may write at once, the primary key lets one of them through; the other is done again by its
     writer, and then finds what the first has committed.
     """
-    place = {"of_project": outcome.project, "of_key": outcome.key}
     first = find(connection, outcome.project, outcome.key, outcome.created)
     if first is not None:
         return first
-    connection.execute(delete(outcomes).where(*_BY_KEY), place)
+    # Only one that has expired: whoever was first may have committed since it was looked for.
+    place = {"of_project": outcome.project, "of_key": outcome.key, "now": outcome.created}
+    connection.execute(delete(outcomes).where(*_BY_KEY, _EXPIRED), place)
     connection.execute(_CLEAR_SOME, {"of_project": outcome.project, "now": outcome.created})
     row = {name: getattr(outcome, name) for name in ("project", "key", "fingerprint", "created", "expires")}
     if record is None:
