@@ -9,7 +9,9 @@ is waited for, and what had been under way is done again.
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from queue import Empty, SimpleQueue
@@ -29,6 +31,7 @@ _MOST_AT_ONCE: Final = 256
 
 # Two writers that lock the same rows in another order can collide again, but hardly so often.
 _MOST_COLLISIONS: Final = 10
+_LONGEST_PAUSE_S: Final = 0.2
 
 
 class _Failed:
@@ -158,6 +161,8 @@ class Writer:
                     continue
                 if is_collision(error) and collisions < _MOST_COLLISIONS:
                     collisions += 1
+                    # Not at once and not together, or they only collide again.
+                    time.sleep(random.random() * _LONGEST_PAUSE_S * collisions / _MOST_COLLISIONS)  # noqa: S311
                     continue
                 self._engine.dispose()  # the next transaction opens the database anew
                 if is_away(error) and self._outage.is_ridden_out():
