@@ -20,7 +20,8 @@ def opened(path: Path) -> SqlStore:
 def sound_record(name: str, *, metadata: Mapping[str, str] | None = None, **changes: Any) -> Record:
     """``record`` with a request and a reply of the API's form."""
     plain = record(name, metadata=metadata, **changes)
-    return record(name, metadata=metadata, **{"request": REQUEST, "reply": reply(plain), **changes})
+    made = {"request": REQUEST, "reply": reply(plain), "finish_reason": "stop"}
+    return record(name, metadata=metadata, **{**made, **changes})
 
 
 def sound_outcome(key: str, **changes: Any) -> Outcome:
@@ -35,3 +36,19 @@ def reply(record: Record) -> bytes:
 
 
 REQUEST = json.dumps({"model": "tiny", "messages": [{"role": "user", "content": "Well?"}]}).encode()
+
+_TURN = "It is laid down in the standing orders, and has been since the house first sat. " * 4
+_TOOL = {"type": "function", "function": {"name": "divide", "description": _TURN}}
+CONVERSATION = json.dumps(
+    {
+        "model": "tiny",
+        "messages": [
+            {"role": "system", "content": _TURN},
+            {"role": "user", "content": _TURN},
+            {"role": "assistant", "content": "Order."},
+            {"role": "user", "content": _TURN},
+        ],
+        "tools": [_TOOL],
+    }
+).encode()
+"""One with everything that can be cut out of a request."""

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from hansard.core.pieces import cut, digests
 from hansard.store import check, maintenance, migrate
 from hansard.store.check import Report
 from tests.store.records import outcome
-from tests.store.sound import opened, sound_outcome, sound_record
+from tests.store.sound import CONVERSATION, opened, sound_outcome, sound_record
 
 pytestmark = pytest.mark.anyio
 
@@ -27,13 +28,18 @@ async def full(path: Path) -> Path:
     await store.insert(sound_record("b", requested_model="tiny-2026"))
     await store.remember(outcome("k", of="c"), sound_record("c"))
     await store.remember(sound_outcome("unstored"))
+    await store.insert(sound_record("long", request=CONVERSATION))
     await store.delete("p", "chatcmpl-gone")
     await store.stop()
     return path
 
 
 # The first one is that of the check that each start makes.
-NUMBERS = {"gone": 2, "a": 3, "b": 4, "c": 5}
+NUMBERS = {"gone": 2, "a": 3, "b": 4, "c": 5, "long": 6}
+
+LONG = "chatcmpl-long"
+TURNS = [digest.hex() for digest in digests(cut(CONVERSATION).turns)]
+TOOLS = digests([cut(CONVERSATION).tools])[0].hex()
 
 
 def damage(path: Path, *statements: str) -> None:
@@ -56,7 +62,13 @@ async def test_what_a_store_leaves_is_sound(full: Path) -> None:
     assert report.is_sound
     assert report.version == migrate.HEAD
     # Every completion has three labels, or two where it was asked for by its own name; one has two pairs beside.
-    assert report.looked_at == {"completions": 3, "labels": 3 + 2 + 2 + 3, "tombstones": 1, "outcomes": 2}
+    assert report.looked_at == {
+        "completions": 4,
+        "pieces": len(TURNS) + 1,
+        "labels": 3 + 2 + 2 + 3 + 3,
+        "tombstones": 1,
+        "outcomes": 2,
+    }
 
 
 async def test_an_empty_database_is_sound(path: Path) -> None:
@@ -84,19 +96,34 @@ MOVED = {"label_surplus": (B,), "label_missing": (B,)}
     ("statement", "expected"),
     [
         ("DELETE FROM bodies WHERE number = :a", {"body": (A,)}),
-        ("UPDATE bodies SET request = zeroblob(length(request)) WHERE number = :a", {"request": (A,)}),
-        ("UPDATE bodies SET request = CAST(request AS TEXT) WHERE number = :a", {"request": (A,)}),
-        ("UPDATE bodies SET request = CAST('{\"messages\": 7}' AS BLOB) WHERE number = :a", {"request": (A,)}),
-        ("UPDATE bodies SET reply = substr(reply, 1, length(reply) - 1) WHERE number = :b", {"reply": (B,)}),
-        ("UPDATE bodies SET reply = (SELECT reply FROM bodies WHERE number = :a) WHERE number = :b", {"reply": (B,)}),
+        ("UPDATE bodies SET content = zeroblob(length(content)) WHERE number = :a", {"body": (A,)}),
+        ("UPDATE bodies SET content = substr(content, 1, length(content) - 1) WHERE number = :a", {"body": (A,)}),
+        ("UPDATE bodies SET content = (SELECT content FROM bodies WHERE number = :a) WHERE number = :b",
+         {"reply": (B,)}),
+        ("UPDATE bodies SET turns = NULL WHERE number = :long", {"request": (LONG,), "piece": (TURNS[-1],)}),
+        ("UPDATE bodies SET tools = NULL WHERE number = :long", {"request": (LONG,), "piece": (TOOLS,)}),
+        (f"UPDATE pieces SET content = zeroblob(9) WHERE digest = X'{TURNS[1]}'",
+         {"request": (LONG,), "piece": (TURNS[1],)}),
+        (f"UPDATE pieces SET content = (SELECT content FROM pieces WHERE digest = X'{TOOLS}') "
+         f"WHERE digest = X'{TURNS[0]}'", {"request": (LONG,), "piece": (TURNS[0],)}),
+        (f"INSERT INTO pieces SELECT 'p', X'00', NULL, content FROM pieces WHERE digest = X'{TOOLS}'",
+         {"piece": ("00",)}),
+        ("UPDATE facets SET count = count + 1 WHERE key = 'finish_reason'", {"facet": ("finish_reason stop",)}),
+        ("UPDATE completions SET finish_reason = 'length' WHERE number = :a",
+         {"facet": ("finish_reason length", "finish_reason stop")}),
         ("UPDATE bodies SET number = 99 WHERE number = :a", {"reference": ("bodies row 99",), "body": (A,)}),
-        ("DELETE FROM labels WHERE number = :a AND key = ''", {"label_missing": (A,)}),
-        ("DELETE FROM labels WHERE number = :a AND key = 'metadata[tier]'", {"label_missing": (A,)}),
-        ("UPDATE labels SET value = 'x' WHERE number = :b AND key = 'model'", MOVED),
+        ("DELETE FROM labels WHERE number = :a AND key = ''", {"label_missing": (A,), "facet": ("",)}),
+        ("DELETE FROM labels WHERE number = :a AND key = 'metadata[tier]'",
+         {"label_missing": (A,), "facet": ("metadata[tier] tin",)}),
+        ("UPDATE labels SET value = 'x' WHERE number = :b AND key = 'model'",
+         {**MOVED, "facet": ("model tiny-2026", "model x")}),
         ("UPDATE labels SET created = 1 WHERE number = :b AND key = ''", MOVED),
-        ("UPDATE labels SET project = 'q' WHERE number = :b AND key = ''", {**MOVED, "label_surplus": ("number 4",)}),
-        ("INSERT INTO labels VALUES ('p', 'metadata[a]', 'b', 1700000000, :b)", {"label_surplus": (B,)}),
-        ("INSERT INTO labels VALUES ('p', '', '', 1700000000, 77)", {"label_surplus": ("number 77",)}),
+        ("UPDATE labels SET project = 'q' WHERE number = :b AND key = ''",
+         {**MOVED, "label_surplus": ("number 4",), "facet": ("",)}),
+        ("INSERT INTO labels VALUES ('p', 'metadata[a]', 'b', 1700000000, :b)",
+         {"label_surplus": (B,), "facet": ("metadata[a] b",)}),
+        ("INSERT INTO labels VALUES ('p', '', '', 1700000000, 77)",
+         {"label_surplus": ("number 77",), "facet": ("",)}),
         ("UPDATE completions SET metadata = '{\"tier\":\"gold\"}' WHERE number = :b", {"label_missing": (B,)}),
         ("UPDATE completions SET metadata = '{\"tier\":' WHERE number = :a", {"metadata": (A,)}),
         ("UPDATE completions SET metadata = '{\"tier\":1}' WHERE number = :a", {"metadata": (A,)}),
@@ -121,9 +148,10 @@ async def test_a_completion_that_went_without_its_kin_is_found(full: Path) -> No
     assert found(examined(full)) == {
         "reference": ("bodies row 5", "outcomes row 1"),
         "label_surplus": ("number 5",),
+        "facet": ("finish_reason stop",),
         "outcome": ("k",),
     }
-    assert [finding.count for finding in examined(full).findings] == [2, 3, 1]
+    assert [finding.count for finding in examined(full).findings] == [2, 3, 1, 1]
 
 
 async def test_an_index_that_misses_a_row_is_found(full: Path) -> None:
@@ -159,8 +187,8 @@ async def test_a_page_of_the_file_that_was_lost_is_found(full: Path) -> None:
 async def test_more_than_can_be_named_is_counted(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "_NAMED", 2)
     damage(full, "DELETE FROM bodies")
-    (finding,) = examined(full).findings
-    assert (finding.kind, finding.count, finding.ids) == ("body", 3, (A, B))
+    finding = examined(full).findings[0]
+    assert (finding.kind, finding.count, finding.ids) == ("body", 4, (A, B))
 
 
 async def test_a_check_of_a_running_store_sees_one_moment_and_writes_nothing(path: Path) -> None:
@@ -180,9 +208,9 @@ async def test_progress_is_told_of_each_table(full: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
     maintenance.examine(full, tell=lambda *what: told.append(what))
     assert told[0] == ("file", 0, None)
-    assert ("labels", 0, 10) in told
-    assert ("labels", 10, 10) in told
-    assert {what for what, *_ in told} == {"file", "completions", "labels", "tombstones", "outcomes"}
+    assert ("labels", 0, 13) in told
+    assert ("labels", 13, 13) in told
+    assert {what for what, *_ in told} == {"file", "completions", "pieces", "labels", "tombstones", "outcomes"}
 
 
 def test_every_kind_is_documented() -> None:

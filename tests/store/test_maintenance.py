@@ -11,16 +11,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.store import maintenance, migrate
+from hansard.store.base import Record
 from hansard.store.lock import alone
 from tests.store.files import set_version, tables, write_first_version
-from tests.store.records import record
+from tests.store.records import noise
 from tests.store.sound import opened, sound_record
 from tests.store.test_sqlite import directory, without_rights
 
@@ -28,7 +28,11 @@ __all__ = ["directory"]
 
 pytestmark = pytest.mark.anyio
 
-BIG: dict[str, Any] = {"request": b'{"messages": [], "padding": "' + b"x" * 100_000 + b'"}'}
+
+def big(name: str, size_bytes: int = 130_000) -> Record:
+    """As much as a hundred completions, and nothing that two of them share."""
+    content = name.encode() + noise(size_bytes)
+    return sound_record(name, request=b'{"messages": [{"role": "user", "content": "' + content + b'"}]}')
 
 
 def silent(_what: str, _done: int, _total: int | None) -> None:
@@ -133,7 +137,7 @@ def test_an_upgrade_from_the_first_version(path: Path) -> None:
     assert maintenance.upgrade(path) == migrate.HEAD
     report = maintenance.examine(path, tell=silent)
     assert report.findings == ()
-    assert report.looked_at == {"completions": 1, "labels": 4, "tombstones": 1, "outcomes": 0}
+    assert report.looked_at == {"completions": 1, "pieces": 0, "labels": 4, "tombstones": 1, "outcomes": 0}
 
 
 def test_an_upgrade_of_an_empty_file_makes_the_tables(path: Path) -> None:
@@ -198,14 +202,14 @@ async def test_a_backup_under_load_ends_and_has_all_that_was_acknowledged_before
     store = opened(path)
     await store.start()
     for number in range(40):
-        await store.insert(sound_record(f"before-{number}", **BIG))
+        await store.insert(big(f"before-{number}"))
     written = 0
     done = asyncio.Event()
 
     async def write() -> None:
         nonlocal written
         while not done.is_set():
-            await store.insert(sound_record(f"during-{written}", **BIG))
+            await store.insert(big(f"during-{written}"))
             written += 1
 
     steps: list[int] = []
@@ -213,7 +217,7 @@ async def test_a_backup_under_load_ends_and_has_all_that_was_acknowledged_before
     def tell(what: str, copied: int, _total: int | None) -> None:
         if what == "copy":
             # The copy goes on only when somebody has written again.
-            asyncio.run_coroutine_threadsafe(store.insert(sound_record(f"step-{len(steps)}", **BIG)), loop).result(10)
+            asyncio.run_coroutine_threadsafe(store.insert(big(f"step-{len(steps)}")), loop).result(10)
             steps.append(copied)
 
     loop = asyncio.get_running_loop()
@@ -313,10 +317,10 @@ async def test_a_backup_where_nothing_can_be_written(directory: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
+    """A file system of 512 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("no right to mount a file system here")
     yield disk
     subprocess.run(["umount", disk], check=True)
@@ -326,7 +330,7 @@ async def test_a_backup_on_a_full_disk_leaves_nothing(path: Path, small_disk: Pa
     store = opened(path)
     await store.start()
     for number in range(10):
-        await store.insert(sound_record(str(number), **BIG))
+        await store.insert(big(str(number)))
     await store.stop()
     with pytest.raises(StartupError) as caught:
         back_up(path, small_disk / "copy.db")
@@ -372,7 +376,7 @@ async def test_a_vacuum_gives_back_what_was_deleted_while_the_store_writes(path:
     store = opened(path)
     await store.start()
     for number in range(200):
-        await store.insert(sound_record(str(number), **BIG))
+        await store.insert(big(str(number)))
     for number in range(0, 200, 2):
         await store.delete("p", f"chatcmpl-{number}")
     before = path.stat().st_size
@@ -403,7 +407,7 @@ async def test_a_vacuum_waits_for_no_reader(path: Path) -> None:
     store = opened(path)
     await store.start()
     for number in range(20):
-        await store.insert(sound_record(str(number), **BIG))
+        await store.insert(big(str(number)))
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM completions").fetchone()
@@ -441,7 +445,7 @@ async def test_a_vacuum_on_a_full_disk_changes_nothing(small_disk: Path) -> None
     await fill(path, "a")
     store = opened(path)
     await store.start()
-    await store.insert(sound_record("b", **{**BIG, "request": BIG["request"][:30_000] + b'"}'}))
+    await store.insert(big("b", 40_000))
     await store.delete("p", "chatcmpl-b")
     await store.stop()
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
@@ -459,7 +463,7 @@ async def test_a_vacuum_of_a_locked_database(path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(maintenance, "_PATIENCE_S", 0.05)
     store = opened(path)
     await store.start()
-    await store.insert(record("a", **BIG))
+    await store.insert(big("a"))
     await store.delete("p", "chatcmpl-a")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -196,8 +196,8 @@ async def test_a_newer_database_is_left_alone(database: Database) -> None:
     with pytest.raises(StartupError) as caught:
         await SqlStore(database).start()
     assert caught.value.problems == (
-        f"{database.place}: a newer Hansard wrote this database (its schema is 9999, this version knows 0003). "
-        "Install that version or a later one, or choose another place with --data or --db.",
+        f"{database.place}: a newer Hansard wrote this database (its schema is 9999, this version knows "
+        f"{migrate.HEAD}). Install that version or a later one, or choose another place with --data or --db.",
     )
 
 

@@ -18,7 +18,7 @@ from hansard.errors import StartupError, StoreUnavailable
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
-from tests.store.records import record
+from tests.store.records import noise, record
 
 pytestmark = pytest.mark.anyio
 
@@ -237,12 +237,12 @@ async def test_a_disk_that_fills_up_refuses_and_recovers_by_itself(path: Path, p
     await store.start()
     await store.insert(record("a"))
     with pytest.raises(StoreUnavailable, match=r"^The store is unavailable: the disk is full\.$") as caught:
-        await store.insert(record("b", request=b"x" * 1_000_000))
+        await store.insert(record("b", request=noise(1_000_000)))
     assert caught.value.retry_after_s == 10
     assert await store.get("p", "chatcmpl-a") == record("a")
     assert [each.id for each in await store.page("p", ListQuery(), after=None, limit=9)] == ["chatcmpl-a"]
     pages["most"] = 2**31
-    await store.insert(record("b", request=b"x" * 1_000_000))
+    await store.insert(record("b", request=noise(1_000_000)))
     assert await store.ready() is True
     await store.stop()
 
@@ -255,13 +255,13 @@ async def test_a_disk_that_fails_refuses_until_it_works_again(store: SqlStore) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, hard))
     try:
         with pytest.raises(StoreUnavailable, match=r"^The store is unavailable: the disk failed to read or write\.$"):
-            await store.insert(record("b", request=b"x" * 10_000_000))
+            await store.insert(record("b", request=noise(13_000_000)))
         assert await store.get("p", "chatcmpl-a") == record("a")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert await store.ready() is True
-    await store.insert(record("b", request=b"x" * 10_000_000))
-    assert await store.get("p", "chatcmpl-b") == record("b", request=b"x" * 10_000_000)
+    await store.insert(record("b", request=noise(13_000_000)))
+    assert await store.get("p", "chatcmpl-b") == record("b", request=noise(13_000_000))
 
 
 async def test_a_write_that_fails_makes_the_store_unready_until_one_succeeds(path: Path, store: SqlStore) -> None:

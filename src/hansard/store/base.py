@@ -19,7 +19,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     ``request`` and ``reply`` are the JSON bytes as received and as sent (a stream's reply is its
     accumulated completion); ``created`` is unix seconds; ``model`` is the name in the reply,
-    ``requested_model`` the client's own; times are milliseconds, ``None`` where not known.
+    ``requested_model`` the client's own, ``upstream_model`` and ``upstream_id`` what an upstream said itself;
+    ``key`` tells which key it was made with, and is none; ``finish_reason`` is that of the first choice. Times are
+    milliseconds, ``None`` where not known. The completion may be forgotten from ``expires`` on, and what was said in
+    it from ``body_expires`` on (unix seconds), ``None`` for never.
     """
 
     project: str
@@ -34,8 +37,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes
     engine: str
     upstream_id: str | None = None
+    upstream_model: str | None = None
+    key: str | None = None
+    finish_reason: str | None = None
+    queue_ms: int | None = None
     first_token_ms: int | None = None
     total_ms: int | None = None
+    expires: int | None = None
+    body_expires: int | None = None
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -102,10 +111,13 @@ class Store(Outcomes, Protocol):
         """Where the completion stands in the order, deleted ones included; None if never seen."""
 
     async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
-        """At most ``limit`` records past ``after`` that match the query, in its order."""
+        """At most ``limit`` records past ``after`` that match the query, in its order.
+
+        Their requests may have an empty list in the place of their messages.
+        """
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
-        """Replace the metadata; the record as it then is, or None if unknown or deleted."""
+        """Replace the metadata; the record as it then is, as in a page, or None if unknown or deleted."""
 
     async def delete(self, project: str, completion_id: str) -> bool:
         """Forget the content, and its outcome, but keep its place in the order; False if unknown or already deleted."""

@@ -6,15 +6,19 @@ one but a tombstone: where it stood.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from hansard.store import queries
+from hansard.core.pieces import cut, without_messages
+from hansard.store import facets, pieces, queries
 from hansard.store.base import Record
+from hansard.store.codec import pack_body
 from hansard.store.queries import EVERY, Label, labels_of
 from hansard.store.rows import insert_rows
 from hansard.store.schema import bodies, completions, labels, tombstones
@@ -39,6 +43,12 @@ _SET_METADATA: Final = (
     .values(metadata=bindparam("metadata"))
 )
 
+_DELETE_BODY: Final = (
+    delete(bodies)
+    .where(bodies.c.project == bindparam("of_project"), bodies.c.number == bindparam("of_number"))
+    .returning(bodies.c.turns, bodies.c.tools)
+)
+
 _UNLABEL: Final = delete(labels).where(*(column == bindparam(f"of_{column.name}") for column in labels.c))
 
 
@@ -49,10 +59,23 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     # A database may return them in any order, so each is told its number by its name.
     numbers = {(project, name): number for project, name, number in inserted}
     numbered = [(numbers[each.project, each.id], each) for each in records]
-    kept = [(number, each.project, each.request, each.reply) for number, each in numbered]
-    insert_rows(connection, bodies, _BODY, kept)
-    insert_rows(connection, labels, _LABEL, [label for number, each in numbered for label in _labels(number, each)])
+    _insert_bodies(connection, numbered)
+    carried = [(number, each, _carried(each)) for number, each in numbered]
+    rows_of_labels = [(each.project, *label, each.created, number) for number, each, some in carried for label in some]
+    insert_rows(connection, labels, _LABEL, rows_of_labels)
+    counted = (facets.of_labels(each.project, some, each.finish_reason) for _, each, some in carried)
+    facets.add(connection, Counter(chain.from_iterable(counted)))
     return [None] * len(records)
+
+
+def _insert_bodies(connection: Connection, numbered: Sequence[tuple[int, Record]]) -> None:
+    parts = [cut(each.request) for _, each in numbered]
+    ends = pieces.add(connection, [(each.project, part) for (_, each), part in zip(numbered, parts, strict=True)])
+    rows = [
+        (number, each.project, *end, pack_body(part, each.reply))
+        for (number, each), part, end in zip(numbered, parts, ends, strict=True)
+    ]
+    insert_rows(connection, bodies, _BODY, rows)
 
 
 def is_inserted(connection: Connection, record: Record) -> tuple[()] | tuple[None]:
@@ -74,8 +97,11 @@ def set_metadata(
     before, now = labels_of((), row.metadata.items()), labels_of((), metadata.items())
     _unlabel(connection, place, before - now)
     _label(connection, place, now - before)
+    counts = Counter(facets.of_labels(project, now, None))
+    counts.subtract(facets.of_labels(project, before, None))
+    facets.add(connection, counts)
     connection.execute(_SET_METADATA, {"of_project": project, "of_number": row.number, "metadata": metadata})
-    return queries.get(connection, project, completion_id)
+    return queries.get(connection, project, completion_id, whole=False)
 
 
 def delete_record(connection: Connection, project: str, completion_id: str) -> bool:
@@ -83,8 +109,12 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     if row is None:
         return False
     place = {"project": project, "created": row.created, "number": row.number}
-    _unlabel(connection, place, {EVERY} | labels_of({row.model, row.requested_model}, row.metadata.items()))
-    connection.execute(delete(bodies).where(bodies.c.project == project, bodies.c.number == row.number))
+    carried = _carried(row)
+    _unlabel(connection, place, carried)
+    counted = Counter(facets.of_labels(project, carried, row.finish_reason))
+    facets.add(connection, Counter({name: -count for name, count in counted.items()}))
+    ends = connection.execute(_DELETE_BODY, {"of_project": project, "of_number": row.number}).one_or_none()
+    pieces.drop(connection, project, ends or ())
     connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
     of_id = (tombstones.c.project == project, tombstones.c.id == completion_id)
     connection.execute(delete(tombstones).where(*of_id))
@@ -105,10 +135,9 @@ def _row(record: Record) -> list[object]:
     return row
 
 
-def _labels(number: int, record: Record) -> list[tuple[object, ...]]:
-    """Every label that a new record carries, as rows."""
-    carried = {EVERY} | labels_of({record.model, record.requested_model}, record.metadata.items())
-    return [(record.project, key, value, record.created, number) for key, value in carried]
+def _carried(record: Record | Row[Any]) -> set[Label]:
+    """Every label of it."""
+    return {EVERY} | labels_of({record.model, record.requested_model}, record.metadata.items())
 
 
 def _label(connection: Connection, place: Mapping[str, object], carried: Collection[Label]) -> None:
@@ -146,4 +175,7 @@ def works(connection: Connection) -> bool:
     deleted = delete_record(connection, project, name)
     gone = queries.get(connection, project, name) is None
     connection.execute(delete(tombstones).where(tombstones.c.project == project, tombstones.c.id == name))
-    return changed == msgspec.structs.replace(_PROBE, metadata={"self": "checked"}) and deleted and gone
+    expected = msgspec.structs.replace(
+        _PROBE, metadata={"self": "checked"}, request=without_messages(cut(_PROBE.request))
+    )
+    return changed == expected and deleted and gone

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -21,16 +21,23 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    exists,
     func,
     literal,
+    or_,
     select,
     true,
     type_coerce,
+    union_all,
 )
 from sqlalchemy.types import NullType
 
+from hansard.core.pieces import joined, next_digest
+from hansard.store import pieces, schema
+from hansard.store.codec import Body, unpack, unpack_body
+from hansard.store.facets import FINISH_REASON
 from hansard.store.queries import EVERY, Label, labels_of
-from hansard.store.schema import bodies, completions, labels, outcomes, tombstones
+from hansard.store.schema import bodies, completions, facets, labels, outcomes, tombstones
 
 T = TypeVar("T")
 
@@ -44,12 +51,14 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "version": "the tables are older than this version of Hansard; upgrade them, then check again",
         "reference": "a row belongs to one that is not there",
         "counter": "numbers of deleted completions would be given again",
-        "body": "a completion without its body",
+        "body": "a completion without its body, or with a damaged one",
         "metadata": "metadata that is not a JSON object of texts",
         "request": "a request that is not JSON with messages",
         "reply": "a reply that is not the JSON of its completion",
+        "piece": "a piece of requests that is damaged, or that nothing stands on",
         "label_surplus": "a label that no completion has",
         "label_missing": "a completion without one of its labels: lists that ask for it miss it",
+        "facet": "a count of completions that is not how many there are",
         "tombstone": "a tombstone in the place of a completion that is there",
         "outcome": "an outcome of an Idempotency-Key that has not one reply of its own project",
     }
@@ -113,7 +122,7 @@ class _Message(msgspec.Struct):
 
 
 class _Request(msgspec.Struct):
-    messages: list[_Message]
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
 
 
 class _Choice(msgspec.Struct):
@@ -147,9 +156,8 @@ _COMPLETIONS: Final = (
     select(
         *(completions.c[name] for name in ("id", "created", "model", "requested_model")),
         _METADATA,
-        bodies.c.number.label("body"),
-        _as_stored(bodies.c.request, "request"),
-        _as_stored(bodies.c.reply, "reply"),
+        completions.c.project,
+        *(_as_stored(bodies.c[name], name) for name in ("turns", "tools", "content")),
     )
     .join_from(completions, bodies, _is_of_completion(bodies), isouter=True)
     .order_by(completions.c.number)
@@ -174,6 +182,32 @@ _TOMBSTONES: Final = select(tombstones.c.id, completions.c.number).join_from(
     tombstones, completions, _is_of_completion(tombstones), isouter=True
 )
 
+_standing = schema.pieces.alias("standing")
+_PIECES: Final = select(
+    schema.pieces.c.digest,
+    schema.pieces.c.parent,
+    _as_stored(schema.pieces.c.content, "content"),
+    or_(
+        *(
+            exists().where(column.table.c.project == schema.pieces.c.project, column == schema.pieces.c.digest)
+            for column in (bodies.c.turns, bodies.c.tools, _standing.c.parent)
+        )
+    ).label("is_used"),
+)
+
+_FACETS: Final = select(
+    facets.c.project, facets.c.key, facets.c.value, func.sum(facets.c.count).label("count")
+).group_by(facets.c.project, facets.c.key, facets.c.value)
+
+_COUNTED: Final = union_all(
+    select(labels.c.project, labels.c.key, labels.c.value, func.count().label("count")).group_by(
+        labels.c.project, labels.c.key, labels.c.value
+    ),
+    select(completions.c.project, literal(FINISH_REASON).label("key"), completions.c.finish_reason, func.count())
+    .where(completions.c.finish_reason.is_not(None))
+    .group_by(completions.c.project, completions.c.finish_reason),
+)
+
 _OUTCOMES: Final = select(
     outcomes.c.key,
     outcomes.c.number,
@@ -187,9 +221,12 @@ def check(connection: Connection, findings: Findings, tell: Tell) -> dict[str, i
     expected = _check_completions(connection, findings, tell)
     if _check_labels(connection, findings, tell) < expected:
         _name_missing_labels(connection, findings, tell)
+    _check_pieces(connection, findings, tell)
+    _check_facets(connection, findings)
     _check_tombstones(connection, findings, tell)
     _check_outcomes(connection, findings, tell)
-    return {table.name: _count(connection, table) for table in (completions, labels, tombstones, outcomes)}
+    tables = (completions, schema.pieces, labels, tombstones, outcomes)
+    return {table.name: _count(connection, table) for table in tables}
 
 
 def _check_completions(connection: Connection, findings: Findings, tell: Tell) -> int:
@@ -200,15 +237,43 @@ def _check_completions(connection: Connection, findings: Findings, tell: Tell) -
         if metadata is None:
             findings.add("metadata", row.id)
         expected += len(_carried(row, metadata))
-        if row.body is None:
+        body = _unpacked(row.content, unpack_body)
+        if body is None:
             findings.add("body", row.id)
             continue
-        if _body(row.request, _Request) is None:
+        if _decoded(_request(connection, row, body), _Request) is None:
             findings.add("request", row.id)
-        reply = _body(row.reply, _Reply)
+        reply = _decoded(body.reply, _Reply)
         if reply is None or (reply.id, reply.created, reply.model) != (row.id, row.created, row.model):
             findings.add("reply", row.id)
     return expected
+
+
+def _request(connection: Connection, row: Row[Any], body: Body) -> bytes | None:
+    """All of it, with what was cut out of it; None if that is not there."""
+    try:
+        turns = pieces.read(connection, row.project, row.turns)
+        tools = pieces.read_each(connection, row.project, [row.tools])[row.tools]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None if row.turns is not None and not turns else joined(body.request(turns=turns, tools=tools))
+
+
+def _check_pieces(connection: Connection, findings: Findings, tell: Tell) -> None:
+    for row in _walk(connection, schema.pieces, _PIECES, tell, at_once=_BODIES_AT_ONCE):
+        content = _unpacked(row.content, unpack)
+        if content is None or not row.is_used or next_digest(row.parent or b"", content) != row.digest:
+            findings.add("piece", bytes(row.digest).hex())
+
+
+def _check_facets(connection: Connection, findings: Findings) -> None:
+    """Against the labels and the reasons that there are, counted one by one."""
+    kept, counted = (
+        {(project, key, value): count for project, key, value, count in connection.execute(rows) if count}
+        for rows in (_FACETS, _COUNTED)
+    )
+    for _, key, value in sorted({place for place, _ in kept.items() ^ counted.items()}):
+        findings.add("facet", f"{key} {value}".strip())
 
 
 def _check_labels(connection: Connection, findings: Findings, tell: Tell) -> int:
@@ -250,7 +315,7 @@ def _check_outcomes(connection: Connection, findings: Findings, tell: Tell) -> N
     """Each has a reply of its own, or a completion of its project, and never both."""
     for row in _walk(connection, outcomes, _OUTCOMES, tell, at_once=_BODIES_AT_ONCE):
         if row.number is None:
-            is_right = _body(row.reply, _Reply) is not None
+            is_right = isinstance(row.reply, bytes) and _decoded(row.reply, _Reply) is not None
         else:
             is_right = row.reply is None and row.id is not None
         if not is_right:
@@ -280,8 +345,12 @@ def _carried(row: Row[Any], metadata: Mapping[str, str] | None) -> set[Label]:
     return {EVERY} | labels_of({row.model, row.requested_model}, (metadata or {}).items())
 
 
-def _body(stored: object, kind: type[T]) -> T | None:
-    return _decoded(stored, kind) if isinstance(stored, bytes) else None
+def _unpacked(stored: object, how: Callable[[bytes], T]) -> T | None:
+    """None if it is damaged. What is no longer bytes is, too."""
+    try:
+        return how(stored) if isinstance(stored, bytes) else None
+    except ValueError:
+        return None
 
 
 def _decoded(text: object, kind: type[T]) -> T | None:

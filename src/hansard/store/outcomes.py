@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
 from hansard.store import changes
 from hansard.store.base import Outcome, Record
+from hansard.store.codec import unpack_body
 from hansard.store.schema import bodies, completions, outcomes
 
 # Each new outcome clears away so many of its project that have expired: more than come, and few enough to hold
@@ -23,7 +24,8 @@ _BY_KEY: Final = (outcomes.c.project == bindparam("of_project"), outcomes.c.key 
 _FIND: Final = (
     select(
         *(outcomes.c[name] for name in ("project", "key", "fingerprint", "created", "expires")),
-        func.coalesce(outcomes.c.reply, bodies.c.reply).label("reply"),
+        outcomes.c.reply,
+        bodies.c.content,
     )
     .join_from(
         outcomes,
@@ -56,7 +58,13 @@ _CLEAR_SOME: Final = delete(outcomes).where(
 
 def find(connection: Connection, project: str, key: str, now: int) -> Outcome | None:
     row = connection.execute(_FIND, {"of_project": project, "of_key": key, "now": now}).one_or_none()
-    return None if row is None else Outcome(**row._asdict())
+    if row is None:
+        return None
+    fields = row._asdict()
+    content = fields.pop("content")
+    if content is not None:
+        fields["reply"] = unpack_body(content).reply
+    return Outcome(**fields)
 
 
 def keep(connection: Connection, outcome: Outcome, record: Record | None) -> Outcome:

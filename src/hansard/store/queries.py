@@ -29,7 +29,10 @@ from sqlalchemy import (
 )
 
 from hansard.core.paging import ListQuery, Order
+from hansard.core.pieces import joined, without_messages
+from hansard.store import pieces
 from hansard.store.base import Cursor, Record
+from hansard.store.codec import unpack_body
 from hansard.store.schema import bodies, completions, labels, tombstones
 
 Label: TypeAlias = tuple[str, str]
@@ -46,9 +49,12 @@ _LONGEST_NAME: Final = 512
 
 _RECORD: Final = (
     *(column for column in completions.c if column is not completions.c.number),
-    bodies.c.request,
-    bodies.c.reply,
+    bodies.c.turns,
+    bodies.c.tools,
+    bodies.c.content,
 )
+
+_NOT_IN_RECORDS: Final = frozenset({"number", "turns", "tools", "content"})
 
 _WHOLE: Final = select(completions.c.number, *_RECORD).join_from(
     completions,
@@ -99,9 +105,10 @@ def _short(name: str) -> str:
     return f"sha256:{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
 
 
-def get(connection: Connection, project: str, completion_id: str) -> Record | None:
+def get(connection: Connection, project: str, completion_id: str, *, whole: bool = True) -> Record | None:
+    """The record, if it is there; if not ``whole``, its request without messages."""
     row = connection.execute(_BY_ID, {"project": project, "id": completion_id}).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else _records(connection, project, [row], whole=whole)[0]
 
 
 def locate(connection: Connection, project: str, completion_id: str) -> Cursor | None:
@@ -111,16 +118,23 @@ def locate(connection: Connection, project: str, completion_id: str) -> Cursor |
 
 
 def page(
-    connection: Connection, project: str, query: ListQuery, *, after: Cursor | None, limit: int
+    connection: Connection,
+    project: str,
+    query: ListQuery,
+    *,
+    after: Cursor | None,
+    limit: int,
+    whole: bool = False,
 ) -> Sequence[Record]:
+    """One page of records; if not ``whole``, their requests without messages."""
     wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
     first, *others = _rarest_first(connection, project, wanted or {EVERY})
     found = _numbers(project, first, others, after=after, order=query.order).limit(limit)
     if not (numbers := connection.scalars(found).all()):
         return []
     rows = connection.execute(_BY_NUMBERS[connection.dialect.name], {"project": project, "numbers": numbers})
-    records = {row.number: _record(row) for row in rows}
-    return [records[number] for number in numbers]
+    by_number = {row.number: row for row in rows}
+    return _records(connection, project, [by_number[number] for number in numbers], whole=whole)
 
 
 def _numbers(
@@ -168,7 +182,18 @@ def _count(connection: Connection, project: str, label: Label, *, most: int) -> 
     return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
-def _record(row: Row[tuple[object, ...]]) -> Record:
-    fields = row._asdict()
-    del fields["number"]
-    return Record(**fields)
+def _records(
+    connection: Connection, project: str, rows: Sequence[Row[tuple[object, ...]]], *, whole: bool
+) -> list[Record]:
+    tools = pieces.read_each(connection, project, (row.tools for row in rows))
+    records = []
+    for row in rows:
+        body = unpack_body(row.content)
+        if whole:
+            turns = pieces.read(connection, project, row.turns)
+            request = joined(body.request(turns=turns, tools=tools[row.tools]))
+        else:
+            request = without_messages(body.request(tools=tools[row.tools]))
+        fields = {name: value for name, value in row._mapping.items() if name not in _NOT_IN_RECORDS}
+        records.append(Record(**fields, request=request, reply=body.reply))
+    return records

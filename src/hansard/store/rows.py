@@ -26,17 +26,19 @@ def insert_rows(
     columns: tuple[str, ...],
     rows: Sequence[Sequence[object]],
     *,
+    or_else: str = "",
     returning: tuple[str, ...] = (),
 ) -> list[tuple[Any, ...]]:
     """Insert ``rows``, each in the order of ``columns``; the ``returning`` of each, in any order.
 
-    Values go to the driver as they are: what a column's type would make of them is the caller's to do.
+    ``or_else`` is what the statement says of rows that are there already. Values go to the driver as they are: what
+    a column's type would make of them is the caller's to do.
     """
     mark = _MARKS[connection.dialect.paramstyle]
     returned: list[tuple[Any, ...]] = []
     for start in range(0, len(rows), _MOST_AT_ONCE):
         some = rows[start : start + _MOST_AT_ONCE]
-        text = _text(table.name, columns, len(some), mark, returning)
+        text = _text(table.name, columns, len(some), mark, or_else, returning)
         result = connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
         if returning:
             returned += map(tuple, result)
@@ -44,8 +46,8 @@ def insert_rows(
 
 
 @cache
-def _text(table: str, columns: tuple[str, ...], count: int, mark: str, returning: tuple[str, ...]) -> str:
+def _text(table: str, columns: tuple[str, ...], count: int, mark: str, or_else: str, returning: tuple[str, ...]) -> str:
     row = f"({', '.join([mark] * len(columns))})"
     # Names of our own tables and columns: none of them needs quoting, and none comes from a request.
-    text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * count)}"  # noqa: S608
+    text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * count)} {or_else}"  # noqa: S608
     return f"{text} RETURNING {', '.join(returning)}" if returning else text

@@ -2,11 +2,15 @@
 
 completions   one row per stored completion, small, so that lists and counts never drag bodies along
 │ number      the order of insertion: rises for ever, never used twice, ties completions of one second
-├── bodies    what was received and sent, verbatim; apart because it is a hundred times larger
+├── bodies    what was received and sent, verbatim and compressed; apart because it is far larger
+│   └── pieces  what comes again and again in requests, once for each project: system prompts, tools, the turns of
+│             a conversation. A piece names the one before it, so that a conversation is a chain, and those that
+│             begin alike share their beginning. It goes with the last body or piece that stands on it
 └── labels    what a list can be asked for, one row per (key, value), spelled as in the query string:
               ``model`` (the reply's name and the requested one), ``metadata[tier]`` ..., and one with
               both empty, which every completion carries. The primary key is the index *and* the
               order, so every page, filtered or not, is one range of it.
+facets        how many completions carry each label, and end for each reason, kept up with every change
 tombstones    where a deleted completion stood, because clients delete while they page
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
               if the completion is not stored; that of a stored one is its body's, and goes with it
@@ -17,7 +21,7 @@ number as well, so that the tables can be distributed by project; SQLite finds a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     DDL,
@@ -51,6 +55,12 @@ def _of_completion(name: str, *, ondelete: str | None = None) -> tuple[ForeignKe
     )
 
 
+def _where_there(name: str, column: Column[Any]) -> None:
+    """An index of those rows only in which the column has a value."""
+    there = column.is_not(None)
+    Index(name, column.table.c.project, column, sqlite_where=there, postgresql_where=there)
+
+
 completions: Final = Table(
     "completions",
     TABLES,
@@ -67,20 +77,47 @@ completions: Final = Table(
     Column("upstream_id", Text),
     Column("first_token_ms", BigInteger),
     Column("total_ms", BigInteger),
+    Column("queue_ms", BigInteger),
+    Column("finish_reason", Text),
+    Column("upstream_model", Text),
+    Column("key", Text),
+    Column("expires", BigInteger),
+    Column("body_expires", BigInteger),
     UniqueConstraint("project", "id", name="completions_by_id"),
     # Without it SQLite gives the highest number again once its row is deleted.
     sqlite_autoincrement=True,
 )
 
+# ``digest`` stands for the piece and all before it in its chain: ``core.pieces``.
+pieces: Final = Table(
+    "pieces",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("parent", LargeBinary),
+    Column("content", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["project", "parent"], ["pieces.project", "pieces.digest"], name="pieces_of_parent"),
+)
+_where_there("pieces_by_parent", pieces.c.parent)
+
+# ``turns`` and ``tools`` are the digests of the last piece of each; ``content`` is a ``codec.Body``.
 bodies: Final = Table(
     "bodies",
     TABLES,
     Column("number", _NUMBER, primary_key=True, autoincrement=False),
     Column("project", Text, nullable=False),
-    Column("request", LargeBinary, nullable=False),
-    Column("reply", LargeBinary, nullable=False),
+    Column("turns", LargeBinary),
+    Column("tools", LargeBinary),
+    Column("content", LargeBinary, nullable=False),
     *_of_completion("bodies_of_completion"),
+    ForeignKeyConstraint(["project", "turns"], ["pieces.project", "pieces.digest"], name="bodies_of_turns"),
+    ForeignKeyConstraint(["project", "tools"], ["pieces.project", "pieces.digest"], name="bodies_of_tools"),
 )
+_where_there("bodies_by_turns", bodies.c.turns)
+_where_there("bodies_by_tools", bodies.c.tools)
+
+_where_there("completions_by_expiry", completions.c.expires)
+_where_there("completions_by_body_expiry", completions.c.body_expires)
 
 # No foreign key: it would need a second index by number, and labels are removed by their full key.
 labels: Final = Table(
@@ -91,6 +128,19 @@ labels: Final = Table(
     Column("value", Text, primary_key=True),
     Column("created", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+# ``slot`` parts the counts between servers on one database, which would otherwise wait for each other's commits: the
+# count is the sum.
+facets: Final = Table(
+    "facets",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

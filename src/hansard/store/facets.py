@@ -1,0 +1,88 @@
+"""Counts per label, and per reason to end, kept up with every change instead of counted when asked for.
+
+The functions run inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from sqlalchemy import Connection, bindparam, delete, func, select
+
+from hansard.store.queries import Label
+from hansard.store.rows import insert_rows
+from hansard.store.schema import facets
+
+FINISH_REASON: Final = "finish_reason"
+"""The key of the reasons to end. No label has it: those of metadata are spelled ``metadata[...]``."""
+
+Counts: TypeAlias = Counter[tuple[str, str, str]]
+"""How much to add, by project, key and value."""
+
+_COLUMNS: Final = ("project", "key", "value", "slot", "count")
+_ADD: Final = "ON CONFLICT (project, key, value, slot) DO UPDATE SET count = facets.count + excluded.count"
+
+_SLOTS: Final = 16
+
+_NONE_LEFT: Final = delete(facets).where(
+    *(column == bindparam(f"of_{column.name}") for column in facets.c if column is not facets.c.count),
+    facets.c.count == 0,
+)
+
+_TOTAL: Final = func.sum(facets.c.count)
+
+_OF_KEY: Final = (
+    select(facets.c.value, _TOTAL)
+    .where(facets.c.project == bindparam("of_project"), facets.c.key == bindparam("of_key"))
+    .group_by(facets.c.value)
+    .having(_TOTAL > 0)
+    .order_by(_TOTAL.desc(), facets.c.value)
+    .limit(bindparam("most"))
+)
+
+_KEYS: Final = (
+    select(facets.c.key, _TOTAL)
+    .where(facets.c.project == bindparam("of_project"))
+    .group_by(facets.c.key)
+    .having(_TOTAL > 0)
+    .order_by(facets.c.key)
+)
+
+
+def add(connection: Connection, counts: Counts) -> None:
+    """Change each count by so much. Nothing is left of one that comes to zero."""
+    slot = _slot(connection)
+    # In one order everywhere, so that two servers that share a slot wait for each other and never in a circle.
+    rows = sorted((*place, slot, count) for place, count in counts.items() if count)
+    insert_rows(connection, facets, _COLUMNS, rows, or_else=_ADD)
+    fewer = [row for row in rows if row[-1] < 0]
+    if fewer:
+        names = [f"of_{name}" for name in _COLUMNS[:-1]]
+        connection.execute(_NONE_LEFT, [dict(zip(names, row[:-1], strict=True)) for row in fewer])
+
+
+def values(connection: Connection, project: str, key: str, *, most: int) -> Sequence[tuple[str, int]]:
+    """The values of a key and how many completions have each, the most frequent first."""
+    rows = connection.execute(_OF_KEY, {"of_project": project, "of_key": key, "most": most})
+    return [(value, int(count)) for value, count in rows]
+
+
+def keys(connection: Connection, project: str) -> Sequence[tuple[str, int]]:
+    """The keys there are, and over how many completions and values."""
+    return [(key, int(count)) for key, count in connection.execute(_KEYS, {"of_project": project})]
+
+
+def of_labels(project: str, carried: set[Label], finish_reason: str | None) -> list[tuple[str, str, str]]:
+    """What one completion with these labels is counted under."""
+    reason = [] if finish_reason is None else [(project, FINISH_REASON, finish_reason)]
+    return [(project, key, value) for key, value in carried] + reason
+
+
+def _slot(connection: Connection) -> int:
+    if connection.dialect.name == "sqlite":
+        return 0  # there is one who writes
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    return int(driver.info.backend_pid) % _SLOTS

@@ -1,0 +1,148 @@
+"""Pieces of requests in the database: added with the first body that needs one, gone with the last.
+
+The functions run inside the caller's transaction. Where several servers write, the foreign keys keep a piece from
+going while somebody stands on it: whoever collides is done again by its writer, and then finds what the other has
+committed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, literal, select
+
+from hansard.core.pieces import Cut, digests
+from hansard.store.codec import pack, unpack
+from hansard.store.rows import insert_rows
+from hansard.store.schema import bodies, pieces
+
+# Bounds the parameters of a statement.
+_LOOKED_UP_AT_ONCE: Final = 500
+
+_KNOWN: Final = select(pieces.c.digest).where(
+    pieces.c.project == bindparam("of_project"), pieces.c.digest.in_(bindparam("digests", expanding=True))
+)
+
+
+class Ends(NamedTuple):
+    """The digests of the last piece of a request's turns and of its tools, if it has some."""
+
+    turns: bytes | None
+    tools: bytes | None
+
+
+class _Piece(NamedTuple):
+    parent: bytes | None
+    content: bytes
+
+
+def add(connection: Connection, requests: Iterable[tuple[str, Cut]]) -> list[Ends]:
+    """Keep the pieces of these requests, each with its project, as far as they are not there; where each one ends."""
+    wanted: defaultdict[str, dict[bytes, _Piece]] = defaultdict(dict)
+    ends: list[Ends] = []
+    for project, parts in requests:
+        tools = (parts.tools,) if parts.tools else ()
+        ends.append(Ends(*(_want(wanted[project], chain) for chain in (parts.turns, tools))))
+    for project, found in wanted.items():
+        _insert(connection, project, found)
+    return ends
+
+
+def read(connection: Connection, project: str, last: bytes | None) -> tuple[bytes, ...]:
+    """The contents of the chain that ends there, from its beginning."""
+    if last is None:
+        return ()
+    contents = connection.scalars(_CHAIN, {"of_project": project, "of_digest": last})
+    return tuple(unpack(content) for content in contents.all())
+
+
+def read_each(connection: Connection, project: str, wanted: Iterable[bytes | None]) -> Mapping[bytes | None, bytes]:
+    """The contents of single pieces, by their digests; nothing for None."""
+    digests = sorted({digest for digest in wanted if digest is not None})
+    found: dict[bytes | None, bytes] = {None: b""}
+    for some in _some(digests):
+        rows = connection.execute(_EACH, {"of_project": project, "digests": some})
+        found.update((digest, unpack(content)) for digest, content in rows)
+    return found
+
+
+def drop(connection: Connection, project: str, ends: Iterable[bytes | None]) -> None:
+    """Let go of these pieces, and of those before them, as far as nothing stands on them any more."""
+    for digest in ends:
+        name: bytes | None = digest
+        while name is not None:
+            place = {"of_project": project, "of_digest": name}
+            # Whoever lets go of the same piece meanwhile has committed once this is locked; only then it is looked at.
+            if connection.execute(_LOCK, place).one_or_none() is None:
+                break
+            gone = connection.execute(_DROP, place).one_or_none()
+            name = None if gone is None else gone.parent
+
+
+def _want(wanted: dict[bytes, _Piece], contents: Sequence[bytes]) -> bytes | None:
+    """Note a chain of pieces; the digest of its last."""
+    last: bytes | None = None
+    for name, content in zip(digests(contents), contents, strict=True):
+        wanted[name] = _Piece(last, content)
+        last = name
+    return last
+
+
+def _insert(connection: Connection, project: str, wanted: Mapping[bytes, _Piece]) -> None:
+    if not wanted:
+        return
+    known: set[bytes] = set()
+    for some in _some(list(wanted)):
+        known.update(connection.scalars(_KNOWN, {"of_project": project, "digests": some}))
+    rows = [
+        (project, digest, piece.parent, pack(piece.content)) for digest, piece in wanted.items() if digest not in known
+    ]
+    # Another server may add the same ones at this moment: it waits, and the first is as good as the second.
+    insert_rows(connection, pieces, ("project", "digest", "parent", "content"), rows, or_else="ON CONFLICT DO NOTHING")
+
+
+def _some(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(names), _LOOKED_UP_AT_ONCE):
+        yield names[start : start + _LOOKED_UP_AT_ONCE]
+
+
+def _chain() -> Select[bytes]:
+    """From the last piece back to the first."""
+    last = select(pieces.c.project, pieces.c.parent, pieces.c.content, literal(0).label("steps")).where(
+        pieces.c.project == bindparam("of_project"), pieces.c.digest == bindparam("of_digest")
+    )
+    chain = last.cte("chain", recursive=True)
+    before = select(pieces.c.project, pieces.c.parent, pieces.c.content, chain.c.steps + 1).where(
+        pieces.c.project == chain.c.project, pieces.c.digest == chain.c.parent
+    )
+    chain = chain.union_all(before)
+    return select(chain.c.content).order_by(chain.c.steps.desc())
+
+
+_CHAIN: Final = _chain()
+
+_EACH: Final = select(pieces.c.digest, pieces.c.content).where(
+    pieces.c.project == bindparam("of_project"), pieces.c.digest.in_(bindparam("digests", expanding=True))
+)
+
+_OF_DIGEST: Final = and_(pieces.c.project == bindparam("of_project"), pieces.c.digest == bindparam("of_digest"))
+_LOCK: Final = select(literal(1)).select_from(pieces).where(_OF_DIGEST).with_for_update()
+
+_after = pieces.alias("following")
+_DROP: Final = (
+    delete(pieces)
+    .where(
+        _OF_DIGEST,
+        *(
+            ~exists().where(table.c.project == bindparam("of_project"), column == bindparam("of_digest"))
+            for table, column in (
+                (bodies, bodies.c.turns),
+                (bodies, bodies.c.tools),
+                (_after, _after.c.parent),
+            )
+        ),
+    )
+    .returning(pieces.c.parent)
+)
