@@ -151,10 +151,7 @@ def _limits(request: ChatRequest) -> Document:
 
 
 def _token(name: str) -> int:
-    if not (name.isascii() and name.isdigit()):
-        text = f"Invalid key in 'logit_bias': {name}. You should only be submitting non-negative integers."
-        raise InvalidRequest(text, param="logit_bias")
-    return min(int(name[:11]), INT32_MAX)  # past any vocabulary it has no effect
+    return min(int(name.lstrip("0")[:11] or "0"), INT32_MAX)  # past any vocabulary it has no effect
 
 
 def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:
