@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -88,7 +89,7 @@ AUDIO = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": 
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        (AUDIO, "audio"),
+        (AUDIO, "modalities"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"moderation": {"model": "m"}}, "moderation"),
     ],
@@ -98,6 +99,27 @@ def test_what_would_change_the_answer_is_refused_by_name(request_of: Ask, fields
         sent(request_of(**fields))
 
     assert (caught.value.param, caught.value.code) == (param, "unsupported_parameter")
+
+
+@pytest.mark.parametrize("first", ["messages", "response_format", "tools", "web_search_options", "modalities"])
+def test_of_several_things_it_cannot_do_the_first_field_is_told(request_of: Ask, first: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
+    broken = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "["}}
+    fields = {
+        "web_search_options": {},
+        "modalities": ["audio"],
+        "audio": {"voice": "alloy", "format": "wav"},
+        "messages": [{"role": "user", "content": [image]}],
+        "tools": [{"type": "custom", "custom": {"name": "c", "format": broken}}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "r", "schema": {"type": "no"}}},
+    }
+    request = request_of(**fields)
+    names = [first, *(name for name in fields if name != first)]
+
+    with pytest.raises(InvalidRequest) as caught:
+        body.order(request, PLAIN, fields=names)
+
+    assert re.split(r"[.\[]", caught.value.param or "")[0] == first
 
 
 def test_stops_beside_log_probabilities_are_looked_for_here(request_of: Ask) -> None:
