@@ -19,6 +19,7 @@ LONG_ENUM: Final = 250
 FORMATS: Final = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
 
 _TYPES: Final = frozenset(("string", "number", "integer", "boolean", "object", "array", "null"))
+_PLAIN: Final = _TYPES - {"object", "array"}
 _NAMED: Final = (("properties", 1), ("$defs", 0), ("definitions", 0))
 """Where schemas with names lie within a schema, and how many levels further down that counts as."""
 _HOLDERS: Final = frozenset((*(key for key, _ in _NAMED), "items", "anyOf"))
@@ -103,8 +104,13 @@ class _Walk:
             if named := node.get(key):
                 self._properties += down * len(named)
                 self._characters += sum(map(len, named))
+                inner, below = level + down, (*context, key)
                 for name, item in named.items():
-                    yield (*context, key, name), level + down, item
+                    if inner > MAX_LEVELS or not _is_plain(item):
+                        yield (*below, name), inner, item
+                    else:  # most schemas are no more, and need no further look
+                        self._schemas.add(id(item))
+                        self._depth = max(self._depth, len(below) + 2)
         if "items" in node:
             yield (*context, "items"), level + 1, node["items"]
         if "anyOf" in node:
@@ -123,6 +129,11 @@ class _Walk:
             if id(_target(self._root, reference)) not in self._schemas:
                 return f"In context={context}, reference '{_shown(reference)}' can not be resolved."
         return None
+
+
+def _is_plain(schema: Any) -> bool:
+    """Whether it says the type of a plain value and nothing else."""
+    return type(schema) is dict and len(schema) == 1 and type(kind := schema.get("type")) is str and kind in _PLAIN
 
 
 def _target(root: Any, reference: str) -> Any:
