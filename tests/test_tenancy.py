@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from hansard.errors import AuthenticationFailed
@@ -20,7 +22,24 @@ def test_the_right_key_is_let_in(authorization: str) -> None:
     assert Gate(key=KEY).admit(authorization).project == DEFAULT_PROJECT
 
 
-@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", f"Basic {KEY}", KEY])
+def basic(pair: str) -> str:
+    return f"Basic {b64encode(pair.encode()).decode()}"
+
+
+def test_the_right_key_may_be_a_password() -> None:
+    """The API's 401 says so: "as the password field (with blank username)"."""
+    assert Gate(key=KEY).admit(basic(f":{KEY}")).project == DEFAULT_PROJECT
+
+
+def test_a_wrong_password_is_a_wrong_key() -> None:
+    with pytest.raises(AuthenticationFailed, match=r"^Incorrect API key provided: fake_key\. "):
+        Gate(key=KEY).admit(basic(":fake_key"))
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", f"Basic {KEY}", KEY, basic(f"user:{KEY}"), basic(KEY), basic(":"), "Basic \udcff"],
+)
 def test_no_key_has_the_apis_own_text(authorization: str | None) -> None:
     with pytest.raises(AuthenticationFailed, match=r"^You didn't provide an API key") as refused:
         Gate(key=KEY).admit(authorization)

@@ -52,8 +52,18 @@ def _scores(runs: Sequence[Run]) -> list[str]:
 
 
 def _servers(runs: Sequence[Run]) -> list[str]:
-    rows = [[run["name"], run["version"], run["how"], run["begun"][:10]] for run in runs]
-    return [*_table(["server", "version", "how it was run", "date"], rows), ""]
+    rows = [
+        [run["name"], run["version"], run["how"], run["begun"][:10], str(len(run["checks"])) + _ago(run, runs)]
+        for run in runs
+    ]
+    return [*_table(["server", "version", "how it was run", "date", "checks"], rows), ""]
+
+
+def _ago(run: Run, runs: Sequence[Run]) -> str:
+    """Says so of a run that is of an earlier suite than others."""
+    names = {check["name"] for check in run["checks"]}
+    missing = sum(check["name"] not in names for check in max(runs, key=lambda each: str(each["begun"]))["checks"])
+    return f", by an earlier suite: {missing} of today's were not tried" if missing else ""
 
 
 def _absent(runs: Sequence[Run]) -> list[str]:

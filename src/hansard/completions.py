@@ -15,7 +15,7 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest
-from hansard.core import normalize, paging, views
+from hansard.core import documents, normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.engines import check
@@ -166,7 +166,7 @@ class Completions:
     async def messages(self, principal: Principal, completion_id: str, query: paging.MessagesQuery) -> Document:
         """One page of the input messages of a stored completion."""
         record = await self._record(principal, completion_id)
-        messages = views.stored_messages(completion_id, msgspec.json.decode(record.request))
+        messages = views.stored_messages(completion_id, documents.read(record.request))
         if query.order == "desc":
             messages.reverse()
         if query.after is not None:
@@ -269,7 +269,7 @@ def _feed(seen: Accumulator | Ending, chunks: Chunks) -> None:
 
 def _view(record: Record) -> Document:
     return views.stored_completion(
-        request=msgspec.json.decode(record.request),
+        request=documents.read(record.request),
         reply=msgspec.json.decode(record.reply),
         metadata=record.metadata,
         request_id=record.request_id,

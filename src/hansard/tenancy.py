@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import b64decode
 
 import msgspec
 
@@ -41,13 +42,32 @@ class Gate:
         """The principal, or AuthenticationFailed with the API's own two texts."""
         if self._digest is None:
             return Principal(DEFAULT_PROJECT)
-        scheme, _, token = (authorization or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        token = _token(authorization or "")
+        if not token:
             raise AuthenticationFailed(_NO_KEY)
         if not hmac.compare_digest(_digest(token), self._digest):
             raise AuthenticationFailed(_WRONG_KEY.format(key=_masked(token)), code="invalid_api_key")
         return Principal(DEFAULT_PROJECT)
+
+
+def _token(authorization: str) -> str:
+    """The key of either form that the API's own text names; empty if there is none."""
+    scheme, _, token = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return token.strip()
+        case "basic":
+            return _password(token.strip())
+    return ""
+
+
+def _password(pair: str) -> str:
+    """Of a user without a name, as browsers and ``curl -u :KEY`` send it."""
+    try:
+        user, _, password = b64decode(pair, validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return "" if user else password
 
 
 def _digest(key: str) -> bytes:

@@ -238,6 +238,22 @@ async def test_a_content_type_is_not_asked_for() -> None:
     assert reply.status == 200
 
 
+async def test_a_stored_request_may_have_numbers_of_any_length() -> None:
+    site = Site()
+    huge = b"9" * 5_000
+    call = b'{"id":"c","type":"function","function":{"name":"f","arguments":"{}"},"at":1e999}'
+    messages = b'[{"role":"assistant","tool_calls":[' + call + b']},{"role":"tool","tool_call_id":"c","content":"x"}]'
+    body = b'{"model":"org/m","store":true,"top_k":' + huge + b',"messages":' + messages + b"}"
+
+    made = await site.client.post("/v1/chat/completions", body)
+    address = f"/v1/chat/completions/{made.json['id']}"
+    shown = await site.client.get(address + "/messages")
+    got, listed = await site.client.get(address), await site.client.get("/v1/chat/completions")
+
+    assert [reply.status for reply in (made, shown, got, listed)] == [200, 200, 200, 200]
+    assert b'"tool_calls":[' + call + b"]" in shown.body
+
+
 async def test_the_stored_life_of_a_completion() -> None:
     site = Site()
     made = (await site.create(store=True, metadata={"a": "b"})).json["id"]

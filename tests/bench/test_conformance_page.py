@@ -55,7 +55,15 @@ def test_our_own_decisions_can_be_left_out() -> None:
 
 
 def test_who_was_judged() -> None:
-    assert "| Theirs | 1.0 | by hand | 2026-11-21 |" in PAGE
+    assert "| Theirs | 1.0 | by hand | 2026-11-21 | 3 |" in PAGE
+
+
+def test_a_run_of_an_earlier_suite_is_called_one() -> None:
+    today = {**a_run("Ours", ("list.a", "x", "pass"), ("list.b", "x", "pass")), "begun": "2026-11-27T12:00:00+00:00"}
+    made = page([today, a_run("Theirs", ("list.a", "x", "fail"))])
+
+    assert "| Ours | 1.0 | by hand | 2026-11-27 | 2 |" in made
+    assert "| Theirs | 1.0 | by hand | 2026-11-21 | 1, by an earlier suite: 1 of today's were not tried |" in made
 
 
 def test_what_is_absent() -> None:

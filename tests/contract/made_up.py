@@ -104,7 +104,8 @@ def with_rules(request: dict[str, Any]) -> dict[str, Any]:
         if request.get(cap) is not None:
             request[cap] = max(request[cap], 1)
     if request.get("logit_bias"):
-        request["logit_bias"] = {key: value % 201 - 100 for key, value in request["logit_bias"].items()}
+        biases = request["logit_bias"].values()
+        request["logit_bias"] = {str(token): bias % 201 - 100 for token, bias in enumerate(biases)}
     _with_tools(request)
     return request
 

@@ -92,6 +92,15 @@ SEVERAL_FIELDS: list[tuple[Document, str, str | None, str | None]] = [
         "seed",
         "integer_above_max_value",
     ),
+    *(
+        (
+            {"logit_bias": {"5": 1, key: -100}},
+            f"Invalid key in 'logit_bias': {key}. You should only be submitting non-negative integers.",
+            f"logit_bias.{key}",
+            "invalid_value",
+        )
+        for key in ("hello", "", "-1", "1.0", " 1", "1\n", "\u0661", "0x1")
+    ),
     ({"modalities": ["audio"]}, "Missing required parameter: 'audio'.", "audio", "missing_required_parameter"),
     (
         {"messages": [USER, {"role": "assistant"}]},

@@ -55,13 +55,79 @@ def test_what_is_received() -> None:
         b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":"\xff"}',
         b'{"model":"m","messages":[{"role":"user","content":"\\ud800 alone"}]}',
         b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":"\\ud800 alone"}',
-        b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":1e999}',
-        b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"unknown":' + b"9" * 5000 + b"}",
+        b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"n":1e999,"unknown":Infinity}',
         '{"model":"m"}'.encode("utf-16"),
     ],
 )
 def test_bad_json(sent: bytes) -> None:
     assert refusal(sent) == (BAD_JSON, None, None)
+
+
+HUGE = "9" * 5_000
+OUT_OF_RANGE = [
+    (
+        f'"n":{HUGE}',
+        f"Invalid 'n': integer above maximum value. Expected a value <= 128, but got {'9' * 200} instead.",
+        "n",
+        "integer_above_max_value",
+    ),
+    (
+        f'"max_tokens":-{HUGE}',
+        f"Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got -{'9' * 199} instead.",
+        "max_tokens",
+        "integer_below_min_value",
+    ),
+    (
+        f'"seed":{HUGE}',
+        "Invalid 'seed': integer above maximum value. "
+        f"Expected a value <= 9223372036854776000, but got {'9' * 200} instead.",
+        "seed",
+        "integer_above_max_value",
+    ),
+    (
+        '"temperature":1e999',
+        "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 1e999 instead.",
+        "temperature",
+        "decimal_above_max_value",
+    ),
+    ('"n":1e999', "Invalid type for 'n': expected an integer, but got a decimal instead.", "n", "invalid_type"),
+    (
+        f'"user":{HUGE}',
+        "Invalid type for 'user': expected a string, but got an integer instead.",
+        "user",
+        "invalid_type",
+    ),
+    (
+        f'"logit_bias":{{"5":{HUGE}}}',
+        f"Invalid 'logit_bias.5': integer above maximum value. Expected a value <= 100, but got {'9' * 200} instead.",
+        "logit_bias.5",
+        "integer_above_max_value",
+    ),
+    (
+        '"tools":[{"type":"function","function":{"name":"f","parameters":{"allOf":[{"minimum":1e999}]}}}]',
+        "Invalid 'tools[0].function.parameters.allOf[0].minimum': number out of range.",
+        "tools[0].function.parameters.allOf[0].minimum",
+        "invalid_value",
+    ),
+    (f'"unknown":{HUGE}', "Unknown parameter: 'unknown'.", "unknown", "unknown_parameter"),
+]
+
+
+@pytest.mark.parametrize(("field", "message", "param", "code"), OUT_OF_RANGE)
+def test_numbers_out_of_range(field: str, message: str, param: str, code: str) -> None:
+    """JSON all the same, so the mistake is the field's."""
+    sent = f'{{"model":"m","messages":[{{"role":"user","content":"Hi"}}],{field}}}'
+
+    assert refusal(sent.encode()) == (message, param, code)
+
+
+def test_numbers_out_of_range_pass_to_an_engine_that_takes_the_unknown() -> None:
+    sent = f'{{"model":"m","messages":[{{"role":"user","content":"Hi","at":1e999}}],"unknown":{HUGE}}}'
+
+    received = parse_create(sent.encode())
+
+    assert bytes(received.document["unknown"]) == HUGE.encode()
+    assert bytes(received.document["messages"]) == b'[{"role":"user","content":"Hi","at":1e999}]'
 
 
 @pytest.mark.parametrize("levels", [200, 900, 100_000])

@@ -21,14 +21,14 @@ from hansard.contract.request import (
     ToolChoice,
     ToolName,
 )
-from hansard.core import shapes
+from hansard.core import shapes, strict
 from hansard.core.limits import MAX_DEPTH, MAX_REQUEST_ENUM_VALUES, SchemaSize, is_deeper, schema_size, too_large
 from hansard.core.normalize import given, json_schema, text_of
-from hansard.core.strict import strict_violation
 from hansard.errors import InvalidRequest
 
-# The specification's bounds, an int64's as a float rounds them: too wide for a struct to hold.
-_SEED: Final = shapes.Number("integer", -9_223_372_036_854_776_000, 9_223_372_036_854_776_000)
+# The specification's bounds are too wide for a struct to hold.
+_SEED: Final = shapes.Number("integer", -shapes.LARGEST_INTEGER, shapes.LARGEST_INTEGER)
+_TOKEN_ID: Final = re.compile(r"[0-9]+\Z", re.ASCII)
 
 # Where the name of a top-level field ends in the path of a mistake.
 _PATH: Final = re.compile(r"[.\[]")
@@ -116,6 +116,18 @@ def _one_token_cap(request: ChatRequest) -> None:
 def _seed_is_in_bounds(request: ChatRequest) -> None:
     if (seed := given(request.seed)) is not None:
         _SEED.check(seed, "seed")
+
+
+def _biases_are_of_tokens(request: ChatRequest) -> None:
+    """The text is the live API's."""
+    for key in given(request.logit_bias) or ():
+        if not _TOKEN_ID.match(key):
+            key = shapes.quoted(key)
+            raise InvalidRequest(
+                f"Invalid key in 'logit_bias': {key}. You should only be submitting non-negative integers.",
+                param=f"logit_bias.{key}",
+                code="invalid_value",
+            )
 
 
 def _audio_needs_its_form(request: ChatRequest) -> None:
@@ -218,7 +230,8 @@ def _arguments_are_shallow(request: ChatRequest) -> None:
         if not isinstance(message, AssistantMessage):
             continue
         for path, text in _written_texts(message):
-            if is_deeper(text.encode(), MAX_DEPTH):
+            # Fewer brackets than levels settle it, and most arguments are so.
+            if text.count("{") + text.count("[") > MAX_DEPTH and is_deeper(text.encode(), MAX_DEPTH):
                 raise InvalidRequest(
                     f"Invalid 'messages[{index}].{path}': nested too deeply. Expected at most {MAX_DEPTH} levels.",
                     param=f"messages[{index}].{path}",
@@ -243,15 +256,16 @@ def _format_is_sound(request: ChatRequest) -> None:
     schema = given(wanted.schema)
     if schema is None and wanted.strict is True:
         raise shapes.missing("response_format.json_schema.schema")
-    if (problem := _problem(schema, schema_size(schema), is_strict=wanted.strict is True)) is not None:
+    problem, _ = _judged(schema, is_strict=wanted.strict is True)
+    if problem is not None:
         raise InvalidRequest(f"Invalid schema for response_format '{wanted.name}': {problem}", param="response_format")
 
 
 def _functions_are_sound(request: ChatRequest) -> None:
     enum_values = 0
     for path, name, parameters, is_strict in _functions(request):
-        size = schema_size(parameters)
-        if (problem := _problem(parameters, size, is_strict=is_strict)) is not None:
+        problem, size = _judged(parameters, is_strict=is_strict)
+        if problem is not None:
             raise _bad_function(name, problem, path)
         enum_values += size.enum_values
         if enum_values > MAX_REQUEST_ENUM_VALUES:
@@ -269,11 +283,13 @@ def _functions(request: ChatRequest) -> Iterator[tuple[str, str, dict[str, Any] 
         yield f"functions[{index}].parameters", legacy.name, given(legacy.parameters), False
 
 
-def _problem(schema: dict[str, Any] | None, size: SchemaSize, *, is_strict: bool) -> str | None:
-    if schema is None:
+def _judged(schema: dict[str, Any] | None, *, is_strict: bool) -> tuple[str | None, SchemaSize]:
+    """What is wrong with it, and what it weighs."""
+    if is_strict:
         # Recorded: a strict function without parameters is told about those it should have had.
-        schema = {"type": "object", "properties": {}} if is_strict else {}
-    return too_large(size) or (strict_violation(schema) if is_strict else None)
+        return strict.judged({"type": "object", "properties": {}} if schema is None else schema)
+    size = schema_size(schema)
+    return too_large(size), size
 
 
 def _bad_function(name: str, problem: str, path: str) -> InvalidRequest:
@@ -290,6 +306,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _function_call_needs_functions,
     _one_token_cap,
     _seed_is_in_bounds,
+    _biases_are_of_tokens,
     _audio_needs_its_form,
     _messages_follow_each_other,
     _json_mode_says_json,

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, g
 import msgspec
 from msgspec import Meta, Struct, UnsetType
 
+from hansard.core import documents
 from hansard.errors import InvalidRequest
 
 Kind: TypeAlias = Literal["null", "boolean", "integer", "decimal", "string", "array", "object"]
@@ -30,6 +31,8 @@ _KINDS: Final[dict[type, Kind]] = {
     dict: "object",
 }
 _NO_BOUNDS: Final = Meta()
+LARGEST_INTEGER: Final = 9_223_372_036_854_776_000
+"""An int64's bound, as the specification rounds it to a float."""
 _LONGEST_QUOTE: Final = 200  # characters of what the client sent that an error repeats
 _MESSAGE_CONTENT: Final = re.compile(r"messages\[([0-9]+)\]\.content")
 
@@ -64,6 +67,7 @@ class Shape:
         tell objects apart.
         """
         if self._anything:
+            _held(value, path)
             return
         rule = self._rule(value)
         if rule is None:
@@ -82,7 +86,7 @@ class Shape:
         return " or ".join(nouns)
 
     def _rule(self, value: Any) -> Rule | None:
-        kind = _KINDS[type(value)]
+        kind = _kind(value)
         return self._rules.get(kind) or (self._rules.get("decimal") if kind == "integer" else None)
 
     def wrong_type(self, value: Any, path: str) -> InvalidRequest:
@@ -93,7 +97,7 @@ class Shape:
         expected = _listed([_with_article(nouns[0]), *nouns[1:]], "or")
         if len(nouns) > 1:
             expected = "one of " + expected
-        got = "null" if value is None else _with_article(_KINDS[type(value)])
+        got = "null" if value is None else _with_article(_kind(value))
         return InvalidRequest(
             f"Invalid type for '{path}': expected {expected}, but got {got} instead.", param=path, code="invalid_type"
         )
@@ -107,14 +111,26 @@ class Number(Rule):
         self._least, self._most = least, most
 
     def check(self, value: Any, path: str, *, closed: bool = False) -> None:
+        if type(value) is msgspec.Raw:
+            raise self._beyond_all(value, path)
         if self._least is not None and value < self._least:
             raise self._out("below minimum value", f">= {self._least}", value, path, "below_min_value")
         if self._most is not None and value > self._most:
             raise self._out("above maximum value", f"<= {self._most}", value, path, "above_max_value")
 
+    def _beyond_all(self, value: msgspec.Raw, path: str) -> InvalidRequest:
+        """Past what is held, so past every bound; where the contract has none, past an int64's."""
+        spelled = bytes(value).decode()
+        if documents.is_negative(value):
+            least = -LARGEST_INTEGER if self._least is None else self._least
+            return self._out("below minimum value", f">= {least}", spelled, path, "below_min_value")
+        most = LARGEST_INTEGER if self._most is None else self._most
+        return self._out("above maximum value", f"<= {most}", spelled, path, "above_max_value")
+
     def _out(self, how: str, expected: str, value: Any, path: str, code: str) -> InvalidRequest:
+        got = quoted(str(value))
         return InvalidRequest(
-            f"Invalid '{path}': {self.noun} {how}. Expected a value {expected}, but got {value} instead.",
+            f"Invalid '{path}': {self.noun} {how}. Expected a value {expected}, but got {got} instead.",
             param=path,
             code=f"{self.noun}_{code}",
         )
@@ -265,6 +281,24 @@ class Object(Rule):
         if not isinstance(tag, str):
             return Shape({"string": OneOf(tags)}).wrong_type(tag, path)
         return _not_supported(tag, tags, path)
+
+
+def _kind(value: Any) -> Kind:
+    if type(value) is msgspec.Raw:
+        return "integer" if documents.is_integer(value) else "decimal"
+    return _KINDS[type(value)]
+
+
+def _held(value: Any, path: str) -> None:
+    """Raise for the first number that is not held in what the contract leaves free, such as a schema. Text ours."""
+    if type(value) is msgspec.Raw:
+        raise InvalidRequest(f"Invalid '{path}': number out of range.", param=path, code="invalid_value")
+    if type(value) is dict:
+        for key, item in value.items():
+            _held(item, _at(path, key))
+    if type(value) is list:
+        for index, item in enumerate(value):
+            _held(item, f"{path}[{index}]")
 
 
 def quoted(text: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import NOT_NULLABLE, ChatRequest, Metadata
-from hansard.core import normalize, rules, shapes
+from hansard.core import documents, normalize, rules, shapes
 from hansard.core.limits import depth
 from hansard.errors import InvalidRequest
 
@@ -29,7 +29,6 @@ _NOT_JSON: Final = (
     "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
 )
 _TEXT_ONLY: Final = frozenset({"developer", "system", "tool"})
-_values = msgspec.json.Decoder()
 _raw_values = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -58,19 +57,20 @@ def parse_create(
     roles or types of parts and tools, is for its engine to judge. ``refuses_nulls`` keeps nulls out of fields that
     the official document gives none (decision 30). ``also`` are rules beside those of ``core.rules``.
     """
-    document = _decode(body)
+    document, holds_numbers = _decode(body)
     model = document.get("model")
     if model in (None, ""):
         raise InvalidRequest("you must provide a model parameter")
     if refuses_nulls:
         _no_nulls(document)
-    request = _typed(document, closed=isinstance(model, str) and not takes_unknown(model), also=also)
+    closed = isinstance(model, str) and not takes_unknown(model)
+    request = _typed(document, closed=closed, holds_numbers=holds_numbers, also=also)
     return Received(request, _raw_values.decode(body), body)
 
 
 def parse_update(body: bytes) -> dict[str, str]:
     """The metadata of ``POST /chat/completions/{id}``; null clears it (decision 15)."""
-    document = _decode(body)
+    document, _ = _decode(body)
     if "metadata" not in document:
         raise shapes.missing("metadata")
     for key in document:
@@ -88,7 +88,7 @@ def beside_body(header: str | None, request: ChatRequest) -> dict[str, str]:
     if header is None:
         return {}
     try:
-        metadata = msgspec.json.decode(header.encode("latin-1"))
+        metadata = documents.read(header.encode("latin-1"))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"Invalid '{METADATA_HEADER}': not valid JSON.", param=METADATA_HEADER) from error
     shape = shapes.shape(Metadata)
@@ -98,9 +98,10 @@ def beside_body(header: str | None, request: ChatRequest) -> dict[str, str]:
     return pairs
 
 
-def _decode(body: bytes) -> Document:
+def _decode(body: bytes) -> tuple[Document, bool]:
+    """The document, and whether all of its numbers are held."""
     try:
-        document: Any = _values.decode(body)
+        document, holds_numbers = documents.noted(body)
     except RecursionError as error:
         raise _too_deep() from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -110,21 +111,21 @@ def _decode(body: bytes) -> Document:
     # Fewer brackets than levels settle it, and most bodies are so.
     if body.count(b"{") + body.count(b"[") > MAX_NESTING and depth(document) > MAX_NESTING:
         raise _too_deep()
-    return document
+    return document, holds_numbers
 
 
 def _too_deep() -> InvalidRequest:
     return InvalidRequest(f"The request body is nested too deeply. Expected at most {MAX_NESTING} levels.")
 
 
-def _typed(document: Document, *, closed: bool = False, also: Sequence[rules.Rule] = ()) -> ChatRequest:
+def _typed(document: Document, *, closed: bool, holds_numbers: bool, also: Sequence[rules.Rule]) -> ChatRequest:
     """One fast pass that says yes or no, then the rules; only on a no a slow pass that says why."""
     shape = shapes.shape(ChatRequest)
     try:
         request = msgspec.convert(document, ChatRequest)
     except msgspec.ValidationError as error:
         return _beyond(document, error, closed=closed, also=also)
-    if _lacks_type(document) or (closed and not shape.knows(document)):
+    if not holds_numbers or _lacks_type(document) or (closed and not shape.knows(document)):
         _raise_first(document, _mistake(document, closed=closed), request, also)
     rules.check(request, order=document, also=also)
     return request

@@ -12,7 +12,7 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import TextFormat
-from hansard.core import normalize
+from hansard.core import documents, normalize
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
 from hansard.errors import InvalidRequest
@@ -90,7 +90,7 @@ def _refuse_unsupported(call: Call) -> None:
 
 
 def _last_user_text(document: dict[str, msgspec.Raw]) -> str:
-    messages = msgspec.json.decode(document["messages"])
+    messages = documents.read(bytes(document["messages"]))
     for message in reversed(messages):
         if message["role"] == "user":
             content = message["content"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.conformance.broken import Answered, Mutant, errors_with, refuses
 
 CREATE = ("POST", "/chat/completions")
@@ -29,7 +31,67 @@ def _starts_anew_after_deep_json(answered: Answered) -> None:
         refuses(502)(answered)
 
 
+def _takes_what(*words: bytes) -> Callable[[Answered], None]:
+    """Knows no rule whose refusal has these words."""
+
+    def answer(answered: Answered) -> None:
+        if any(word in answered.body for word in words):
+            _refuses_nothing(answered)
+
+    return answer
+
+
+def _calls_large_numbers_no_json(answered: Answered) -> None:
+    if b"9" * 5_000 in answered.asked.body:
+        refuses(400, "We could not parse the JSON body of your request.")(answered)
+
+
 MUTANTS = (
+    Mutant(
+        name="create-knows-no-strict-subset",
+        fails=(
+            "create.refuses_a_strict_*with_*_not_permitted",
+            "create.refuses_a_strict_format_with_one_of",
+            "create.refuses_a_strict_format_with_*_items",
+            "create.refuses_a_strict_format_with_contains",
+            "create.refuses_a_strict_format_with_*_properties",
+            "create.refuses_a_strict_format_with_property_names",
+            "create.refuses_a_strict_format_with_m*_length",
+            "create.refuses_a_strict_format_with_a_keyword_of_nobody",
+        ),
+        answer=_takes_what(b"is not permitted"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-takes-any-strict-format",
+        fails=("create.refuses_a_strict_format_of_an_unpublished_format",),
+        answer=_takes_what(b"is not a valid format"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-takes-any-strict-bound",
+        fails=("create.refuses_a_strict_format_with_a_bound_that_is_no_number",),
+        answer=_takes_what(b"is not of type"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-takes-any-strict-enum",
+        fails=("create.refuses_a_strict_format_of_too_long_enum_values",),
+        answer=_takes_what(b"characters in total"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-biases-words",
+        fails=("create.refuses_logit_bias_of_what_is_no_token",),
+        answer=_takes_what(b"Invalid key in 'logit_bias'"),
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-calls-large-numbers-no-json",
+        fails=("create.refuses_a_number_of_five_thousand_digits",),
+        answer=_calls_large_numbers_no_json,
+        only_to=CREATE,
+    ),
     Mutant(name="create-refuses-nothing", fails=("create.refuses_*",), answer=_refuses_nothing, only_to=CREATE),
     Mutant(
         name="create-refuses-with-422",

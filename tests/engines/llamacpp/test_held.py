@@ -105,18 +105,31 @@ async def test_a_loose_function_may_have_any_schema_where_the_model_decides(
     assert completion["choices"][0]["finish_reason"]
 
 
-@pytest.mark.parametrize(("strict", "choice"), [(True, "auto"), (False, "required")])
+@pytest.mark.parametrize(
+    ("strict", "choice", "inner", "wrong"),
+    [
+        (
+            True,
+            "auto",
+            {"type": "integer", "minimum": 3, "maximum": 2},
+            "Unsatisfiable schema: required property 'a' is unsatisfiable.",
+        ),
+        (
+            False,
+            "required",
+            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            "In context=('properties', 'a'), 'uniqueItems' is not supported.",
+        ),
+    ],
+)
 async def test_a_function_that_cannot_be_bound_is_refused_by_name(
-    engine: LlamaCppEngine, call_of: Ask, strict: bool, choice: str
+    engine: LlamaCppEngine, call_of: Ask, strict: bool, choice: str, inner: Any, wrong: str
 ) -> None:
-    parameters = of({"type": "array", "items": {"type": "string"}, "uniqueItems": True})
+    parameters = of(inner)
 
     with pytest.raises(InvalidRequest) as caught:
         await engine.complete(call_of(tools=[function(parameters, strict=strict)], tool_choice=choice))
 
     refused = caught.value
     assert (refused.param, refused.code) == ("tools[0].function.parameters", "invalid_function_parameters")
-    assert (
-        refused.message
-        == "Invalid schema for function 'f': In context=('properties', 'a'), 'uniqueItems' is not supported."
-    )
+    assert refused.message == f"Invalid schema for function 'f': {wrong}"

@@ -45,6 +45,16 @@ def test_a_stream_asks_for_usage_and_keeps_the_clients_own_options() -> None:
     }
 
 
+def test_numbers_of_any_length_go_out_as_they_came() -> None:
+    huge = b"9" * 5_000
+    more = b', "stream":true, "stream_options": {"x": ' + huge + b'}, "y": -1e999'
+
+    out = encode(call(more), stream=True)
+
+    assert b'"stream_options":{"x":' + huge + b',"include_usage":true}' in out
+    assert b'"y":-1e999' in out
+
+
 HINTS = {
     "service_tier": '"flex"',
     "prompt_cache_key": '"k"',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hansard.conformance import expect
 from hansard.conformance.checks import OFFICIAL, REPORTED, check, decision
 from hansard.conformance.families.fields_refused import TOOL
@@ -185,6 +187,16 @@ def refuses_broken_json(probe: Probe) -> None:
         "We could not parse the JSON body of your request. (HINT: ...",
         reply.error["message"],
     )
+
+
+@check("create", OFFICIAL)
+def refuses_a_number_of_five_thousand_digits(probe: Probe) -> None:
+    """JSON sets no bound on a number, so one past all bounds is its field's mistake, and the server goes on."""
+    fields = b'"messages":[{"role":"user","content":"Hi"}],"n":' + b"9" * 5_000
+    body = b'{"model":' + json.dumps(probe.model).encode() + b"," + fields + b"}"
+
+    expect.refusal(probe.send("POST", COMPLETIONS, body=body), 400, param="n", code="integer_above_max_value")
+    probe.accept(probe.create())
 
 
 @check("create", OFFICIAL)

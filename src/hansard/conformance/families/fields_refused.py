@@ -279,4 +279,12 @@ SIZES = (
         code="integer_below_min_value",
         demands=("logit_bias",),
     ),
+    refuses(
+        "logit_bias_of_what_is_no_token",
+        "A bias is for a token id; another key is 400, and param names it.",
+        OFFICIAL,
+        fields={"logit_bias": {"5": 1, "hello": 1}},
+        param="logit_bias.hello",
+        demands=("logit_bias",),
+    ),
 )

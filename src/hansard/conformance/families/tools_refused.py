@@ -1,15 +1,20 @@
-"""What create refuses of tools and formats: names, choices, and schemas outside the strict subset."""
+"""What create refuses of tools and formats: names, choices, and formats."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from hansard.conformance.checks import OFFICIAL, RECORDED, REPORTED, Check
+from hansard.conformance.checks import OFFICIAL, REPORTED
 from hansard.conformance.tables import refuses
 
 TOOLS = ("tools",)
 FORMAT = ("response_format",)
+AN_OBJECT = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
 
 
 def _function(**more: Any) -> dict[str, Any]:
@@ -207,112 +212,12 @@ CHOICES = (
     ),
 )
 
-_TEXT = {"type": "string"}
-_CLOSED = {"type": "object", "additionalProperties": False}
-_AN_OBJECT = {**_CLOSED, "properties": {"a": _TEXT}, "required": ["a"]}
-
-
-def _with(**properties: Any) -> dict[str, Any]:
-    return {**_CLOSED, "properties": properties, "required": list(properties)}
-
-
-def _nested(levels: int) -> dict[str, Any]:
-    schema: dict[str, Any] = _AN_OBJECT
-    for _ in range(levels):
-        schema = _with(a=schema)
-    return schema
-
-
-# rule, what is said of it, the schema
-_NOT_STRICT: tuple[tuple[str, str, Any], ...] = (
-    ("whose_root_is_an_array", "its root is an object", {"type": "array", "items": _TEXT}),
-    ("whose_root_is_a_choice", "its root is no anyOf", {"anyOf": [_AN_OBJECT]}),
-    ("that_takes_more_properties", "every object has additionalProperties: false", {**_AN_OBJECT, **_with()} | {
-        "additionalProperties": True
-    }),
-    ("open_within", "so have the objects within", _with(a={"type": "object", "properties": {}, "required": []})),
-    ("with_an_optional_property", "every property is required", {**_AN_OBJECT, "required": []}),
-    ("that_requires_what_is_not_there", "required names properties", {**_AN_OBJECT, "required": ["a", "b"]}),
-    ("with_all_of", "allOf is not permitted", _with(a={"allOf": [_TEXT]})),
-    ("with_not", "not is not permitted", _with(a={"type": "string", "not": {"const": "x"}})),
-    ("with_if", "if and then are not permitted", _with(a={"type": "string", "if": {}, "then": {}})),
-    ("with_dependent_required", "dependentRequired is not permitted", {**_AN_OBJECT, "dependentRequired": {}}),
-    ("with_an_array_of_anything", "arrays say what they hold", _with(a={"type": "array"})),
-    ("with_an_unknown_type", "types are those of JSON", _with(a={"type": "date"})),
-    ("with_a_reference_to_nothing", "references resolve", _with(a={"$ref": "#/$defs/missing"})),
-    ("of_too_many_levels", "at most ten levels", _nested(11)),
-    ("of_too_many_enum_values", "at most 1000 enum values", _with(a={"enum": [str(n) for n in range(1001)]})),
-    ("of_too_many_properties", "at most 5000 properties", _with(**{f"p{n}": _TEXT for n in range(5001)})),
-    ("of_too_long_names", "at most 120,000 characters of names", _with(**{"n" * 120_001: _TEXT})),
-)  # fmt: skip
-
-
-def _not_strict() -> Iterator[Check]:
-    for rule, why, schema in _NOT_STRICT:
-        yield refuses(
-            f"a_strict_format_{rule}",
-            f"A strict schema keeps to the published subset: {why}.",
-            OFFICIAL,
-            REPORTED,
-            fields={
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "router", "strict": True, "schema": schema},
-                }
-            },
-            param="response_format",
-            demands=FORMAT,
-        )
-
-
-NOT_STRICT = tuple(_not_strict())
-
 FORMATS = (
-    refuses(
-        "a_strict_format_that_misses_a_required_key",
-        "A strict schema that does not require a property is told which one, in the live API's words.",
-        REPORTED,
-        fields={
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": "router",
-                    "strict": True,
-                    "schema": {**_with(route=_TEXT, complexity=_TEXT), "required": ["route"]},
-                },
-            }
-        },
-        param="response_format",
-        code=None,
-        message="Invalid schema for response_format 'router': In context=(), 'required' is required to be supplied and "
-        "to be an array including every key in properties. Missing 'complexity'.",
-        demands=FORMAT,
-    ),
-    refuses(
-        "a_strict_function_that_takes_more_properties",
-        "So is a strict function whose object is open.",
-        RECORDED,
-        fields={"tools": [_function(strict=True, parameters={"type": "object", "properties": {}, "required": []})]},
-        param="tools[0].function.parameters",
-        code="invalid_function_parameters",
-        message="Invalid schema for function 'f': In context=(), 'additionalProperties' is required to be supplied "
-        "and to be false.",
-        demands=TOOLS,
-    ),
-    refuses(
-        "a_strict_function_without_parameters",
-        "A strict function has parameters.",
-        RECORDED,
-        fields={"tools": [_function(strict=True)]},
-        param="tools[0].function.parameters",
-        code="invalid_function_parameters",
-        demands=TOOLS,
-    ),
     refuses(
         "a_format_name_with_a_space",
         "A schema's name is of letters, digits, _ and -.",
         OFFICIAL,
-        fields={"response_format": {"type": "json_schema", "json_schema": {"name": "my router", "schema": _AN_OBJECT}}},
+        fields={"response_format": {"type": "json_schema", "json_schema": {"name": "my router", "schema": AN_OBJECT}}},
         param="response_format.json_schema.name",
         code="invalid_value",
         demands=FORMAT,

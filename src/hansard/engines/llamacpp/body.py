@@ -6,13 +6,14 @@ Pure: a checked request in, an order out. What comes back is read by ``reply``.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest, JsonObjectFormat, JsonSchemaFormat
-from hansard.core import normalize
+from hansard.core import normalize, rules
 from hansard.core.normalize import given
 from hansard.engines.llamacpp import grammars, prompt, schema, tools, watch
 from hansard.engines.llamacpp.prompt import Abilities
@@ -29,7 +30,7 @@ SEEDS = 2**32 - 1  # one more would mean "draw one" to the engine
 PASSED_ON = ("presence_penalty", "frequency_penalty", "reasoning_effort")
 
 # Asking for these changes what an answer is, so they are refused by name and never dropped (decision 36).
-UNSUPPORTED = ("audio", "web_search_options", "moderation")
+UNSUPPORTED = ("modalities", "audio", "web_search_options", "moderation")
 
 # Always streamed: only streams can be cancelled, and with progress even before the first token.
 ALWAYS: Document = {
@@ -67,9 +68,35 @@ def compiles(request: ChatRequest) -> bool:
     return isinstance(wanted, JsonSchemaFormat) or bool(given(request.tools) or given(request.functions))
 
 
-def order(request: ChatRequest, abilities: Abilities) -> Order:
-    """The order for a request; raises ``InvalidRequest`` for what this engine cannot do."""
-    _refuse_unsupported(request)
+def order(request: ChatRequest, abilities: Abilities, *, fields: Iterable[str] = ()) -> Order:
+    """The order for a request; raises ``InvalidRequest`` for what this engine cannot do.
+
+    Of several such things, the first in ``fields``, the names as the client wrote them.
+    """
+    try:
+        return _order(request, abilities)
+    except InvalidRequest as mistake:
+        raise rules.first_of([mistake, *_mistakes(request, abilities)], fields) from None  # perhaps the same one
+
+
+def _mistakes(request: ChatRequest, abilities: Abilities) -> Iterator[InvalidRequest]:
+    """The first of each field that this engine has something to say about."""
+    tried: tuple[Callable[[], object], ...] = (
+        *(partial(_refuse_unsupported, request, name) for name in UNSUPPORTED),
+        partial(_bound_answer, request),
+        partial(tools.plan, request, bound=False),
+        partial(prompt.messages, request.messages, abilities),
+    )
+    for refuse in tried:
+        try:
+            refuse()
+        except InvalidRequest as mistake:
+            yield mistake
+
+
+def _order(request: ChatRequest, abilities: Abilities) -> Order:
+    for name in UNSUPPORTED:
+        _refuse_unsupported(request, name)
     answer = _bound_answer(request)
     plan = tools.plan(request, bound=answer is not None)
     logprobs = normalize.top_logprobs(request)
@@ -126,17 +153,11 @@ def watched(order: Order, body: Document) -> Watch | None:
     return watch.by(source, may_break_off=bool(order.stops or body.get("stop")))
 
 
-def _refuse_unsupported(request: ChatRequest) -> None:
-    for name in UNSUPPORTED:
-        if given(getattr(request, name)) is not None:
-            raise _unsupported(name)
-    if "audio" in (given(request.modalities) or ()):
-        raise _unsupported("modalities")
-
-
-def _unsupported(name: str) -> InvalidRequest:
-    text = f"Unsupported parameter: '{name}' is not supported with this model."
-    return InvalidRequest(text, param=name, code="unsupported_parameter")
+def _refuse_unsupported(request: ChatRequest, name: str) -> None:
+    wanted = given(getattr(request, name))
+    if wanted is not None and (name != "modalities" or "audio" in wanted):
+        text = f"Unsupported parameter: '{name}' is not supported with this model."
+        raise InvalidRequest(text, param=name, code="unsupported_parameter")
 
 
 def _limits(request: ChatRequest) -> Document:
@@ -151,10 +172,7 @@ def _limits(request: ChatRequest) -> Document:
 
 
 def _token(name: str) -> int:
-    if not (name.isascii() and name.isdigit()):
-        text = f"Invalid key in 'logit_bias': {name}. You should only be submitting non-negative integers."
-        raise InvalidRequest(text, param="logit_bias")
-    return min(int(name[:11]), INT32_MAX)  # past any vocabulary it has no effect
+    return min(int(name.lstrip("0")[:11] or "0"), INT32_MAX)  # past any vocabulary it has no effect
 
 
 def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:

@@ -15,7 +15,6 @@ import msgspec
 
 from hansard import observe
 from hansard.contract import Document
-from hansard.contract.request import ChatRequest
 from hansard.core import ids
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
@@ -149,7 +148,7 @@ class LlamaCppEngine:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         running = self._running_now()
-        order, watch = await self._ordered(call.request, running.abilities)
+        order, watch = await self._ordered(call, running.abilities)
         running.least.check(order.body["messages"], context=running.context)
         self._admission.check()
         if penalties.wanted(order.body):
@@ -162,12 +161,12 @@ class LlamaCppEngine:
                 yield together
         yield [reply.usage_chunk(running.fingerprint, replies)]
 
-    async def _ordered(self, request: ChatRequest, abilities: Abilities) -> tuple[Order, Watch | None]:
+    async def _ordered(self, call: Call, abilities: Abilities) -> tuple[Order, Watch | None]:
         def ordered() -> tuple[Order, Watch | None]:
-            order = body.order(request, abilities)
+            order = body.order(call.request, abilities, fields=call.document)
             return order, body.watched(order, order.body)
 
-        return await self._compiler.run(ordered) if body.compiles(request) else ordered()
+        return await self._compiler.run(ordered) if body.compiles(call.request) else ordered()
 
     async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
         """One choice is one request to the engine, or two, and holds one slot."""

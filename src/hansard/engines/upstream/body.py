@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from hansard.core import documents
 from hansard.engines.base import Call
 from hansard.errors import InvalidRequest
 
@@ -66,7 +67,7 @@ def encode(call: Call, *, stream: bool, unsupported: Set[str] = frozenset()) -> 
 
 
 def _options(raw: msgspec.Raw | None) -> dict[str, object]:
-    options = None if raw is None else msgspec.json.decode(raw)
+    options = None if raw is None else documents.read(bytes(raw))
     return options if isinstance(options, dict) else {}
 
 
@@ -74,7 +75,7 @@ def _leave_out(document: dict[str, object], field: str, unsupported: Set[str]) -
     value = document.pop(field)
     if field in _HINTS:
         return
-    wish = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    wish = documents.read(bytes(value)) if isinstance(value, msgspec.Raw) else value
     if wish is None or (field in _ASKS_FOR_NOTHING and wish == _ASKS_FOR_NOTHING[field]):
         return
     older = _OLDER_NAMES.get(field)
