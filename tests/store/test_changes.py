@@ -21,7 +21,6 @@ def labels(connection: Connection) -> list[tuple[str, str]]:
 def test_a_record_carries_its_labels(connection: Connection) -> None:
     changes.insert_record(connection, record("a", metadata={"tier": "tin"}))
     assert rows(connection, "labels") == [
-        ("p", "", "", 1_700_000_000, 1),
         ("p", "metadata[tier]", "tin", 1_700_000_000, 1),
         ("p", "model", "tiny", 1_700_000_000, 1),
         ("p", "model", "tiny-2026", 1_700_000_000, 1),
@@ -30,14 +29,13 @@ def test_a_record_carries_its_labels(connection: Connection) -> None:
 
 def test_one_name_of_a_model_is_one_label(connection: Connection) -> None:
     changes.insert_record(connection, record("a", model="tiny", requested_model="tiny"))
-    assert labels(connection) == [("", ""), ("model", "tiny")]
+    assert labels(connection) == [("model", "tiny")]
 
 
 def test_labels_follow_the_metadata(connection: Connection) -> None:
     changes.insert_record(connection, record("a", metadata={"tier": "tin", "run": "7"}))
     changes.set_metadata(connection, "p", "chatcmpl-a", {"tier": "gold", "run": "7"})
     assert labels(connection) == [
-        ("", ""),
         ("metadata[run]", "7"),
         ("metadata[tier]", "gold"),
         ("model", "tiny"),
@@ -52,7 +50,7 @@ def test_a_delete_leaves_a_tombstone_and_its_neighbours(connection: Connection) 
     assert rows(connection, "tombstones") == [("p", "chatcmpl-a", 1_700_000_000, 1)]
     assert [row[0] for row in rows(connection, "completions")] == [2]
     assert [row[0] for row in rows(connection, "bodies")] == [2]
-    assert labels(connection) == [("", ""), ("model", "tiny")]
+    assert labels(connection) == [("model", "tiny")]
 
 
 def test_the_self_check_leaves_no_trace(connection: Connection) -> None:

@@ -61,11 +61,11 @@ async def test_what_a_store_leaves_is_sound(full: Path) -> None:
     assert report.findings == ()
     assert report.is_sound
     assert report.version == migrate.HEAD
-    # Every completion has three labels, or two where it was asked for by its own name; one has two pairs beside.
+    # Every completion has two labels, or one where it was asked for by its own name; one has two pairs beside.
     assert report.looked_at == {
         "completions": 4,
         "pieces": len(TURNS) + 1,
-        "labels": 3 + 2 + 2 + 3 + 3,
+        "labels": 2 + 1 + 2 + 2 + 2,
         "tombstones": 1,
         "outcomes": 2,
     }
@@ -112,18 +112,17 @@ MOVED = {"label_surplus": (B,), "label_missing": (B,)}
         ("UPDATE completions SET finish_reason = 'length' WHERE number = :a",
          {"facet": ("finish_reason length", "finish_reason stop")}),
         ("UPDATE bodies SET number = 99 WHERE number = :a", {"reference": ("bodies row 99",), "body": (A,)}),
-        ("DELETE FROM labels WHERE number = :a AND key = ''", {"label_missing": (A,), "facet": ("",)}),
         ("DELETE FROM labels WHERE number = :a AND key = 'metadata[tier]'",
          {"label_missing": (A,), "facet": ("metadata[tier] tin",)}),
         ("UPDATE labels SET value = 'x' WHERE number = :b AND key = 'model'",
          {**MOVED, "facet": ("model tiny-2026", "model x")}),
-        ("UPDATE labels SET created = 1 WHERE number = :b AND key = ''", MOVED),
-        ("UPDATE labels SET project = 'q' WHERE number = :b AND key = ''",
-         {**MOVED, "label_surplus": ("number 4",), "facet": ("",)}),
+        ("UPDATE labels SET created = 1 WHERE number = :b AND key = 'model'", MOVED),
+        ("UPDATE labels SET project = 'q' WHERE number = :b AND key = 'model'",
+         {**MOVED, "label_surplus": ("number 4",), "facet": ("model tiny-2026",)}),
         ("INSERT INTO labels VALUES ('p', 'metadata[a]', 'b', 1700000000, :b)",
          {"label_surplus": (B,), "facet": ("metadata[a] b",)}),
-        ("INSERT INTO labels VALUES ('p', '', '', 1700000000, 77)",
-         {"label_surplus": ("number 77",), "facet": ("",)}),
+        ("INSERT INTO labels VALUES ('p', 'model', 'x', 1700000000, 77)",
+         {"label_surplus": ("number 77",), "facet": ("model x",)}),
         ("UPDATE completions SET metadata = '{\"tier\":\"gold\"}' WHERE number = :b", {"label_missing": (B,)}),
         ("UPDATE completions SET metadata = '{\"tier\":' WHERE number = :a", {"metadata": (A,)}),
         ("UPDATE completions SET metadata = '{\"tier\":1}' WHERE number = :a", {"metadata": (A,)}),
@@ -148,10 +147,10 @@ async def test_a_completion_that_went_without_its_kin_is_found(full: Path) -> No
     assert found(examined(full)) == {
         "reference": ("bodies row 5", "outcomes row 1"),
         "label_surplus": ("number 5",),
-        "facet": ("finish_reason stop",),
+        "facet": ("", "finish_reason stop"),
         "outcome": ("k",),
     }
-    assert [finding.count for finding in examined(full).findings] == [2, 3, 1, 1]
+    assert [finding.count for finding in examined(full).findings] == [2, 2, 2, 1]
 
 
 async def test_an_index_that_misses_a_row_is_found(full: Path) -> None:
@@ -208,8 +207,8 @@ async def test_progress_is_told_of_each_table(full: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
     maintenance.examine(full, tell=lambda *what: told.append(what))
     assert told[0] == ("file", 0, None)
-    assert ("labels", 0, 13) in told
-    assert ("labels", 13, 13) in told
+    assert ("labels", 0, 9) in told
+    assert ("labels", 9, 9) in told
     assert {what for what, *_ in told} == {"file", "completions", "pieces", "labels", "tombstones", "outcomes"}
 
 

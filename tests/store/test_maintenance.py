@@ -137,7 +137,7 @@ def test_an_upgrade_from_the_first_version(path: Path) -> None:
     assert maintenance.upgrade(path) == migrate.HEAD
     report = maintenance.examine(path, tell=silent)
     assert report.findings == ()
-    assert report.looked_at == {"completions": 1, "pieces": 0, "labels": 4, "tombstones": 1, "outcomes": 0}
+    assert report.looked_at == {"completions": 1, "pieces": 0, "labels": 3, "tombstones": 1, "outcomes": 0}
 
 
 def test_an_upgrade_of_an_empty_file_makes_the_tables(path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from hansard.core.pieces import cut, without_messages
 from hansard.store import facets, pieces, queries
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
-from hansard.store.queries import EVERY, Label, labels_of
+from hansard.store.queries import Label, labels_of
 from hansard.store.rows import insert_rows
 from hansard.store.schema import bodies, completions, labels, tombstones
 
@@ -63,8 +62,10 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     carried = [(number, each, _carried(each)) for number, each in numbered]
     rows_of_labels = [(each.project, *label, each.created, number) for number, each, some in carried for label in some]
     insert_rows(connection, labels, _LABEL, rows_of_labels)
-    counted = (facets.of_labels(each.project, some, each.finish_reason) for _, each, some in carried)
-    facets.add(connection, Counter(chain.from_iterable(counted)))
+    counts: facets.Counts = Counter()
+    for _, each, some in carried:
+        counts.update(facets.of_completion(each.project, some, each.finish_reason))
+    facets.add(connection, counts)
     return [None] * len(records)
 
 
@@ -97,8 +98,8 @@ def set_metadata(
     before, now = labels_of((), row.metadata.items()), labels_of((), metadata.items())
     _unlabel(connection, place, before - now)
     _label(connection, place, now - before)
-    counts = Counter(facets.of_labels(project, now, None))
-    counts.subtract(facets.of_labels(project, before, None))
+    counts = facets.of_labels(project, now)
+    counts.subtract(facets.of_labels(project, before))
     facets.add(connection, counts)
     connection.execute(_SET_METADATA, {"of_project": project, "of_number": row.number, "metadata": metadata})
     return queries.get(connection, project, completion_id, whole=False)
@@ -111,8 +112,9 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     place = {"project": project, "created": row.created, "number": row.number}
     carried = _carried(row)
     _unlabel(connection, place, carried)
-    counted = Counter(facets.of_labels(project, carried, row.finish_reason))
-    facets.add(connection, Counter({name: -count for name, count in counted.items()}))
+    counts: facets.Counts = Counter()
+    counts.subtract(facets.of_completion(project, carried, row.finish_reason))
+    facets.add(connection, counts)
     ends = connection.execute(_DELETE_BODY, {"of_project": project, "of_number": row.number}).one_or_none()
     pieces.drop(connection, project, ends or ())
     connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
@@ -137,7 +139,7 @@ def _row(record: Record) -> list[object]:
 
 def _carried(record: Record | Row[Any]) -> set[Label]:
     """Every label of it."""
-    return {EVERY} | labels_of({record.model, record.requested_model}, record.metadata.items())
+    return labels_of({record.model, record.requested_model}, record.metadata.items())
 
 
 def _label(connection: Connection, place: Mapping[str, object], carried: Collection[Label]) -> None:

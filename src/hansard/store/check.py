@@ -35,8 +35,8 @@ from sqlalchemy.types import NullType
 from hansard.core.pieces import joined, next_digest
 from hansard.store import pieces, schema
 from hansard.store.codec import Body, unpack, unpack_body
-from hansard.store.facets import FINISH_REASON
-from hansard.store.queries import EVERY, Label, labels_of
+from hansard.store.facets import ALL, FINISH_REASON
+from hansard.store.queries import Label, labels_of
 from hansard.store.schema import bodies, completions, facets, labels, outcomes, tombstones
 
 T = TypeVar("T")
@@ -206,6 +206,7 @@ _COUNTED: Final = union_all(
     select(completions.c.project, literal(FINISH_REASON).label("key"), completions.c.finish_reason, func.count())
     .where(completions.c.finish_reason.is_not(None))
     .group_by(completions.c.project, completions.c.finish_reason),
+    select(completions.c.project, *map(literal, ALL), func.count()).group_by(completions.c.project),
 )
 
 _OUTCOMES: Final = select(
@@ -287,7 +288,7 @@ def _check_labels(connection: Connection, findings: Findings, tell: Tell) -> int
             findings.add("label_surplus", f"number {row.number}")
             continue
         metadata = _decoded(row.metadata, dict[str, str])
-        if metadata is None and row.key not in ("", "model"):
+        if metadata is None and row.key != "model":
             continue  # nobody can tell; that its metadata cannot be read has been found already
         if row.created == row.of_created and (row.key, row.value) in _carried(row, metadata):
             right += 1
@@ -342,7 +343,7 @@ def _count(connection: Connection, table: Table) -> int:
 
 def _carried(row: Row[Any], metadata: Mapping[str, str] | None) -> set[Label]:
     """The labels that a completion should have, as far as that can be told."""
-    return {EVERY} | labels_of({row.model, row.requested_model}, (metadata or {}).items())
+    return labels_of({row.model, row.requested_model}, (metadata or {}).items())
 
 
 def _unpacked(stored: object, how: Callable[[bytes], T]) -> T | None:

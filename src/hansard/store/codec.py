@@ -14,8 +14,9 @@ import zstandard
 
 from hansard.core.pieces import Cut
 
-LEVEL: Final = 3
-"""Of bodies of some 4 KB, level 6 saves a twentieth more and takes three times as long."""
+LEVEL: Final = 4
+"""Of bodies of some 4 KB, level 3 leaves 4 % more and takes two thirds of the time; level 6 saves 2 % more for twice
+the time."""
 
 _FIRST: Final = b"\x01"
 

@@ -6,7 +6,7 @@ The functions run inside the caller's transaction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -17,6 +17,9 @@ from hansard.store.schema import facets
 
 FINISH_REASON: Final = "finish_reason"
 """The key of the reasons to end. No label has it: those of metadata are spelled ``metadata[...]``."""
+
+ALL: Final[Label] = ("", "")
+"""What every completion counts."""
 
 Counts: TypeAlias = Counter[tuple[str, str, str]]
 """How much to add, by project, key and value."""
@@ -74,10 +77,15 @@ def keys(connection: Connection, project: str) -> Sequence[tuple[str, int]]:
     return [(key, int(count)) for key, count in connection.execute(_KEYS, {"of_project": project})]
 
 
-def of_labels(project: str, carried: set[Label], finish_reason: str | None) -> list[tuple[str, str, str]]:
-    """What one completion with these labels is counted under."""
-    reason = [] if finish_reason is None else [(project, FINISH_REASON, finish_reason)]
-    return [(project, key, value) for key, value in carried] + reason
+def of_completion(project: str, carried: Iterable[Label], finish_reason: str | None) -> Counts:
+    """What one completion with these labels counts."""
+    reason = [] if finish_reason is None else [(FINISH_REASON, finish_reason)]
+    return of_labels(project, [ALL, *carried, *reason])
+
+
+def of_labels(project: str, carried: Iterable[Label]) -> Counts:
+    """One for each."""
+    return Counter((project, key, value) for key, value in carried)
 
 
 def _slot(connection: Connection) -> int:

@@ -33,17 +33,10 @@ from hansard.core.pieces import joined, without_messages
 from hansard.store import pieces
 from hansard.store.base import Cursor, Record
 from hansard.store.codec import unpack_body
-from hansard.store.schema import bodies, completions, labels, tombstones
+from hansard.store.schema import bodies, completions, facets, labels, tombstones
 
 Label: TypeAlias = tuple[str, str]
 """A key, spelled as in the query string of a list, and the value it must equal."""
-
-EVERY: Final[Label] = ("", "")
-"""What every completion carries."""
-
-# How far labels are counted to find the rarest. Counting 5,000 entries takes half a millisecond;
-# of two labels above that either one mostly fills a page soon.
-_COUNTS: Final = (500, 5_000)
 
 _LONGEST_NAME: Final = 512
 
@@ -82,6 +75,10 @@ _BY_NUMBERS: Final = {
     ),
     "postgresql": select(_ONE).select_from(_WANTED.join(_ONE, true())),
 }
+
+_COUNT: Final = select(func.coalesce(func.sum(facets.c.count), 0)).where(
+    *(facets.c[name] == bindparam(f"of_{name}") for name in ("project", "key", "value"))
+)
 
 _PLACE: Final = union_all(
     *(
@@ -128,8 +125,7 @@ def page(
 ) -> Sequence[Record]:
     """One page of records; if not ``whole``, their requests without messages."""
     wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
-    first, *others = _rarest_first(connection, project, wanted or {EVERY})
-    found = _numbers(project, first, others, after=after, order=query.order).limit(limit)
+    found = _numbers(project, _rarest_first(connection, project, wanted), after=after, order=query.order).limit(limit)
     if not (numbers := connection.scalars(found).all()):
         return []
     rows = connection.execute(_BY_NUMBERS[connection.dialect.name], {"project": project, "numbers": numbers})
@@ -137,19 +133,21 @@ def page(
     return _records(connection, project, [by_number[number] for number in numbers], whole=whole)
 
 
-def _numbers(
-    project: str, first: Label, others: Iterable[Label], *, after: Cursor | None, order: Order
-) -> Select[tuple[int]]:
-    """One range of the first label, in its order; the others are looked up for each entry, by their full key."""
-    created, number = labels.c.created, labels.c.number
-    conditions = [labels.c.project == project, *_is(labels, first)]
+def _numbers(project: str, wanted: Sequence[Label], *, after: Cursor | None, order: Order) -> Select[tuple[int]]:
+    """One range of the first label, in its order; the others are looked up for each entry, by their full key.
+
+    Without a label it is a range of all completions.
+    """
+    walked: FromClause = labels if wanted else completions
+    created, number = walked.c.created, walked.c.number
+    conditions = [walked.c.project == project, *(_is(labels, wanted[0]) if wanted else ())]
     if after is not None:
         place, cursor = (
             tuple_(created, number),
             tuple_(literal(after.created, BigInteger), literal(after.number, BigInteger)),
         )
         conditions.append(place > cursor if order == "asc" else place < cursor)
-    for label in others:
+    for label in wanted[1:]:
         also = labels.alias()
         same = (also.c[name] == labels.c[name] for name in ("project", "created", "number"))
         # Not EXISTS: PostgreSQL makes a join of that, and may read the whole range again for each entry.
@@ -166,20 +164,13 @@ def _is(table: FromClause, label: Label) -> tuple[ColumnElement[bool], ...]:
 
 def _rarest_first(connection: Connection, project: str, wanted: Collection[Label]) -> list[Label]:
     """The label with the fewest completions leads: planners have been seen to choose otherwise."""
-    ordered = sorted(wanted)
-    if len(ordered) < 2:
-        return ordered
-    for most in _COUNTS:
-        counts = {label: _count(connection, project, label, most=most) for label in ordered}
-        ordered.sort(key=counts.__getitem__)
-        if counts[ordered[0]] < most:
-            break
-    return ordered
-
-
-def _count(connection: Connection, project: str, label: Label, *, most: int) -> int:
-    some = select(literal(1)).where(labels.c.project == project, *_is(labels, label)).limit(most)
-    return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+    if len(wanted) < 2:
+        return list(wanted)
+    counts = {
+        (key, value): connection.scalar(_COUNT, {"of_project": project, "of_key": key, "of_value": value})
+        for key, value in wanted
+    }
+    return sorted(counts, key=lambda label: (counts[label], label))
 
 
 def _records(

@@ -7,10 +7,9 @@ completions   one row per stored completion, small, so that lists and counts nev
 │             a conversation. A piece names the one before it, so that a conversation is a chain, and those that
 │             begin alike share their beginning. It goes with the last body or piece that stands on it
 └── labels    what a list can be asked for, one row per (key, value), spelled as in the query string:
-              ``model`` (the reply's name and the requested one), ``metadata[tier]`` ..., and one with
-              both empty, which every completion carries. The primary key is the index *and* the
-              order, so every page, filtered or not, is one range of it.
-facets        how many completions carry each label, and end for each reason, kept up with every change
+              ``model`` (the reply's name and the requested one), ``metadata[tier]`` ... The primary key
+              is the index *and* the order, so every page with a filter is one range of it
+facets        how many completions there are, carry each label, and end for each reason, kept up with every change
 tombstones    where a deleted completion stood, because clients delete while they page
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
               if the completion is not stored; that of a stored one is its body's, and goes with it
@@ -116,6 +115,11 @@ bodies: Final = Table(
 _where_there("bodies_by_turns", bodies.c.turns)
 _where_there("bodies_by_tools", bodies.c.tools)
 
+# What a page without a filter is a range of. On SQLite the number stands in every index anyway.
+Index("completions_by_place", completions.c.project, completions.c.created).ddl_if(dialect="sqlite")
+Index("completions_by_place", completions.c.project, completions.c.created, completions.c.number).ddl_if(
+    dialect="postgresql"
+)
 _where_there("completions_by_expiry", completions.c.expires)
 _where_there("completions_by_body_expiry", completions.c.body_expires)
 

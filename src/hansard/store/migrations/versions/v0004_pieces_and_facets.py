@@ -74,6 +74,10 @@ def upgrade() -> None:
     )
     op.execute(_COUNT_LABELS)
     op.execute(_COUNT_REASONS)
+    # The label that every completion had: its range is now one of the completions themselves.
+    op.execute("DELETE FROM labels WHERE key = ''")
+    number = ["number"] if op.get_bind().dialect.name == "postgresql" else []
+    op.create_index("completions_by_place", "completions", ["project", "created", *number])
 
 
 def _index_where_there(name: str, table: str, column: str) -> None:
