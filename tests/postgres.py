@@ -110,6 +110,10 @@ class PostgresServer:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.stop(how=signal.SIGKILL)
+        # What it leaves outside its folder: a few bytes of shared memory, which its next start would have removed.
+        *_, shared = (self.directory / "data" / "postmaster.pid").read_text().splitlines()[6].split()
+        if program := shutil.which("ipcrm"):
+            subprocess.run([program, "-m", shared], capture_output=True, check=False)
 
     def wait_until(self, question: str) -> None:
         """Return once the answer is yes."""
@@ -167,6 +171,7 @@ def postgres_server(**options: str) -> Iterator[PostgresServer]:
 @contextlib.contextmanager
 def primary_and_standby(**options: str) -> Iterator[tuple[PostgresServer, PostgresServer]]:
     """Two that run; what one commits has reached the other. Skips the test where there is none for this platform."""
+    options = {"dynamic_shared_memory_type": "mmap", **options}  # files in their folders, whatever becomes of them
     with postgres_server(**options) as primary, _nowhere(**options) as standby:
         standby.follow(primary)
         yield primary, standby
