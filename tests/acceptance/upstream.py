@@ -26,6 +26,8 @@ class Upstream:
 
         self.received: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.askers: list[int] = []
+        """The port that each create request came from."""
         self.release = threading.Event()
         self.left = threading.Event()
         """Set once the one who asked has closed a paused stream."""
@@ -66,6 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.owner.received.append(request)
         self.owner.keys.append(self.headers["authorization"])
+        self.owner.askers.append(self.client_address[1])
         BEHAVIOURS.get(request["model"], steady)(self, request)
 
     def log_message(self, *_: object) -> None:
@@ -135,6 +138,13 @@ def pauses(handler: _Handler, request: dict[str, Any]) -> None:
     handler.event("[DONE]")
 
 
+def waits(handler: _Handler, request: dict[str, Any]) -> None:
+    """Says nothing until it is released, then what ``steady`` says, if anybody is there."""
+    handler.owner.release.wait()
+    with suppress(OSError):
+        steady(handler, request)
+
+
 def silent(handler: _Handler, request: dict[str, Any]) -> None:
     """Says nothing until it is left: what it reads next is the end of the connection."""
     with suppress(OSError):
@@ -158,6 +168,7 @@ BEHAVIOURS: dict[str, Callable[[_Handler, dict[str, Any]], None]] = {
     "breaks": breaks,
     "fails": fails,
     "pauses": pauses,
+    "waits": waits,
     "silent": silent,
     "limits": limits,
     "refuses-key": refuses_key,

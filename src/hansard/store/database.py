@@ -42,6 +42,13 @@ class Database(Protocol):
         Raises StartupError if this database cannot keep the promise.
         """
 
+    def confirm(self, connection: Connection) -> None:
+        """Write something, however little, so that COMMIT waits for every copy of what is seen there."""
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether what can be seen may not have reached all the places where an acknowledged record must be."""
+
     def startup_error(self, error: BaseException) -> StartupError:
         """One line for the operator: where, what is wrong, what to do."""
 

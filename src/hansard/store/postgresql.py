@@ -15,6 +15,8 @@ import msgspec
 import psycopg
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import TransactionResolutionUnknown
+from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import StrDumperUnknown, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -108,6 +110,15 @@ class Postgresql:
                 "Let this role set it to on."
             )
 
+    @property
+    def has_copies(self) -> bool:
+        """A commit that was on its way when the server or its session ended can be seen before a standby has it."""
+        return True
+
+    def confirm(self, connection: Connection) -> None:
+        # A COMMIT of what has written nothing waits for no standby, and an empty message is the least there is.
+        connection.exec_driver_sql("SELECT pg_logical_emit_message(true, 'hansard', '')")
+
     def startup_error(self, error: BaseException) -> StartupError:
         what, advice, _ = trouble(error)
         said = _said(error)
@@ -130,13 +141,35 @@ class Postgresql:
         return engine
 
     def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(
+        return _Connection.connect(
             **self._options,  # type: ignore[arg-type]  # texts all, which is what libpq reads
             autocommit=True,  # it is we who begin
             prepare_threshold=None,
             context=self._adapters,
             client_encoding="utf8",
         )
+
+
+class _Connection(psycopg.Connection[Any]):
+    """Believes a COMMIT only if nothing was wrong with it.
+
+    One that waits for a synchronous standby can be cancelled. It succeeds all the same, with a warning that the
+    standby may not have it: https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION-HA
+    """
+
+    def __init__(self, pgconn: psycopg.pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self._was_warned = False
+        self.add_notice_handler(self._noticed)
+
+    def commit(self) -> None:
+        self._was_warned = False
+        super().commit()
+        if self._was_warned:
+            raise TransactionResolutionUnknown("the commit was not confirmed by the standby")
+
+    def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+        self._was_warned |= notice.severity_nonlocalized == "WARNING"
 
 
 def escaped(value: str) -> str:

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import exc, literal, select
+from sqlalchemy import Connection, exc, literal, select
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
@@ -22,6 +22,8 @@ from hansard.store.readers import Readers
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
+
+D = TypeVar("D", bound=tuple[Any, ...])
 
 
 class SqlStore:
@@ -77,7 +79,7 @@ class SqlStore:
     async def insert(self, record: Record) -> None:
         size_bytes = len(record.request) + len(record.reply)
         await self._writer.write_with_others(
-            changes.insert_records, record, was_done=changes.is_inserted, size_bytes=size_bytes
+            changes.insert_records, record, was_done=self._was_inserted, size_bytes=size_bytes
         )
 
     async def get(self, project: str, completion_id: str) -> Record | None:
@@ -95,15 +97,36 @@ class SqlStore:
 
     async def delete(self, project: str, completion_id: str) -> bool:
         delete = partial(changes.delete_record, project=project, completion_id=completion_id)
-        was_done = partial(changes.is_deleted, project=project, completion_id=completion_id)
+
+        def was_done(connection: Connection) -> tuple[()] | tuple[bool]:
+            return self._confirmed(connection, changes.is_deleted(connection, project, completion_id))
+
         return await self._writer.write(delete, was_done=was_done)
 
     async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
-        return await self._readers.read(partial(outcomes.find, project=project, key=key, now=now))
+        found = await self._readers.read(partial(outcomes.find, project=project, key=key, now=now))
+        if found is not None and self._database.has_copies:
+            await self._writer.write(self._database.confirm)
+        return found
 
     async def remember(self, outcome: Outcome, record: Record | None = None) -> Outcome:
         size_bytes = len(outcome.reply) + (0 if record is None else len(record.request) + len(record.reply))
-        return await self._writer.write(partial(outcomes.keep, outcome=outcome, record=record), size_bytes=size_bytes)
+        return await self._writer.write(partial(self._keep, outcome=outcome, record=record), size_bytes=size_bytes)
+
+    def _keep(self, connection: Connection, outcome: Outcome, record: Record | None) -> Outcome:
+        in_force = outcomes.keep(connection, outcome, record)
+        if in_force is not outcome:
+            self._database.confirm(connection)
+        return in_force
+
+    def _was_inserted(self, connection: Connection, record: Record) -> tuple[()] | tuple[None]:
+        return self._confirmed(connection, changes.is_inserted(connection, record))
+
+    def _confirmed(self, connection: Connection, done: D) -> D:
+        """What is found done is acknowledged, and so must be in every copy as if it had been done now."""
+        if done:
+            self._database.confirm(connection)
+        return done
 
     def _open(self) -> str | None:
         deadline = time.monotonic() + self._database.locked_for_s

@@ -65,6 +65,13 @@ class Sqlite:
     def claim(self, connection: Connection) -> None:
         """A transaction that writes has the file to itself from its beginning."""
 
+    @property
+    def has_copies(self) -> bool:
+        return False
+
+    def confirm(self, connection: Connection) -> None:
+        """There is only the file."""
+
     def startup_error(self, error: BaseException) -> StartupError:
         return failures.startup_error(error, self.path.absolute())
 
