@@ -28,7 +28,10 @@ _KEEP: Final = '"$@" >&2 & echo $!; exec >&-; read -r _; kill -INT $! 2>/dev/nul
 
 
 class PostgresServer:
-    """``directory`` holds the data and the socket; ``start`` and ``stop`` may be called again and again."""
+    """``directory`` holds the data and the socket; ``start`` and ``stop`` may be called again and again.
+
+    Data that a server left there is taken up again.
+    """
 
     def __init__(self, programs: Path, directory: Path, **options: str) -> None:
         self._programs = programs
@@ -40,8 +43,9 @@ class PostgresServer:
         self.user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
         if self.user is not None:
             shutil.chown(directory, self.user)
-        initdb = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"]
-        self._run(*initdb, "-D", str(directory / "data"))
+        if not (directory / "data" / "PG_VERSION").exists():
+            initdb = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"]
+            self._run(*initdb, "-D", str(directory / "data"))
 
     def start(self) -> None:
         options = {"listen_addresses": "", "unix_socket_directories": str(self.directory), **self._options}
@@ -89,6 +93,11 @@ class PostgresServer:
     def execute(self, statement: str, *, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def scalar(self, query: str) -> object:
+        with psycopg.connect(self.url("postgres")) as connection:
+            row = connection.execute(query.encode()).fetchone()
+            return None if row is None else row[0]
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
