@@ -11,11 +11,14 @@ from types import ModuleType
 
 from bench.processes import CannotRun
 from bench.results import FOLDER, Busy, document, keep
-from bench.store import size
+from bench.store import disturb, reads, rows, size, writes
 from bench.store.bars import missed
 from bench.store.databases import NAMES, place
 
-PARTS: dict[str, ModuleType] = {"size": size}
+PARTS: dict[str, ModuleType] = {"writes": writes, "reads": reads, "size": size, "disturb": disturb}
+FILL = "fill"
+"""Only puts in what the reads want, so that they can be measured later at once."""
+_NAMES = (*PARTS, FILL, "document")
 
 
 def main() -> None:
@@ -28,7 +31,10 @@ def main() -> None:
     failed = []
     for name in asked.database or NAMES:
         with place(name, asked.folder) as databases:
-            for part in asked.parts or PARTS:
+            if FILL in asked.parts:
+                for count in (asked.few, asked.many):
+                    rows.filled(databases, count)
+            for part in [each for each in asked.parts or PARTS if each != FILL]:
                 title = f"store-{part}-{name}"
                 print(f"\n{title}: {(PARTS[part].__doc__ or '').partition(chr(10))[0]}\n", flush=True)
                 before = Busy.now()
@@ -43,10 +49,17 @@ def main() -> None:
         raise SystemExit("\n".join(["Missed, or could not run:", *failed]))
 
 
+def _part(text: str) -> str:
+    # Not by `choices`: with `*` they refuse that there is none.
+    if text not in _NAMES:
+        raise argparse.ArgumentTypeError(f"one of {', '.join(_NAMES)}")
+    return text
+
+
 def arguments() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, "document"], default=[], metavar="PART")
+    parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help=", ".join(_NAMES))
     parser.add_argument("--database", action="append", choices=NAMES, help="one of them only")
     parser.add_argument("--results", type=Path, default=FOLDER / "results", help="folder for the JSON files")
     parser.add_argument("--folder", type=Path, default=FOLDER / "store", help="folder for the databases")

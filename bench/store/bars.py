@@ -21,7 +21,7 @@ def at_least(asked: str, measured: float, bar: float) -> dict[str, Any]:
 def missed(measured: Mapping[str, Any]) -> list[str]:
     """What was asked and not met."""
     return [
-        f"{bar['asked']}: {bar['measured']:,.2f}, {bar['sense']} {bar['bar']:g} is asked"
+        f"{bar['asked']}: {bar['measured']:,.2f}, {bar['sense']} {bar['bar']:.3g} is asked"
         for bar in measured["bars"]
         if not bar["met"]
     ]
@@ -32,7 +32,7 @@ def report(bars: Iterable[Mapping[str, Any]]) -> str:
     rows = [
         (
             bar["asked"],
-            f"{bar['sense']} {bar['bar']:g}",
+            f"{bar['sense']} {bar['bar']:.3g}",
             f"{bar['measured']:,.2f}",
             "met" if bar["met"] else "**missed**",
         )

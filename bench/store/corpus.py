@@ -8,6 +8,7 @@ once more) is taken once, so that accidental repetition does not make a store lo
 from __future__ import annotations
 
 import ast
+import os
 import random
 import re
 import sysconfig
@@ -22,14 +23,16 @@ from typing import Final
 
 _PROSE_FILES: Final = re.compile(r"(?i)(README|LICEN[CS]E|COPYING|NOTICE|METADATA|CHANGES|HISTORY|NEWS).*|.*\.(md|rst)")
 
-# Tables of code points and of characters, generated from data: neither prose nor code that anybody wrote.
-# Tests: much code of one pattern, and little prose.
-_LEFT_OUT: Final = re.compile(
-    r"/(encodings|pydoc_data|__pycache__|__phello__|tests?|idle_test)/|unicode_?data|_mapping"
-)
+# Tests have much code of one pattern and little prose; what is installed for the Python below a virtual environment is
+# not ours; and tables of characters are neither prose nor code that anybody wrote.
+_LEFT_OUT: Final = {"test", "tests", "idle_test", "site-packages", "encodings", "__pycache__"}
+_GENERATED: Final = re.compile(r"unicode_?data|_mapping")
 
 # A line of code or text shorter than this (``return None``) says nothing about where it comes from.
 _TELLING: Final = 30
+
+_MARGIN: Final = 1.3
+_LEAST_TEXT: Final = 100_000
 
 _LARGEST_FILE: Final = 2_000_000
 
@@ -91,6 +94,13 @@ class Corpus:
         return round(min(max(drawn, _LEAST * mean), _MOST * mean))
 
 
+def corpus_of(characters: int, *, seed: int) -> Corpus:
+    """As much of what is installed as passages of so many characters take, half of them prose and half code."""
+    # Passages end where a line does, and what is left of a document may be too short for one.
+    enough = max(_LEAST_TEXT, round(characters / 2 * _MARGIN))
+    return Corpus(installed(seed=seed), enough=enough, seed=seed)
+
+
 class Exhausted(Exception):
     """All text has been given out."""
 
@@ -115,24 +125,26 @@ class Distinct:
 
 def installed(*, seed: int) -> Iterator[tuple[str, str]]:
     """("prose" or "code", text) of all there is: the standard library and what is installed beside it, shuffled."""
-    files: list[tuple[Path, str]] = []
-    for root in dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")):
-        inside = [(file, f"/{file.relative_to(root)}") for file in sorted(root.rglob("*"))]
-        # Not what is installed for the Python below a virtual environment.
-        files += [each for each in inside if "/site-packages/" not in each[1]]
+    roots = dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
+    files = [file for root in roots for file in _files(root)]
     random.Random(seed).shuffle(files)
-    for file, place in files:
-        yield from _texts(file, place)
+    for file in files:
+        yield from _texts(file)
 
 
-def _texts(file: Path, inside: str) -> Iterator[tuple[str, str]]:
-    if inside.endswith("/pydoc_data/topics.py"):
+def _files(root: Path) -> Iterator[Path]:
+    for folder, inner, names in os.walk(root):
+        # In a fixed order, so that the same seed means the same text.
+        inner[:] = sorted(set(inner) - _LEFT_OUT)
+        yield from (Path(folder, name) for name in sorted(names) if not _GENERATED.search(name))
+
+
+def _texts(file: Path) -> Iterator[tuple[str, str]]:
+    if file.parts[-2:] == ("pydoc_data", "topics.py"):
         yield from (("prose", text) for text in _topics(file))
-    elif _LEFT_OUT.search(inside):
-        return
     elif file.suffix == ".py":
         yield from _of_module(file)
-    elif _PROSE_FILES.fullmatch(file.name) and file.is_file() and (text := _read(file)):
+    elif _PROSE_FILES.fullmatch(file.name) and (text := _read(file)):
         yield "prose", text
 
 

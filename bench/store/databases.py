@@ -20,6 +20,9 @@ NAMES: Final = ("sqlite", "postgresql")
 class Place(Protocol):
     """A server, or none: databases are made and dropped in it by name, and stay until they are."""
 
+    folder: Path
+    """Where its files lie."""
+
     def of(self, name: str) -> Database:
         """The database of that name; made if it is not there."""
 
@@ -29,18 +32,19 @@ class Place(Protocol):
 
 class _Files:
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def of(self, name: str) -> Database:
-        return database(f"{SQLITE}{self._folder / name / 'hansard.db'}")
+        return database(f"{SQLITE}{self.folder / name / 'hansard.db'}")
 
     def drop(self, name: str) -> None:
-        shutil.rmtree(self._folder / name, ignore_errors=True)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
 
 
 class _Server:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
+        self.folder = server.directory
 
     def of(self, name: str) -> Database:
         if not self._server.scalar(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'"):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +20,7 @@ from bench.numbers import table
 from bench.processes import CannotRun
 from bench.store.bars import at_most
 from bench.store.bars import report as bars
-from bench.store.corpus import Corpus, Exhausted, installed
+from bench.store.corpus import Corpus, Exhausted, corpus_of
 from bench.store.databases import Place, driver
 from bench.store.exchanges import ANSWER, PROMPT, SHAPES, SLOTS, Shape, records
 from hansard.store import migrate
@@ -29,8 +31,6 @@ from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 
 _SEED: Final = 1
-# Passages end where a line does, and what is left of a document may be too short for one.
-_MARGIN: Final = 1.3
 
 _PIECES: Final = {
     "sqlite": "SELECT name, sum(pgsize), sum(unused) FROM dbstat GROUP BY name",
@@ -59,8 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
     """Fill a new database with each data set and weigh it. Takes some two minutes for a database."""
-    enough = round(asked.completions * (PROMPT + ANSWER) / 2 * _MARGIN)
-    corpus = Corpus(installed(seed=_SEED), enough=enough, seed=_SEED)
+    corpus = corpus_of(asked.completions * (PROMPT + ANSWER), seed=_SEED)
     try:
         shapes = [weigh(shape, asked.completions, place=place, corpus=corpus.copy(seed=_SEED)) for shape in SHAPES]
     except Exhausted as error:
@@ -126,13 +125,19 @@ def _weighed(database: Database) -> tuple[list[dict[str, Any]], int, int]:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
             total = int(connection.execute(_TOTAL).fetchone()[0])
-        rows = connection.execute(_PIECES[kind]).fetchall()
+        rows = connection.execute(_PIECES[kind]).fetchall() if kind != "sqlite" or tells_pieces() else []
         bodies = sum(int(connection.execute(query).fetchone()[0]) for query in _of_bodies(_LENGTH[kind]))
     pieces = [
         {"name": name, "bytes": int(size), "unused_bytes": None if unused is None else int(unused)}
         for name, size, unused in rows
     ]
     return sorted(pieces, key=lambda piece: -piece["bytes"]), total, bodies
+
+
+def tells_pieces() -> bool:
+    """Whether this SQLite was built with the table that says what each table and index takes."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return ("ENABLE_DBSTAT_VTAB",) in connection.execute("PRAGMA compile_options")
 
 
 def _of_bodies(length: str) -> list[str]:

@@ -12,11 +12,12 @@ from hansard.store.schema import TABLES
 COUNT = 192
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def weighed(databases: Place, texts: Corpus) -> dict[str, Any]:
     return size.weigh(SINGLE, COUNT, place=databases, corpus=texts.copy(seed=1))
 
 
+@pytest.mark.skipif(not size.tells_pieces(), reason="this SQLite does not tell what a table takes")
 def test_everything_is_counted(weighed: dict[str, Any]) -> None:
     names = {piece["name"].partition(" ")[0] for piece in weighed["pieces"]}
 
