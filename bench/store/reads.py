@@ -151,7 +151,9 @@ async def _row(name: str, read: Read, subjects: Sequence[Subject], samples: int)
     if read is get and found != [samples for _ in subjects]:
         raise CannotRun(f"completions are missing: {found} of {samples} came back")
     few, many = ({"p50_ms": quantile(some, 0.5), "p99_ms": quantile(some, 0.99)} for some in taken)
-    return {"row": name, "few": few, "many": many, "found": [came / samples for came in found]}
+    row = {"row": name, "few": few, "many": many, "found": [came / samples for came in found]}
+    print(", ".join(_line(row)), flush=True)
+    return row
 
 
 def judged(measured: Sequence[Mapping[str, Any]], *, is_sqlite: bool) -> list[dict[str, Any]]:
