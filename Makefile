@@ -12,7 +12,7 @@ CLIENTS := .venv-clients
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-failover schemathesis check format lint types imports bench conformance model lock clean
+.PHONY: help serve test test-clients test-failover schemathesis check format lint types imports bench bench-store conformance model lock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ imports: $(VENV)/.dev
 
 bench: $(VENV)/.dev  ## measure against other servers, side by side; ARGS=validation, engine, proxy or many-streams for one
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-store: $(VENV)/.dev  ## measure the store by itself, on both databases; ARGS="size --database sqlite" for a part, on one
+	@$(BIN)/python -m bench.store $(ARGS)
 
 conformance: $(VENV)/.dev  ## judge Hansard and its peers by the API's rules, and write docs/conformance.md
 	@$(BIN)/python -m bench.conformance $(ARGS)

@@ -31,7 +31,10 @@ _KEEP: Final = '"$@" >&2 & echo $!; exec >&-; read -r _; kill -INT $! 2>/dev/nul
 
 
 class PostgresServer:
-    """``directory`` holds the data and the socket; ``start`` and ``stop`` may be called again and again."""
+    """``directory`` holds the data and the socket; ``start`` and ``stop`` may be called again and again.
+
+    Data that a server left there is taken up again.
+    """
 
     def __init__(self, programs: Path, directory: Path, **options: str) -> None:
         self._programs = programs
@@ -49,7 +52,9 @@ class PostgresServer:
         return str(self.directory / "data")
 
     def make(self) -> None:
-        """A new cluster, with nothing in it."""
+        """A new cluster, with nothing in it, unless there is one already."""
+        if (self.directory / "data" / "PG_VERSION").exists():
+            return
         initdb = ["initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"]
         self._run(*initdb, "-D", self._data)
 
@@ -137,6 +142,11 @@ class PostgresServer:
     def execute(self, statement: str, *, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def scalar(self, query: str) -> object:
+        with psycopg.connect(self.url("postgres")) as connection:
+            row = connection.execute(query.encode()).fetchone()
+            return None if row is None else row[0]
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]

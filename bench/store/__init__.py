@@ -1,0 +1,1 @@
+"""Measures the store by itself, on SQLite and on PostgreSQL: what a write, a read and a byte cost."""

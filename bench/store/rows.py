@@ -1,0 +1,134 @@
+"""A great many small completions, each made from its number alone, so that any of them can be asked for.
+
+Each carries a pair of metadata of every selectivity twice over, independently, and one of two pairs that never meet.
+They are put in by the store's own statements, in large transactions, and kept from run to run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import count as counting
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bench.store.databases import Place, driver
+from hansard.core import ids
+from hansard.store import migrate
+from hansard.store.base import Record
+from hansard.store.changes import insert_records
+from hansard.store.database import Database
+from hansard.store.sqlite import Sqlite
+from hansard.tenancy import DEFAULT_PROJECT
+
+VERSION: Final = 1
+"""Of what is made below: rows of another one are not used again."""
+
+SPREADS: Final = (1000, 100, 10)
+"""One in so many carries a pair: 0.1, 1 and 10 %."""
+FAMILIES: Final = ("a", "b")
+MODELS: Final = tuple(f"model-{number}" for number in range(10))
+NEVER_TOGETHER: Final = (("left", "yes"), ("right", "yes"))
+"""Each half of the completions carries one of them."""
+
+_BEGIN_S: Final = 1_790_000_000
+_A_SECOND: Final = 4
+_AT_ONCE: Final = 20_000
+_ANSWER: Final = "That is the answer to question {}, which nobody else has asked, in a sentence or two of its own."
+
+
+def completion_id(number: int) -> str:
+    return ids.completion_id(_created(number) * 1000, _digest(number)[: ids.ENTROPY_BYTES])
+
+
+def pair(family: str, spread: int, value: int) -> tuple[str, str]:
+    """A pair of metadata that one completion in ``spread`` carries."""
+    return f"{family}-{spread}", str(value % spread)
+
+
+def record(number: int) -> Record:
+    """The completion of that number, always the same."""
+    chance = int.from_bytes(_digest(number)[ids.ENTROPY_BYTES :])
+    metadata = dict([NEVER_TOGETHER[number % 2]])
+    for family in FAMILIES:
+        for spread in SPREADS:
+            chance, value = divmod(chance, spread)
+            key, text = pair(family, spread, value)
+            metadata[key] = text
+    name, model = completion_id(number), MODELS[chance % len(MODELS)]
+    asked = {"role": "user", "content": f"This is question {number}."}
+    said = {"role": "assistant", "content": _ANSWER.format(number), "refusal": None}
+    request = {"model": model, "messages": [asked], "metadata": metadata, "store": True}
+    choices = [{"index": 0, "message": said, "logprobs": None, "finish_reason": "stop"}]
+    reply = {"id": name, "object": "chat.completion", "created": _created(number), "model": model, "choices": choices}
+    return Record(
+        project=DEFAULT_PROJECT,
+        id=name,
+        created=_created(number),
+        model=model,
+        requested_model=model,
+        request_id=ids.request_id(_digest(number)),
+        metadata=metadata,
+        seed=number,
+        request=msgspec.json.encode(request),
+        reply=msgspec.json.encode(reply),
+        engine="bench",
+        total_ms=1,
+    )
+
+
+def _created(number: int) -> int:
+    return _BEGIN_S + number // _A_SECOND
+
+
+def _digest(number: int) -> bytes:
+    return blake2b(number.to_bytes(8), digest_size=ids.ENTROPY_BYTES + 16).digest()
+
+
+def filled(place: Place, count: int) -> Database:
+    """A database with so many of them: that of an earlier run, if it had the same schema and the same rows."""
+    name, whole = f"rows_{count}", [migrate.HEAD, VERSION, count]
+    mark = place.folder / f"{name}.json"
+    if mark.exists() and json.loads(mark.read_text()) == whole:
+        return place.of(name)
+    mark.unlink(missing_ok=True)
+    place.drop(name)
+    database = place.of(name)
+    began = time.monotonic()
+    fill(database, count)
+    print(f"{count:,} completions put into {database.place} in {time.monotonic() - began:.0f} s", flush=True)
+    mark.write_text(json.dumps(whole))
+    return database
+
+
+def fill(database: Database, count: int) -> None:
+    """Put so many into an empty database, and leave it as its own upkeep would: folded in, or vacuumed."""
+    database.make()
+    engine = database.engine_for_writing()
+    with engine.begin() as connection:
+        migrate.create(connection)
+    rows = map(record, counting())
+    for start in range(0, count, _AT_ONCE):
+        some: Sequence[Record] = list(islice(rows, min(_AT_ONCE, count - start)))
+        with engine.begin() as connection:
+            insert_records(connection, some)
+    with driver(engine) as connection:
+        upkeep = (
+            ("PRAGMA wal_checkpoint(TRUNCATE)",) if isinstance(database, Sqlite) else ("VACUUM ANALYZE", "CHECKPOINT")
+        )
+        for statement in upkeep:
+            connection.execute(statement)
+
+
+def warm(folder: Path) -> None:
+    """Read every file there once, so that the system holds it in memory."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb", buffering=0) as opened:
+                while opened.read(2**20):
+                    pass

@@ -1,0 +1,44 @@
+import argparse
+from typing import Any
+
+import pytest
+
+from bench.processes import CannotRun
+from bench.store import disturb
+from bench.store.databases import Place
+
+
+def test_reads_are_measured_alone_and_beside_each_stream(databases: Place) -> None:
+    measured = disturb.run(argparse.Namespace(disturbed=2_000, seconds=0.2, turns=1), databases)
+
+    alone, *others = measured["rows"]
+    assert (alone["row"], alone["changes"]) == ("alone", 0)
+    assert [line["row"] for line in others] == ["updates", "deletes"]
+    assert all(line["changes"] > 0 for line in others)
+    assert all(0 < line["p50_ms"] <= line["p99_ms"] for line in measured["rows"])
+    assert "retention: the store has none yet" in disturb.report(measured)
+
+
+def test_it_does_not_run_out_of_completions_in_silence(databases: Place) -> None:
+    with pytest.raises(CannotRun, match="every completion was changed"):
+        disturb.run(argparse.Namespace(disturbed=8, seconds=1.0, turns=1), databases)
+
+
+@pytest.mark.parametrize(("beside_ms", "met"), [(1.33, True), (1.34, False)])
+def test_reads_may_be_slower_by_a_third(beside_ms: float, met: bool) -> None:
+    turns = [_turn("alone", 1.0), _turn("updates", beside_ms)]
+
+    bars = disturb.summed_up(turns)["bars"]
+
+    assert [bar["met"] for bar in bars] == [met, met]
+    assert [bar["asked"].partition(" ")[0] for bar in bars] == ["mean", "p99"]
+
+
+def test_a_turn_that_something_else_disturbed_does_not_count() -> None:
+    turns = [_turn(name, ms) for ms in (1.0, 9.0, 1.1) for name in ("alone", "deletes")]
+
+    assert [line["mean_ms"] for line in disturb.summed_up(turns)["rows"]] == [1.1, 1.1]
+
+
+def _turn(stream: str, ms: float) -> dict[str, Any]:
+    return {"stream": stream, "taken_ms": [ms], "changes": 5.0}
