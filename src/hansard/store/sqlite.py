@@ -31,7 +31,12 @@ _FOR_WRITING: Final = (
     "secure_delete = ON",  # what is deleted is overwritten, not only unlinked
     "journal_size_limit = 67108864",
 )
-_FOR_READING: Final = ("query_only = ON",)
+_FOR_READING: Final = (
+    "query_only = ON",
+    # KB for each connection, taken as pages are read: SQLite's 2 MB do not hold the upper pages of a million
+    # completions' labels. Not mmap_size: a file that another program cuts short would end the process (SIGBUS).
+    "cache_size = -8192",
+)
 
 
 @dataclass(frozen=True)
