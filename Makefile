@@ -12,7 +12,7 @@ CLIENTS := .venv-clients
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients schemathesis check format lint types imports bench conformance model lock clean
+.PHONY: help serve test test-clients test-durability schemathesis check format lint types imports bench conformance model lock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,11 @@ test: $(VENV)/.dev $(OPENAI2)/.ready  ## the whole test suite, from unit to acce
 
 test-clients: $(VENV)/.dev $(OPENAI2)/.ready $(CLIENT_LOCKS:requirements/clients-%.txt=$(CLIENTS)/%/.ready)  ## real clients against a server: LangChain, the AI SDK, llm ...
 	@$(BIN)/python -m pytest tests/clients -v -p no:randomly $(ARGS)
+
+test-durability: $(VENV)/.dev  ## kills, failing disks, power cuts and lost connections, round after round, and what was lost
+	@HANSARD_DURABILITY_ROUNDS=$${HANSARD_DURABILITY_ROUNDS:-20} HANSARD_DURABILITY_CUTS=$${HANSARD_DURABILITY_CUTS:-500} \
+	  HANSARD_DURABILITY_EXAMPLES=$${HANSARD_DURABILITY_EXAMPLES:-100} \
+	  $(BIN)/python -m pytest tests/durability tests/store/test_sql.py -q -s -p no:randomly $(ARGS)
 
 schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -14,3 +14,6 @@ ROUNDS: Final = int(os.environ.get("HANSARD_DURABILITY_ROUNDS", "1"))
 
 # At how many moments the power is cut.
 CUTS: Final = int(os.environ.get("HANSARD_DURABILITY_CUTS", "60"))
+
+# How many lives of a store are compared with those of one in plain dicts, on each database.
+EXAMPLES: Final = int(os.environ.get("HANSARD_DURABILITY_EXAMPLES", "10"))

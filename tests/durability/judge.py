@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import urllib.parse
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from hansard.store.base import Record
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from tests.acceptance.server import Server
+from tests.acceptance.test_crash import everything
 from tests.durability.load import Load, Request, Seen, ask
 
 # Asking for messages is a request each, so not for all.
@@ -36,7 +36,7 @@ class Verdict:
         self.lost: list[str] = []
         self.doubled: list[str] = []
         self.half: list[str] = []
-        self.refused_and_found: list[str] = []
+        self.refused_and_found: list[tuple[str, str]] = []
 
     def __str__(self) -> str:
         return (
@@ -56,7 +56,7 @@ async def judge_records(verdict: Verdict, load: Load, database: Database) -> Non
     store = SqlStore(database)
     await store.start()
     try:
-        records = [record async for record in _records(store, load.round)]
+        records = [record async for record in _records(store, load.name)]
     finally:
         await store.stop()
     numbers = [record.metadata.get("number", "") for record in records]
@@ -66,13 +66,13 @@ async def judge_records(verdict: Verdict, load: Load, database: Database) -> Non
     verdict.refused += len(load.refused)
     verdict.unanswered += len(load.asked) - len(load.acknowledged) - len(load.refused)
     verdict.found += len(by_number)
-    verdict.doubled += [f"{load.round} {number}" for number in by_number if numbers.count(number) > 1]
-    verdict.lost += [f"{load.round} {number}" for number in load.acknowledged if number not in by_number]
-    verdict.half += [f"{load.round} {number}" for number in by_number if number not in load.asked]
-    verdict.refused_and_found += [f"{load.round} {number}" for number in load.refused if number in by_number]
+    verdict.doubled += [f"{load.name} {number}" for number in by_number if numbers.count(number) > 1]
+    verdict.lost += [f"{load.name} {number}" for number in load.acknowledged if number not in by_number]
+    verdict.half += [f"{load.name} {number}" for number in by_number if number not in load.asked]
+    verdict.refused_and_found += [(load.name, number) for number in load.refused if number in by_number]
     for number, record in by_number.items():
         if not _is_whole(record, load.asked[number], load.acknowledged.get(number)):
-            verdict.half.append(f"{load.round} {number}: {record}")
+            verdict.half.append(f"{load.name} {number}: {record}")
 
 
 def judge_tables(verdict: Verdict, database: Database) -> None:
@@ -90,40 +90,28 @@ def judge_tables(verdict: Verdict, database: Database) -> None:
 
 def judge_replies(verdict: Verdict, load: Load, server: Server, chance: random.Random) -> None:
     """Ask the server: the list, some completions and their messages; and again what had a key and no answer."""
-    listed = {stored["metadata"]["number"]: stored for stored in everything(server, round=load.round)}
-    verdict.lost += [f"{load.round} {number}: not listed" for number in load.acknowledged if number not in listed]
+    listed = {stored["metadata"]["number"]: stored for stored in everything(server, round=load.name)}
+    verdict.lost += [f"{load.name} {number}: not listed" for number in load.acknowledged if number not in listed]
     for number, stored in listed.items():
         seen = load.acknowledged.get(number)
         if not all(_parts(stored, load.asked[number], seen)):
-            verdict.half.append(f"{load.round} {number}: {stored}")
+            verdict.half.append(f"{load.name} {number}: {stored}")
     for number in chance.sample(sorted(listed), min(MESSAGES_OF, len(listed))):
         path = f"/chat/completions/{listed[number]['id']}"
         assert server.get(path).json() == listed[number]
         (message,) = server.get(f"{path}/messages").json()["data"]
         if message["content"] != load.asked[number].prompt:
-            verdict.half.append(f"{load.round} {number}: {message}")
+            verdict.half.append(f"{load.name} {number}: {message}")
     for request in _worth_asking_again(load):
         verdict.again += 1
         seen = ask(f"{server.base_url}/chat/completions", request)
         assert seen is not None
         again = everything(server, **request.metadata)
         if [stored["id"] for stored in again] != [seen.id]:
-            verdict.doubled.append(f"{load.round} {request.number}: asked again")
+            verdict.doubled.append(f"{load.name} {request.number}: asked again")
         known = load.acknowledged.get(request.number)
         if known is not None and known.id != seen.id:
-            verdict.lost.append(f"{load.round} {request.number}: its key")
-
-
-def everything(server: Server, **metadata: str) -> list[Stored]:
-    """Every stored completion with this metadata, page by page."""
-    found: list[Stored] = []
-    query = {"limit": "100", **{f"metadata[{key}]": value for key, value in metadata.items()}}
-    while True:
-        page = server.get(f"/chat/completions?{urllib.parse.urlencode(query)}").json()
-        found += page["data"]
-        if not page["has_more"]:
-            return found
-        query["after"] = page["last_id"]
+            verdict.lost.append(f"{load.name} {request.number}: its key")
 
 
 async def _records(store: SqlStore, name: str) -> AsyncIterator[Record]:

@@ -53,7 +53,7 @@ class Load:
 
     def __init__(self, base_url: str, *, name: str, seed: int) -> None:
         self._url = f"{base_url}/chat/completions"
-        self.round = name
+        self.name = name
         self._seed = seed
         self._news = threading.Condition()
         self._ends = threading.Event()
@@ -87,11 +87,11 @@ class Load:
         assert not self.complaints, self.complaints
 
     def _work(self, client: int) -> None:
-        chance = random.Random(f"{self._seed} {self.round} {client}")
+        chance = random.Random(f"{self._seed} {self.name} {client}")
         for number in itertools.count():
             if self._ends.is_set():
                 return
-            request = made_up(self.round, f"{client}-{number}", chance)
+            request = made_up(self.name, f"{client}-{number}", chance)
             self.asked[request.number] = request
             try:
                 seen = ask(self._url, request)

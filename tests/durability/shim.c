@@ -31,6 +31,7 @@ struct control {
     int64_t spared;     /* how many of them succeed before the first fails */
     int64_t every;      /* from then on, only each of so many fails */
     int64_t failed;     /* how many have failed */
+    int64_t delay_us;   /* how long each write and each sync takes longer */
 };
 
 enum kind { WRITTEN = 1, TRUNCATED, SYNCED, CREATED, UNLINKED, RENAMED, SYNC_FAILED };
@@ -115,6 +116,10 @@ static int fails(int operations) {
     return 1;
 }
 
+static void linger(void) {
+    if (control != NULL && control->delay_us > 0) usleep(control->delay_us);
+}
+
 static int64_t size_of(int fd) {
     struct stat found;
     return fstat(fd, &found) == 0 ? found.st_size : 0;
@@ -123,6 +128,7 @@ static int64_t size_of(int fd) {
 /* `offset` is -1 where the file's own is used. A write that grows the file is cut short once before it fails, as on a
  * disk that has become full. */
 static ssize_t put(int fd, const void *bytes, size_t length, int64_t offset, const char *path) {
+    linger();
     int64_t end = size_of(fd);
     int64_t start = offset >= 0 ? offset : (fcntl(fd, F_GETFL) & O_APPEND) ? end : lseek(fd, 0, SEEK_CUR);
     int grows = start + (int64_t)length > end;
@@ -198,6 +204,7 @@ static int sync_with(long call, int fd) {
     char path[PATH_MAX];
     if (!of_fd(fd, path)) return syscall(call, fd);
     pthread_mutex_lock(&order);
+    linger();
     int done = fails(SYNC) ? -1 : syscall(call, fd);
     int error = errno;
     note(done == 0 ? SYNCED : SYNC_FAILED, path, 0, NULL, 0);

@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 SOURCE: Final = Path(__file__).with_name("shim.c")
 
-_CONTROL: Final = struct.Struct("=iiqqq")
+_CONTROL: Final = struct.Struct("=iiqqqq")
+_SPARED: Final = struct.calcsize("=ii")
+_DELAY: Final = struct.calcsize("=iiqqq")
 _ENTRY: Final = struct.Struct("=IIqQ")
 
 
@@ -74,8 +76,12 @@ class Control:
 
     def fail(self, error: int, operations: Operation, *, spared: int = 0, every: int = 1) -> None:
         """Let these operations fail, or each of so many, after some that are spared, until ``heal``."""
-        _CONTROL.pack_into(self._map, 0, 0, 0, spared, every, 0)
+        struct.pack_into("=qqq", self._map, _SPARED, spared, every, 0)
         struct.pack_into("=ii", self._map, 0, error, operations)
+
+    def slow_down(self, delay_us: int) -> None:
+        """Let each write and each sync take so much longer, so that more can happen meanwhile."""
+        struct.pack_into("=q", self._map, _DELAY, delay_us)
 
     def heal(self) -> None:
         struct.pack_into("=i", self._map, 0, 0)
