@@ -29,7 +29,8 @@ struct control {
     int32_t error;      /* the errno that operations fail with; 0: none fails */
     int32_t operations; /* which: a sum of `enum operation`; GROW are the writes behind the end of a file */
     int64_t spared;     /* how many of them succeed before the first fails */
-    int64_t every;      /* from then on, only each of so many fails */
+    int64_t every;      /* from then on, of so many ... */
+    int64_t in_a_row;   /* ... this many fail, one after the other */
     int64_t failed;     /* how many have failed */
     int64_t delay_us;   /* how long each write and each sync takes longer */
 };
@@ -110,7 +111,7 @@ static void note(enum kind kind, const char *path, int64_t offset, const void *b
 static int fails(int operations) {
     if (control == NULL || control->error == 0 || (control->operations & operations) == 0) return 0;
     int64_t left = __sync_fetch_and_sub(&control->spared, 1);
-    if (left > 0 || -left % control->every != 0) return 0;
+    if (left > 0 || -left % control->every >= control->in_a_row) return 0;
     __sync_fetch_and_add(&control->failed, 1);
     errno = control->error;
     return 1;

@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 SOURCE: Final = Path(__file__).with_name("shim.c")
 
-_CONTROL: Final = struct.Struct("=iiqqqq")
+_CONTROL: Final = struct.Struct("=iiqqqqq")
 _SPARED: Final = struct.calcsize("=ii")
-_DELAY: Final = struct.calcsize("=iiqqq")
+_DELAY: Final = struct.calcsize("=iiqqqq")
 _ENTRY: Final = struct.Struct("=IIqQ")
 
 
@@ -72,11 +72,11 @@ class Control:
     @property
     def failed(self) -> int:
         """How many operations have failed since ``fail``."""
-        return int(_CONTROL.unpack_from(self._map)[4])
+        return int(_CONTROL.unpack_from(self._map)[5])
 
-    def fail(self, error: int, operations: Operation, *, spared: int = 0, every: int = 1) -> None:
-        """Let these operations fail, or each of so many, after some that are spared, until ``heal``."""
-        struct.pack_into("=qqq", self._map, _SPARED, spared, every, 0)
+    def fail(self, error: int, operations: Operation, *, spared: int = 0, every: int = 1, in_a_row: int = 1) -> None:
+        """Let these operations fail until ``heal``, some in a row of ``every`` so many, after some that are spared."""
+        struct.pack_into("=qqqq", self._map, _SPARED, spared, every, in_a_row, 0)
         struct.pack_into("=ii", self._map, 0, error, operations)
 
     def slow_down(self, delay_us: int) -> None:

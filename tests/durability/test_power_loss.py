@@ -189,11 +189,12 @@ async def test_nothing_acknowledged_is_lost_with_the_power(
     assert findings.acknowledged > 0
 
 
+@pytest.mark.parametrize("in_a_row", [1, 3])
 async def test_nothing_acknowledged_is_lost_with_the_power_after_syncs_that_failed(
-    shared_object: Path, control: Control, tmp_path: Path
+    shared_object: Path, control: Control, tmp_path: Path, in_a_row: int
 ) -> None:
     """A sync that fails takes what it was to write with it, and the next one does not bring that back."""
-    control.fail(BROKEN, Operation.SYNC, every=13)
+    control.fail(BROKEN, Operation.SYNC, spared=20, every=12 + in_a_row, in_a_row=in_a_row)
     findings = await cut(recorded(shared_object, control, OFTEN), tmp_path, count=CUTS)
     print(f"power loss after failed syncs: {findings}")
     assert control.failed > 0
