@@ -239,8 +239,8 @@ async def test_sqlite(trouble: Trouble, shared_object: Path | None, tmp_path: Pa
         world = World(server, f"sqlite:///{data / 'hansard.sqlite3'}", control)
         verdict = await survive(world, trouble, f"sqlite {trouble.__name__}")
     verdict.assert_good()
-    # Who was refused has nothing there. Except where the very sync of a commit failed: if the file is opened anew before
-    # it was written again, by this process or the next, the commit is in it.
+    # Who was refused has nothing there. Except where the very sync of a commit failed: if the file is opened anew
+    # before it was written again, by this process or the next, the commit is in it.
     assert trouble is disk_broken or not verdict.refused_and_found, verdict.refused_and_found
 
 
