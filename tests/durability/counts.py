@@ -13,7 +13,7 @@ SEED: Final = int(os.environ.get("HANSARD_DURABILITY_SEED", random.SystemRandom(
 ROUNDS: Final = int(os.environ.get("HANSARD_DURABILITY_ROUNDS", "1"))
 
 # At how many moments the power is cut.
-CUTS: Final = int(os.environ.get("HANSARD_DURABILITY_CUTS", "60"))
+CUTS: Final = int(os.environ.get("HANSARD_DURABILITY_CUTS", "40"))
 
 # How many lives of a store are compared with those of one in plain dicts, on each database.
 EXAMPLES: Final = int(os.environ.get("HANSARD_DURABILITY_EXAMPLES", "10"))

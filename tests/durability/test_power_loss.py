@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from hansard.core.paging import ListQuery
-from hansard.errors import StartupError, StoreUnavailable
+from hansard.errors import HansardError, StartupError
 from hansard.store import maintenance
 from hansard.store.base import Record
 from hansard.store.sql import SqlStore
@@ -142,7 +142,7 @@ async def look(path: Path, acknowledged: dict[str, int], findings: Findings, *, 
         found = await everything(store)
         findings.found += len(found)
         findings.lost += [f"{where}: {what}" for what in await wrong(store, found, acknowledged)]
-    except StoreUnavailable as error:
+    except HansardError as error:  # what a damaged file holds is anybody's guess
         findings.unsound.append(f"{where}: {error}")
     finally:
         await store.stop()
