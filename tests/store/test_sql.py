@@ -163,7 +163,7 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
         assert findings.all() == ()
 
 
-@pytest.mark.timeout(60 + 4 * EXAMPLES)
+@pytest.mark.timeout(60 + 12 * EXAMPLES)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_it_answers_like_the_store_in_plain_dicts(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     def empty() -> Database:
