@@ -48,8 +48,9 @@ MESSAGES = st.lists(st.fixed_dictionaries({"role": ROLES, "content": TEXTS}), ma
 REQUESTS = st.builds(lambda messages: json.dumps({"model": "tiny", "messages": messages}).encode(), MESSAGES)
 
 IDEMPOTENCY_KEYS = st.sampled_from(["k", "l", "m"])
-# So late that no start, which clears away what has expired, sees any of them expire.
-TIMES = st.integers(2**40, 2**40 + 4)
+# So late that no start, which clears away what has expired, sees any of them expire; time only goes on.
+BEGIN = 2**40
+LATER = st.integers(0, 2)
 
 
 @st.composite
@@ -73,6 +74,7 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
         self.real = SqlStore(self.database, readers=1)
         self.model = MemoryStore()
         self.made: dict[str, Record] = {}
+        self.now = BEGIN
         self.runner.run(self.real.start())
 
     def teardown(self) -> None:
@@ -127,17 +129,20 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
     def delete(self, project: str, name: str) -> None:
         self.both("delete", project, name)
 
-    @rule(target=ids, some=records(), key=IDEMPOTENCY_KEYS, now=TIMES, for_s=st.integers(1, 3), stored=st.booleans())
-    def remember(self, some: Record, key: str, now: int, for_s: int, stored: bool) -> object:
+    @rule(target=ids, some=records(), key=IDEMPOTENCY_KEYS, later=LATER, for_s=st.integers(1, 3), stored=st.booleans())
+    def remember(self, some: Record, key: str, later: int, for_s: int, stored: bool) -> object:
         new = self.named(some)
-        told = outcome(key, project=new.project, fingerprint=new.id.encode(), created=now, expires=now + for_s)
+        self.now += later
+        times = {"created": self.now, "expires": self.now + for_s}
+        told = outcome(key, project=new.project, fingerprint=new.id.encode(), **times)
         told = msgspec.structs.replace(told, reply=new.reply)
         self.both("remember", told, new if stored else None)
         return new.id
 
-    @rule(project=PROJECTS, key=IDEMPOTENCY_KEYS, now=TIMES)
-    def recall(self, project: str, key: str, now: int) -> None:
-        self.both("recall", project, key, now=now)
+    @rule(project=PROJECTS, key=IDEMPOTENCY_KEYS, later=LATER)
+    def recall(self, project: str, key: str, later: int) -> None:
+        self.now += later
+        self.both("recall", project, key, now=self.now)
 
     @rule(project=PROJECTS, query=QUERIES, after=st.none() | ids, limit=st.integers(1, 4))
     def page(self, project: str, query: ListQuery, after: str | None, limit: int) -> None:
