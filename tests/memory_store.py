@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import msgspec
 
 from hansard.core.paging import ListQuery
-from hansard.errors import StoreUnavailable
+from hansard.errors import Conflict, StoreUnavailable
 from hansard.store.base import Cursor, Outcome, Record
 
 
@@ -18,6 +19,7 @@ class MemoryStore:
         self.records: dict[str, Record | None] = {}
         self.outcomes: dict[tuple[str, str], tuple[Outcome, str | None]] = {}
         self._cursors: dict[str, tuple[str, Cursor]] = {}
+        self._numbers = count()
         self.down = False
 
     async def start(self) -> None:
@@ -35,7 +37,9 @@ class MemoryStore:
 
     async def insert(self, record: Record) -> None:
         self._check()
-        self._cursors[record.id] = (record.project, Cursor(record.created, len(self._cursors)))
+        if self.records.get(record.id) is not None:
+            raise Conflict("This completion is already stored.")
+        self._cursors[record.id] = (record.project, Cursor(record.created, next(self._numbers)))
         self.records[record.id] = record
 
     async def get(self, project: str, completion_id: str) -> Record | None:

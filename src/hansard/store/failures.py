@@ -164,10 +164,15 @@ def trouble(error: BaseException) -> Trouble:
         return SYSTEM.get(error.errno or 0, _DISK)
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     if cause is not None and hasattr(cause, "sqlstate"):
-        code = cause.sqlstate
+        code = None if _takes_all_down(cause) else cause.sqlstate
         return POSTGRESQL.get(code) or POSTGRESQL.get(code and code[:2], _BROKEN)
     name = getattr(cause, "sqlite_errorname", "")
     return SQLITE.get("_".join(name.split("_")[:2]), _BROKEN)
+
+
+def _takes_all_down(cause: BaseException) -> bool:
+    """PostgreSQL ends all its connections, and starts anew by itself if it can: whatever the reason, it is away."""
+    return getattr(getattr(cause, "diag", None), "severity_nonlocalized", None) == "PANIC"
 
 
 def _sqlstate(error: exc.DBAPIError) -> str | None:

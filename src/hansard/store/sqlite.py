@@ -103,6 +103,9 @@ def engine_for_writing(path: Path, *, patience_s: float) -> Engine:
             raise StartupError(
                 f"{path}: this file system cannot share memory. Choose a local disk with --data or --db."
             )
+        # The log may end in a commit whose sync failed, and what a sync failed to write is not written by the next one.
+        # Whatever is appended to it would be lost with it when the power fails: so the log is begun anew.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
