@@ -51,7 +51,9 @@ class MemoryStore:
         owner, cursor = self._cursors.get(completion_id, (None, None))
         return cursor if owner == project else None
 
-    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
+    async def page(
+        self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
+    ) -> Sequence[Record]:
         self._check()
         records = [
             record for record in self.records.values() if record is not None and _matches(record, project, query)

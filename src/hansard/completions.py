@@ -244,7 +244,7 @@ class Completions:
     async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)
         body = msgspec.json.encode(reply)
-        record = run.record(reply, theirs=made.get("id"), body=body) if run.stored else None
+        record = run.record(reply, made=made, body=body) if run.stored else None
         if run.claim is not None:
             in_force = await run.claim.remember(body, record, now=int(time.time()))
             if in_force != body:

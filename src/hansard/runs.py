@@ -72,6 +72,7 @@ class Run:
         now_ns = time.time_ns()
         request, model = asked.received.request, route.answered.model
         self.asked = asked
+        self._started = time.monotonic()
         self.route = route
         self.stored = stored
         self.claim = claim
@@ -88,6 +89,7 @@ class Run:
             model=model,
             seed=int.from_bytes(entropy[:_SEED_BYTES]) % _SEEDS if seed is None else seed,
             authorization=asked.authorization,
+            taken_up=self.works,
         )
         self.stamp = Stamp(
             completion_id=self.id,
@@ -98,8 +100,13 @@ class Run:
         self._progress = progress
         self._progress.completion_id = self.id
         self._progress.model = model
-        self._started = time.monotonic()
+        self._queue_ms: int | None = None
         self._first_token_ms: int | None = None
+
+    def works(self) -> None:
+        """An engine has taken it up; until now it waited in line. Later tries do not count."""
+        if self._queue_ms is None:
+            self._queue_ms = self._elapsed_ms()
 
     def began(self) -> None:
         """The first chunk is here."""
@@ -117,8 +124,8 @@ class Run:
         self.was_second = True
         self._progress.replay(reply)
 
-    def record(self, reply: Document, *, theirs: object, body: bytes) -> Record:
-        """What is kept of it; ``theirs`` is the id that somebody else gave it."""
+    def record(self, reply: Document, *, made: Document, body: bytes) -> Record:
+        """What is kept of it; ``made`` is what the engine made, with the id and the name that somebody else gave."""
         request = self.asked.received.request
         return Record(
             project=self.asked.principal.project,
@@ -132,7 +139,11 @@ class Run:
             request=self.asked.received.body,
             reply=body,
             engine=self.route.answered.engine.name,
-            upstream_id=theirs if isinstance(theirs, str) else None,
+            upstream_id=_text(made.get("id")),
+            upstream_model=_text(made.get("model")) or self.route.answered.model,
+            key=self.asked.principal.key,
+            finish_reason=_finish_reason(reply["choices"]),
+            queue_ms=self._queue_ms,
             first_token_ms=self._first_token_ms,
             total_ms=self._elapsed_ms(),
         )
@@ -152,6 +163,23 @@ def replayed(outcome: Outcome, asked: Asked, progress: Progress) -> Shown:
         include_usage=normalize.wants_usage(asked.received.request),
     )
     return stamp.chunks(explode(reply))
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+def _finish_reason(choices: object) -> str | None:
+    """That of the first choice."""
+    if isinstance(choices, msgspec.Raw):  # as it came from an upstream
+        first = msgspec.json.decode(choices, type=list[_Choice])[0]
+        return first.finish_reason
+    assert isinstance(choices, list)
+    return _text(choices[0].get("finish_reason"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _usage(reply: Document) -> Mapping[str, int] | None:

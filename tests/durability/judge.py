@@ -116,7 +116,7 @@ def judge_replies(verdict: Verdict, load: Load, server: Server, chance: random.R
 
 async def _records(store: SqlStore, name: str) -> AsyncIterator[Record]:
     cursor, query = None, ListQuery(metadata=(("round", name),))
-    while page := await store.page(PROJECT, query, after=cursor, limit=100):
+    while page := await store.page(PROJECT, query, after=cursor, limit=100, whole=True):
         for each in page:
             yield each
         cursor = await store.locate(PROJECT, page[-1].id)

@@ -154,7 +154,7 @@ async def everything(store: SqlStore) -> dict[str, Record]:
     """All that is listed, by name; each once."""
     found: dict[str, Record] = {}
     cursor = None
-    while page := await store.page(PROJECT, ListQuery(), after=cursor, limit=100):
+    while page := await store.page(PROJECT, ListQuery(), after=cursor, limit=100, whole=True):
         for each in page:
             assert each.metadata["name"] not in found, f"{each.id} is listed twice"
             found[each.metadata["name"]] = each

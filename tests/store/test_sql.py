@@ -149,7 +149,7 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
         pages = []
         for store in (self.real, self.model):
             cursor = None if after is None else self.runner.run(store.locate(project, after))
-            pages.append(list(self.runner.run(store.page(project, query, after=cursor, limit=limit))))
+            pages.append(list(self.runner.run(store.page(project, query, after=cursor, limit=limit, whole=True))))
         assert pages[0] == pages[1]
 
     @rule()

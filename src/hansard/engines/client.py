@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -75,9 +75,9 @@ class ChatClient:
         """Close every connection. A later call opens new ones."""
         self._pool.close()
 
-    def errand(self) -> Errand:
+    def errand(self, *, taken_up: Callable[[], None] = lambda: None) -> Errand:
         """For all tries of one request, whose total time begins now."""
-        return Errand(self._timeouts.total_s)
+        return Errand(self._timeouts.total_s, taken_up=taken_up)
 
     async def get(self, path: str) -> Reply:
         """GET ``path`` and read the whole reply, whatever its status."""
@@ -99,6 +99,7 @@ class ChatClient:
         """
         errand = errand or self.errand()
         connection = await self._connected(errand)
+        errand.taken_up()
         patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
             head = await self._ask(self._request("POST", path, body, headers), connection, patience, errand)
@@ -129,6 +130,7 @@ class ChatClient:
 
     async def _whole(self, request: bytes, errand: Errand) -> Reply:
         connection = await self._connected(errand)
+        errand.taken_up()
         patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
             head = await self._ask(request, connection, patience, errand)

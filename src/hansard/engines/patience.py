@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
@@ -32,12 +32,14 @@ DEFAULT_TIMEOUTS = Timeouts()
 class Errand:
     """One request to one server, in however many tries: the end of its total time, and whether it may be sent again.
 
-    ``has_begun`` says that a byte of a reply that is no refusal has come: the server has done its work, or part of it.
+    ``taken_up`` is called when it has a connection; ``has_begun`` says that a byte of a reply that is no refusal has
+    come: the server has done its work, or part of it.
     """
 
-    def __init__(self, total_s: float | None) -> None:
+    def __init__(self, total_s: float | None, *, taken_up: Callable[[], None]) -> None:
         self.due = None if total_s is None else asyncio.get_running_loop().time() + total_s
         self.has_begun = False
+        self.taken_up = taken_up
 
     def cap(self, step_s: float | None) -> float | None:
         """What is left for a step that may take ``step_s``."""

@@ -19,7 +19,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     ``request`` and ``reply`` are the JSON bytes as received and as sent (a stream's reply is its
     accumulated completion); ``created`` is unix seconds; ``model`` is the name in the reply,
-    ``requested_model`` the client's own, ``upstream_model`` and ``upstream_id`` what an upstream said itself;
+    ``requested_model`` the client's own, ``upstream_model`` and ``upstream_id`` are those of whoever answered;
     ``key`` tells which key it was made with, and is none; ``finish_reason`` is that of the first choice. Times are
     milliseconds, ``None`` where not known. The completion may be forgotten from ``expires`` on, and what was said in
     it from ``body_expires`` on (unix seconds), ``None`` for never.
@@ -110,10 +110,12 @@ class Store(Outcomes, Protocol):
     async def locate(self, project: str, completion_id: str) -> Cursor | None:
         """Where the completion stands in the order, deleted ones included; None if never seen."""
 
-    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
+    async def page(
+        self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
+    ) -> Sequence[Record]:
         """At most ``limit`` records past ``after`` that match the query, in its order.
 
-        Their requests may have an empty list in the place of their messages.
+        If not ``whole``, their requests may have an empty list in the place of their messages.
         """
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:

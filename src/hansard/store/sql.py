@@ -88,8 +88,12 @@ class SqlStore:
     async def locate(self, project: str, completion_id: str) -> Cursor | None:
         return await self._readers.read(partial(queries.locate, project=project, completion_id=completion_id))
 
-    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
-        return await self._readers.read(partial(queries.page, project=project, query=query, after=after, limit=limit))
+    async def page(
+        self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
+    ) -> Sequence[Record]:
+        return await self._readers.read(
+            partial(queries.page, project=project, query=query, after=after, limit=limit, whole=whole)
+        )
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
         change = partial(changes.set_metadata, project=project, completion_id=completion_id, metadata=metadata)
