@@ -54,7 +54,7 @@ class House:
 
     def __init__(self, settings: Settings, *, observer: Observer) -> None:
         self.metrics = Metrics()
-        observer = both(self.metrics, observer)
+        self.observer = observer = both(self.metrics, observer)
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
@@ -172,7 +172,7 @@ async def _serve(
     config = uvicorn.Config(
         house.application(own_lifespan=False),
         loop="none",
-        http=corked(enveloped(AutoHTTPProtocol)),
+        http=corked(enveloped(AutoHTTPProtocol, observer=house.observer)),
         ws="none",
         lifespan="off",
         log_config=None,
