@@ -38,6 +38,8 @@ class Exchange:
         self._send = send
         self._max_body_bytes = max_body_bytes
         self._began = time.perf_counter()
+        # Of several with one name the first counts.
+        self._asked_headers: dict[bytes, bytes] = dict(reversed([*scope["headers"]]))
         self._headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode())]
         self.request_id = request_id
         self.principal = Principal("")
@@ -73,10 +75,8 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """A request header, by its lower-case name."""
-        for key, value in self._scope["headers"]:
-            if key == name:
-                return bytes(value).decode("latin-1")
-        return None
+        value = self._asked_headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """A header for the reply."""
@@ -154,10 +154,10 @@ class Exchange:
 class WhileConnected:
     """The block of ``Exchange.while_connected``; ``is_over`` says whether the reply is whole.
 
-    Looking begins a moment late, because many replies are whole by then and need no task to look.
+    Looking begins a moment late, because short replies are whole by then and need no task to look.
     """
 
-    LATE_S = 0.002
+    LATE_S = 0.1
 
     def __init__(self, receive: Receive, *, is_over: Callable[[], bool]) -> None:
         self._receive = receive
@@ -165,14 +165,15 @@ class WhileConnected:
         self._left = False
 
     async def __aenter__(self) -> None:
-        working = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        working = asyncio.current_task(self._loop)
         assert working is not None
         self._working = working
-        self._loop = asyncio.get_running_loop()
         self._later: asyncio.TimerHandle | asyncio.Task[None] = self._loop.call_later(self.LATE_S, self._look)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._later.cancel()
+        del self._later  # it knows us: together they would wait for the garbage collector
         if self._left and kind is asyncio.CancelledError and self._working.uncancel() == 0:
             raise ClientLeft from None
 
