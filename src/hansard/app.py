@@ -21,6 +21,7 @@ from hansard import __version__
 from hansard.api.corked import corked
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
+from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
@@ -172,7 +173,7 @@ async def _serve(
     config = uvicorn.Config(
         house.application(own_lifespan=False),
         loop="none",
-        http=corked(enveloped(AutoHTTPProtocol, observer=house.observer)),
+        http=corked(noticing(enveloped(AutoHTTPProtocol, observer=house.observer))),
         ws="none",
         lifespan="off",
         log_config=None,

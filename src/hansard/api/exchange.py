@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from hansard.api.leaving import Departure, departure_of
 from hansard.contract import Document
 from hansard.errors import BodyTooLarge
 from hansard.runs import Progress
@@ -130,7 +131,7 @@ class Exchange:
 
         To be entered once the body has been read.
         """
-        return WhileConnected(self._receive, is_over=lambda: self.complete)
+        return WhileConnected(self._receive, departure_of(self._scope), is_over=lambda: self.complete)
 
     async def _finish(self, body: bytes) -> None:
         # Set first: once the reply is whole, the server reports a disconnect that is none.
@@ -154,26 +155,38 @@ class Exchange:
 class WhileConnected:
     """The block of ``Exchange.while_connected``; ``is_over`` says whether the reply is whole.
 
-    Looking begins a moment late, because short replies are whole by then and need no task to look.
+    A server without a ``departure`` has to be asked. Looking begins a moment late, because many replies are whole by
+    then and need no task to look.
     """
 
-    LATE_S = 0.1
+    LATE_S = 0.002
 
-    def __init__(self, receive: Receive, *, is_over: Callable[[], bool]) -> None:
+    def __init__(self, receive: Receive, departure: Departure | None, *, is_over: Callable[[], bool]) -> None:
         self._receive = receive
+        self._departure = departure
         self._is_over = is_over
         self._left = False
+        self._later: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
         self._loop = asyncio.get_running_loop()
         working = asyncio.current_task(self._loop)
         assert working is not None
         self._working = working
-        self._later: asyncio.TimerHandle | asyncio.Task[None] = self._loop.call_later(self.LATE_S, self._look)
+        if self._departure is None:
+            self._later = self._loop.call_later(self.LATE_S, self._look)
+        elif self._departure.is_past:
+            self._leave()
+        else:
+            self._departure.act = self._leave
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._later.cancel()
-        del self._later  # it knows us: together they would wait for the garbage collector
+        # Both know us: together we would wait for the garbage collector.
+        if self._departure is not None:
+            self._departure.act = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._left and kind is asyncio.CancelledError and self._working.uncancel() == 0:
             raise ClientLeft from None
 
@@ -185,6 +198,9 @@ class WhileConnected:
     async def _until_left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._leave()
+
+    def _leave(self) -> None:
         if not self._is_over():
             self._left = True
             self._working.cancel()
