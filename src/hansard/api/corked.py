@@ -1,7 +1,7 @@
 """A connection that sends the head of a reply together with what follows it in the same turn of the event loop.
 
 The server writes the two apart; each write is a system call and wakes the client. What follows goes out at once: to
-wait for the end of the turn costs a chunk of a stream as much as its write.
+wait for the end of the turn takes the loop one more turn for each chunk of a stream.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Connection(asyncio.BufferedProtocol):
     """One exchange at a time: ``send``, then ``head``, then ``read`` until it gives nothing.
 
     ``fail`` ends the waiting of whoever reads with that exception. ``room`` is where reads arrive and are parsed at
-    once: the connections of one loop may share it, a thousand of their own would not fit the processor's cache.
+    once: the connections of one loop may share it.
     """
 
     _transport: asyncio.Transport
