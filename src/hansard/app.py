@@ -21,6 +21,7 @@ from hansard import __version__
 from hansard.api.corked import corked
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
+from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
@@ -54,7 +55,7 @@ class House:
 
     def __init__(self, settings: Settings, *, observer: Observer) -> None:
         self.metrics = Metrics()
-        observer = both(self.metrics, observer)
+        self.observer = observer = both(self.metrics, observer)
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
@@ -172,7 +173,7 @@ async def _serve(
     config = uvicorn.Config(
         house.application(own_lifespan=False),
         loop="none",
-        http=corked(enveloped(AutoHTTPProtocol)),
+        http=corked(noticing(enveloped(AutoHTTPProtocol, observer=house.observer))),
         ws="none",
         lifespan="off",
         log_config=None,

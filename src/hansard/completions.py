@@ -18,6 +18,7 @@ from hansard.contract.request import ChatRequest
 from hansard.core import documents, normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
+from hansard.core.idempotency import IdempotencyKey
 from hansard.engines import check
 from hansard.engines.base import Chunks, Health, ServedModel
 from hansard.engines.router import Router, Target
@@ -121,32 +122,22 @@ class Completions:
 
     async def create(self, asked: Asked, progress: Progress) -> bytes:
         """The completion as JSON, committed if it was to be stored."""
-        claim = await self._claim(asked)
-        if isinstance(claim, Outcome):
-            progress.replay(msgspec.json.decode(claim.reply))
-            return claim.reply
-        if claim is not None:
+        if asked.idempotency_key is not None:
+            claim = await self._claim(asked, asked.idempotency_key)
+            if isinstance(claim, Outcome):
+                progress.replay(msgspec.json.decode(claim.reply))
+                return claim.reply
             return await self._recorder.outlive(self._claimed(claim, asked, progress))
         run = await self._begin(asked, progress)
         work = self._complete(run)
-        return await (self._recorder.outlive(work) if self._outlives(run) else work)
+        return await (self._recorder.outlive(work) if self._outlives(asked) else work)
 
-    async def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
+    def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         """The completion in chunks, as they come; when the last has been taken it is committed if it was to be."""
-        claim = await self._claim(asked)
-        if isinstance(claim, Outcome):
-            yield replayed(claim, asked, progress)
-            return
-        if claim is not None:
-            chunks = self._recorder.outlive_stream(self._claimed_chunks(claim, asked, progress), ahead=None)
-        else:
-            run = await self._begin(asked, progress)
-            chunks = self._chunks(run)
-            if self._outlives(run):
-                chunks = self._recorder.outlive_stream(chunks)
-        async with aclosing(chunks) as shown:
-            async for together in shown:
-                yield together
+        if asked.idempotency_key is not None:
+            return self._once(asked.idempotency_key, asked, progress)
+        chunks = self._chunks(asked, progress)
+        return self._recorder.outlive_stream(chunks) if self._outlives(asked) else chunks
 
     async def get(self, principal: Principal, completion_id: str) -> Document:
         """The stored object."""
@@ -185,19 +176,27 @@ class Completions:
         if not await self._store.delete(principal.project, completion_id):
             raise CompletionNotFound(completion_id)
 
-    async def _claim(self, asked: Asked) -> Claim | Outcome | None:
-        """The right to run under the request's idempotency key, or what became of it; None without a key."""
-        if asked.idempotency_key is None:
-            return None
-        return await self._repeats.claim(asked.principal.project, asked.idempotency_key, now=int(time.time()))
+    async def _claim(self, asked: Asked, key: IdempotencyKey) -> Claim | Outcome:
+        """The right to run under the key, or what became of it."""
+        return await self._repeats.claim(asked.principal.project, key, now=int(time.time()))
 
     async def _claimed(self, claim: Claim, asked: Asked, progress: Progress) -> bytes:
         with claim:
             return await self._complete(await self._begin(asked, progress, claim))
 
+    async def _once(self, key: IdempotencyKey, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
+        claim = await self._claim(asked, key)
+        if isinstance(claim, Outcome):
+            yield replayed(claim, asked, progress)
+            return
+        chunks = self._recorder.outlive_stream(self._claimed_chunks(claim, asked, progress), ahead=None)
+        async with aclosing(chunks) as shown:
+            async for together in shown:
+                yield together
+
     async def _claimed_chunks(self, claim: Claim, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         with claim:
-            async with aclosing(self._chunks(await self._begin(asked, progress, claim))) as chunks:
+            async with aclosing(self._chunks(asked, progress, claim)) as chunks:
                 async for together in chunks:
                     yield together
 
@@ -209,13 +208,16 @@ class Completions:
             await self._recorder.check()
         return run
 
-    def _outlives(self, run: Run) -> bool:
-        return run.stored and self._on_disconnect == "finish"
+    def _outlives(self, asked: Asked) -> bool:
+        return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request)
 
     async def _complete(self, run: Run) -> bytes:
         return await self._conclude(run, await run.route.complete(run.call))
 
-    async def _chunks(self, run: Run) -> AsyncGenerator[Shown, None]:
+    async def _chunks(
+        self, asked: Asked, progress: Progress, claim: Claim | None = None
+    ) -> AsyncGenerator[Shown, None]:
+        run = await self._begin(asked, progress, claim)
         choices = normalize.n(run.call.request)
         seen: Accumulator | Ending = Ending(choices=choices)
         if run.kept:

@@ -35,7 +35,8 @@ class HansardError(Exception):
     """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``.
 
     ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
-    not to try again, which by its status they would.
+    not to try again, which by its status they would. ``has_begun``: whoever was asked had begun to answer, so nobody
+    is asked again.
     """
 
     status: int = 500
@@ -43,6 +44,7 @@ class HansardError(Exception):
     code: str | None = None
     retry_after_s: int | None = None
     is_final: bool = False
+    has_begun: bool = False
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after_s: int | None = None
