@@ -124,7 +124,8 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database failed, rather than the request that met it."""
     if isinstance(error, exc.DBAPIError) and (_sqlstate(error) or "").startswith(_OWN_CLASSES):
         return False
-    return isinstance(error, exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError) and type(error) not in OWN
+    foreign = OSError | exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError
+    return isinstance(error, foreign) and type(error) not in OWN
 
 
 def is_locked(error: BaseException) -> bool:

@@ -22,6 +22,8 @@ from hansard.store import failures
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 
+_COPIED_AT_ONCE_BYTES: Final = 1024 * 1024
+
 _FOR_WRITING: Final = (
     "auto_vacuum = INCREMENTAL",  # must come before the first table; lets a later clean-up give space back
     "foreign_keys = ON",
@@ -104,7 +106,9 @@ def engine_for_writing(path: Path, *, patience_s: float) -> Engine:
                 f"{path}: this file system cannot share memory. Choose a local disk with --data or --db."
             )
         # The log may end in a commit whose sync failed, and what a sync failed to write is not written by the next one.
-        # Whatever is appended to it would be lost with it when the power fails: so the log is begun anew.
+        # Whatever is appended to it, or taken from it into the file, would go to pieces when the power fails: so it is
+        # brought to the disk, and begun anew.
+        _write_log_again(connection, path.with_name(f"{path.name}-wal"))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     @event.listens_for(engine, "begin")
@@ -139,6 +143,21 @@ def _engine(path: Path, *, patience_s: float, connections: int) -> Engine:
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
     )
+
+
+def _write_log_again(connection: sqlite3.Connection, log: Path) -> None:
+    """What can be read of the log, which need not be on the disk, to the disk. Raises OSError."""
+    connection.execute("BEGIN IMMEDIATE")  # so that nobody writes there meanwhile
+    try:
+        if not log.exists():
+            return
+        with log.open("r+b", buffering=0) as file:
+            while some := file.read(_COPIED_AT_ONCE_BYTES):
+                file.seek(-len(some), os.SEEK_CUR)
+                file.write(some)
+            os.fsync(file.fileno())
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _set(connection: sqlite3.Connection, *pragmas: str) -> None:
