@@ -19,6 +19,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from hansard.errors import StartupError
 from hansard.store import failures
 
+# RETURNING came with it: https://sqlite.org/lang_returning.html
+_OLDEST: Final = (3, 35)
+
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 
@@ -38,10 +41,14 @@ _FOR_READING: Final = ("query_only = ON",)
 
 @dataclass(frozen=True)
 class Sqlite:
-    """A ``Database`` in one file; ``patience_s`` is how long another process may hold it before we refuse."""
+    """A ``Database`` in one file; ``patience_s`` is how long another process may hold it before we refuse.
+
+    ``library`` is the version of SQLite itself.
+    """
 
     path: Path
     patience_s: float = 5.0
+    library: tuple[int, ...] = sqlite3.sqlite_version_info
 
     @property
     def rides_out_s(self) -> float:
@@ -62,6 +69,12 @@ class Sqlite:
         return engine_for_reading(self.path.absolute(), patience_s=self.patience_s, connections=connections)
 
     def make(self) -> None:
+        if self.library < _OLDEST:
+            found, needed = (".".join(map(str, version)) for version in (self.library, _OLDEST))
+            raise StartupError(
+                f"{self.place}: this Python's SQLite is {found}, and Hansard needs {needed} or newer. "
+                "Use a newer Python, or PostgreSQL: --db postgresql://..."
+            )
         make_file(self.path.absolute())
 
     def claim(self, connection: Connection) -> None:
