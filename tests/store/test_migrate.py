@@ -51,7 +51,10 @@ def schema(database: Database) -> dict[str, str]:
 CATALOGUE = {
     "sqlite": "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'",
     "postgresql": """
-        SELECT relname || '.' || conname, pg_get_constraintdef(c.oid)
+        SELECT relname || '.' || attname || ' storage', attstorage::text
+        FROM pg_attribute a JOIN pg_class t ON t.oid = attrelid
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        UNION ALL SELECT relname || '.' || conname, pg_get_constraintdef(c.oid)
         FROM pg_constraint c JOIN pg_class t ON t.oid = conrelid WHERE relnamespace = 'public'::regnamespace
         UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
         UNION ALL SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)

@@ -182,3 +182,13 @@ for _table in (completions, bodies):
             "ALTER TABLE %(table)s DROP CONSTRAINT %(table)s_pkey, ADD PRIMARY KEY (project, number)"
         ).execute_if(dialect="postgresql"),
     )
+
+for _table in (pieces, bodies):
+    event.listen(
+        _table,
+        "after_create",
+        DDL(  # type: ignore[no-untyped-call]
+            # It is compressed already: PostgreSQL would try in vain.
+            "ALTER TABLE %(table)s ALTER COLUMN content SET STORAGE EXTERNAL"
+        ).execute_if(dialect="postgresql"),
+    )
