@@ -40,23 +40,23 @@ def test_a_sound_database(run: Run, data: Path) -> None:
 
     assert outcome == (
         0,
-        "looked at\trows\ncompletions\t2\nlabels\t6\ntombstones\t0\noutcomes\t0\n",
+        "looked at\trows\ncompletions\t2\npieces\t0\nlabels\t6\ntombstones\t0\noutcomes\t0\n",
         f"{data / 'hansard.sqlite3'} is sound, at {migrate.HEAD}.\n",
     )
 
 
 def test_findings_are_named_and_end_with_1(run: Run, data: Path) -> None:
-    change(data, "UPDATE bodies SET request = X'00'")
+    change(data, "UPDATE bodies SET content = X'00'")
 
     outcome = run("db", "check", "--data", str(data))
 
     assert outcome.code == 1
     assert outcome.out.split("\n\n")[1] == (
         "finding\twhere\tmeaning\n"
-        "request\tchatcmpl-a\ta request that is not JSON with messages\n"
-        "request\tchatcmpl-b\ta request that is not JSON with messages\n"
+        "body\tchatcmpl-a\ta completion without its body, or with a damaged one\n"
+        "body\tchatcmpl-b\ta completion without its body, or with a damaged one\n"
     )
-    assert outcome.err == f"{data / 'hansard.sqlite3'} is not sound: request.\n"
+    assert outcome.err == f"{data / 'hansard.sqlite3'} is not sound: body.\n"
 
 
 def test_the_report_as_json(run: Run, data: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_report_as_json(run: Run, data: Path) -> None:
         "database": str(data / "hansard.sqlite3"),
         "version": migrate.HEAD,
         "sound": False,
-        "looked_at": {"completions": 2, "labels": 6, "tombstones": 0, "outcomes": 0},
+        "looked_at": {"completions": 2, "pieces": 0, "labels": 6, "tombstones": 0, "outcomes": 0},
         "findings": [
             {
                 "kind": "metadata",
