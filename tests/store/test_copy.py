@@ -17,9 +17,8 @@ import pytest
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.store import copy as copying
-from hansard.store import maintenance, migrate, server
+from hansard.store import migrate
 from hansard.store.base import Record
-from hansard.store.check import Report
 from hansard.store.copy import Copied, copy
 from hansard.store.database import Database
 from hansard.store.lock import alone
@@ -29,7 +28,7 @@ from hansard.store.sqlite import Sqlite
 from tests.postgres import PostgresServer
 from tests.store.files import set_version, write_first_version
 from tests.store.records import noise, outcome
-from tests.store.sound import CONVERSATION, sound_outcome, sound_record
+from tests.store.sound import CONVERSATION, examined, sound_outcome, sound_record
 from tests.store.test_maintenance import small_disk
 
 __all__ = ["small_disk"]
@@ -97,12 +96,6 @@ async def fill(database: Database, *, more: int = 0) -> list[Record]:
 
 def copied(source: Database, target: Database, tell: Callable[..., None] = lambda *_: None) -> Copied:
     return copy(source, target, tell=tell)
-
-
-def examined(database: Database) -> Report:
-    if isinstance(database, Sqlite):
-        return maintenance.examine(database.path, tell=lambda *_: None)
-    return server.examine(database, tell=lambda *_: None)
 
 
 def rows_of(result: Copied) -> dict[str, int]:
