@@ -181,11 +181,11 @@ def copy(
     """
     from hansard.store.copy import copy as copy_all
 
-    source, to = _settings(data, db, config), _settings(data, target, config)
+    source, to = _settings(data, db, config).db, _target(target)
     began = time.monotonic()
     with _told(), _progress() as tell:
-        copied = copy_all(_opened(source.db), _opened(to.db), tell=tell)
-    _say_copied(copied, str(to.db_file or to.db), took_s=time.monotonic() - began)
+        copied = copy_all(_opened(source), _opened(to), tell=tell)
+    _say_copied(copied, to.removeprefix("sqlite:///"), took_s=time.monotonic() - began)
     if copied.differ:
         raise typer.Exit(FAILED)
 
@@ -196,6 +196,16 @@ def _settings(data: str | None, db: str | None, config: str | None) -> Settings:
 
     with _told():
         return resolve({"data": data, "db": db, "config": config}, os.environ)
+
+
+def _target(url: str) -> DatabaseUrl:
+    from hansard.config.database import database_url
+    from hansard.config.reader import Given, SettingError
+
+    try:
+        return database_url(Given(url, "TARGET_URL", Path.cwd()))
+    except SettingError as error:
+        raise CommandError(f"TARGET_URL: {error}") from error
 
 
 def _opened(url: DatabaseUrl) -> Database:
@@ -268,8 +278,8 @@ def _say_copied(copied: Copied, place: str, *, took_s: float) -> None:
     say("")
     say_rows(DIFFERENT, ([each.kind, each.table, printable(each.where)] for each in copied.differences))
     hint(
-        f"{place} is not the same: {copied.differ} rows differ. Stop what writes to either one, and copy to an empty "
-        "database."
+        f"{place} is not the same (rows that differ: {copied.differ}). Stop what writes to either one, "
+        "and copy to an empty database."
     )
 
 
