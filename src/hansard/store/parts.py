@@ -30,7 +30,7 @@ from hansard.store.schema import completions, facets
 
 Key: TypeAlias = tuple[Any, ...]
 
-CONTENTS_AT_ONCE: Final = 8
+CONTENTS_AT_ONCE: Final = 16
 _ROWS_AT_ONCE: Final = 1000
 
 # Bounds the parameters of a statement.

@@ -46,7 +46,8 @@ _BEGIN_READING: Final = "; ".join(
     ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *(f"SET LOCAL {name} = off" for name in _AVOIDED)]
 )
 
-# A walk through whole tables is no such query: the planner may choose for it, and nobody is to end it half-way.
+# A walk through whole tables, as a copy makes it, is no such query: the planner may choose for it, and nobody is to
+# end it half-way.
 _FOR_WALKING: Final = {
     "cursor_tuple_fraction": "1",
     "statement_timeout": "0",

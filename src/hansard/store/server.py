@@ -39,7 +39,8 @@ def examine(database: Database, *, tell: Tell) -> Report:
     """Look at everything in the database of this moment. Reads only."""
     findings = Findings()
     looked_at: dict[str, int] = {}
-    with _engine(database, database.engine_for_walking()) as engine, engine.connect() as connection:
+    # Not the one for walking: of each completion something is looked up, which must come from an index.
+    with _engine(database, database.engine_for_reading(connections=1)) as engine, engine.connect() as connection:
         version = migrate.version(connection, place=database.place)
         if version != migrate.HEAD:
             findings.add("version", f"{version}, not {migrate.HEAD}")
