@@ -25,7 +25,7 @@ from hansard.store.lock import alone
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, postgres_server
 from tests.store.files import set_version, write_first_version
 from tests.store.records import noise, outcome
 from tests.store.sound import CONVERSATION, examined, sound_outcome, sound_record
@@ -355,6 +355,24 @@ async def test_a_wrong_password(new: New, postgres: PostgresServer) -> None:
     said = refusal(source, Postgresql(url))
     assert "the database cannot be reached" in said
     assert "sEcret" not in said
+
+
+async def test_a_target_that_goes_away_is_one_line_and_gone_on_with(new: New) -> None:
+    source = new("sqlite")
+    await fill(source)
+    with postgres_server() as own:
+        target = Postgresql(own.new_database())
+
+        def tell(what: str, _done: int, _total: int | None) -> None:
+            if what == "bodies":
+                own.stop()
+
+        with pytest.raises(StartupError, match="the database cannot be reached"):
+            copied(source, target, tell)
+        own.start()
+        result = copied(source, target)
+    assert result.differ == 0
+    assert {table.name: table.copied for table in result.tables}["completions"] == 0
 
 
 async def test_a_source_that_is_not_sound_is_not_taken(new: New) -> None:
