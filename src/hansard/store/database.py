@@ -33,6 +33,9 @@ class Database(Protocol):
     def engine_for_reading(self, *, connections: int) -> Engine:
         """Connections whose transactions see one moment of the database and write nothing."""
 
+    def engine_for_walking(self) -> Engine:
+        """One connection, for transactions that read whole tables of one moment, however long it takes."""
+
     def make(self) -> None:
         """What must be there before the first connection. Raises OSError."""
 

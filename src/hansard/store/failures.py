@@ -138,6 +138,11 @@ def is_away(error: BaseException) -> bool:
     return is_outage(error) and trouble(error) in (_AWAY, _STANDBY)
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether what was asked for lies in the database, and cannot be read."""
+    return trouble(error) is _DAMAGED
+
+
 def is_collision(error: BaseException) -> bool:
     """Whether the same transaction may well succeed if it is done again."""
     return is_outage(error) and trouble(error) is _COLLISION

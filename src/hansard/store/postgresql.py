@@ -48,6 +48,20 @@ _BEGIN_READING: Final = "; ".join(
     ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *(f"SET LOCAL {name} = off" for name in _AVOIDED)]
 )
 
+# A walk through whole tables, as a copy makes it, is no such query: the planner may choose for it, and nobody is to
+# end it half-way.
+_FOR_WALKING: Final = {
+    "cursor_tuple_fraction": "1",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+_BEGIN_WALKING: Final = "; ".join(
+    [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        *(f"SET LOCAL {name} = {value}" for name, value in _FOR_WALKING.items()),
+    ]
+)
+
 # Any number that is ours: the bytes of "hansard".
 _UPGRADING: Final = int.from_bytes(b"hansard", "big")
 
@@ -85,6 +99,9 @@ class Postgresql:
 
     def engine_for_reading(self, *, connections: int) -> Engine:
         return self._engine(_BEGIN_READING, connections=connections)
+
+    def engine_for_walking(self) -> Engine:
+        return self._engine(_BEGIN_WALKING, connections=1)
 
     def make(self) -> None:
         """A database is made by its administrator."""

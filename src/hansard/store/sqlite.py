@@ -68,6 +68,9 @@ class Sqlite:
     def engine_for_reading(self, *, connections: int) -> Engine:
         return engine_for_reading(self.path.absolute(), patience_s=self.patience_s, connections=connections)
 
+    def engine_for_walking(self) -> Engine:
+        return self.engine_for_reading(connections=1)
+
     def make(self) -> None:
         if self.library < _OLDEST:
             found, needed = (".".join(map(str, version)) for version in (self.library, _OLDEST))
