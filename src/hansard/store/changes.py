@@ -49,6 +49,14 @@ _DELETE_BODY: Final = (
     .returning(bodies.c.turns, bodies.c.tools)
 )
 
+_DELETE: Final = delete(completions).where(
+    completions.c.project == bindparam("of_project"), completions.c.number == bindparam("of_number")
+)
+
+_FORGET_TOMBSTONE: Final = delete(tombstones).where(
+    tombstones.c.project == bindparam("of_project"), tombstones.c.id == bindparam("of_id")
+)
+
 _UNLABEL: Final = delete(labels).where(*(column == bindparam(f"of_{column.name}") for column in labels.c))
 
 
@@ -108,18 +116,42 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
     if row is None:
         return False
-    place = {"project": project, "created": row.created, "number": row.number}
-    carried = _carried(row)
-    _unlabel(connection, place, carried)
-    counted = Counter(facets.of_labels(project, carried, row.finish_reason))
-    facets.add(connection, Counter({name: -count for name, count in counted.items()}))
-    ends = connection.execute(_DELETE_BODY, {"of_project": project, "of_number": row.number}).one_or_none()
-    pieces.drop(connection, project, ends or ())
-    connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
-    of_id = (tombstones.c.project == project, tombstones.c.id == completion_id)
-    connection.execute(delete(tombstones).where(*of_id))
-    connection.execute(insert(tombstones), {**place, "id": completion_id})
+    delete_rows(connection, project, [row])
     return True
+
+
+def delete_rows(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> None:
+    """All that is kept of these rows of ``completions``, at least one, which the caller has locked."""
+    carried = [_carried(row) for row in rows]
+    connection.execute(
+        _UNLABEL,
+        [
+            {
+                "of_project": project,
+                "of_key": key,
+                "of_value": value,
+                "of_created": row.created,
+                "of_number": row.number,
+            }
+            for row, some in zip(rows, carried, strict=True)
+            for key, value in some
+        ],
+    )
+    counted = Counter(
+        chain.from_iterable(
+            facets.of_labels(project, some, row.finish_reason) for row, some in zip(rows, carried, strict=True)
+        )
+    )
+    facets.add(connection, Counter({name: -count for name, count in counted.items()}))
+    places = [{"of_project": project, "of_number": row.number} for row in rows]
+    ends = [connection.execute(_DELETE_BODY, place).one_or_none() or () for place in places]
+    pieces.drop(connection, project, chain.from_iterable(ends))
+    connection.execute(_DELETE, places)
+    connection.execute(_FORGET_TOMBSTONE, [{"of_project": project, "of_id": row.id} for row in rows])
+    connection.execute(
+        insert(tombstones),
+        [{"project": project, "id": row.id, "created": row.created, "number": row.number} for row in rows],
+    )
 
 
 def is_deleted(connection: Connection, project: str, completion_id: str) -> tuple[()] | tuple[bool]:

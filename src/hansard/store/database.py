@@ -42,6 +42,9 @@ class Database(Protocol):
         Raises StartupError if this database cannot keep the promise.
         """
 
+    def give_back(self, connection: Connection) -> int:
+        """Give some of what lies free back to the disk, in a transaction that writes: bytes, 0 if there is no more."""
+
     def startup_error(self, error: BaseException) -> StartupError:
         """One line for the operator: where, what is wrong, what to do."""
 

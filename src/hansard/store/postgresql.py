@@ -108,6 +108,10 @@ class Postgresql:
                 "Let this role set it to on."
             )
 
+    def give_back(self, connection: Connection) -> int:
+        """Its own autovacuum frees what was deleted, for the rows to come."""
+        return 0
+
     def startup_error(self, error: BaseException) -> StartupError:
         what, advice, _ = trouble(error)
         said = _said(error)
