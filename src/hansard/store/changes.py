@@ -43,9 +43,9 @@ _SET_METADATA: Final = (
     .values(metadata=bindparam("metadata"))
 )
 
-_DELETE_BODY: Final = (
+_DELETE_BODIES: Final = (
     delete(bodies)
-    .where(bodies.c.project == bindparam("of_project"), bodies.c.number == bindparam("of_number"))
+    .where(bodies.c.project == bindparam("of_project"), bodies.c.number.in_(bindparam("numbers", expanding=True)))
     .returning(bodies.c.turns, bodies.c.tools)
 )
 
@@ -143,10 +143,9 @@ def delete_rows(connection: Connection, project: str, rows: Sequence[Row[Any]]) 
         )
     )
     facets.add(connection, Counter({name: -count for name, count in counted.items()}))
-    places = [{"of_project": project, "of_number": row.number} for row in rows]
-    ends = [connection.execute(_DELETE_BODY, place).one_or_none() or () for place in places]
+    ends = connection.execute(_DELETE_BODIES, {"of_project": project, "numbers": [row.number for row in rows]}).all()
     pieces.drop(connection, project, chain.from_iterable(ends))
-    connection.execute(_DELETE, places)
+    connection.execute(_DELETE, [{"of_project": project, "of_number": row.number} for row in rows])
     connection.execute(_FORGET_TOMBSTONE, [{"of_project": project, "of_id": row.id} for row in rows])
     connection.execute(
         insert(tombstones),
