@@ -20,7 +20,7 @@ from hansard.store import facets, pieces, queries
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
 from hansard.store.queries import EVERY, Label, labels_of
-from hansard.store.rows import insert_rows
+from hansard.store.rows import delete_rows, insert_rows
 from hansard.store.schema import bodies, completions, labels, tombstones
 
 _COLUMNS: Final = tuple(column.name for column in completions.c if column is not completions.c.number)
@@ -49,13 +49,9 @@ _DELETE_BODIES: Final = (
     .returning(bodies.c.turns, bodies.c.tools)
 )
 
-_DELETE: Final = delete(completions).where(
-    completions.c.project == bindparam("of_project"), completions.c.number == bindparam("of_number")
-)
-
-_FORGET_TOMBSTONE: Final = delete(tombstones).where(
-    tombstones.c.project == bindparam("of_project"), tombstones.c.id == bindparam("of_id")
-)
+_PLACE: Final = ("project", "number")
+_TOMBSTONE: Final = tuple(tombstones.c.keys())
+_STANDS_AGAIN: Final = "ON CONFLICT (project, id) DO UPDATE SET created = excluded.created, number = excluded.number"
 
 _UNLABEL: Final = delete(labels).where(*(column == bindparam(f"of_{column.name}") for column in labels.c))
 
@@ -116,41 +112,25 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
     if row is None:
         return False
-    delete_rows(connection, project, [row])
+    delete_records(connection, project, [row])
     return True
 
 
-def delete_rows(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> None:
-    """All that is kept of these rows of ``completions``, at least one, which the caller has locked."""
-    carried = [_carried(row) for row in rows]
-    connection.execute(
-        _UNLABEL,
-        [
-            {
-                "of_project": project,
-                "of_key": key,
-                "of_value": value,
-                "of_created": row.created,
-                "of_number": row.number,
-            }
-            for row, some in zip(rows, carried, strict=True)
-            for key, value in some
-        ],
-    )
-    counted = Counter(
-        chain.from_iterable(
-            facets.of_labels(project, some, row.finish_reason) for row, some in zip(rows, carried, strict=True)
-        )
-    )
+def delete_records(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> None:
+    """All that is kept of these rows of ``completions``, at least one, which the caller has locked.
+
+    A statement a table, as for an insertion.
+    """
+    carried = [(row, _carried(row)) for row in rows]
+    rows_of_labels = [(project, *label, row.created, row.number) for row, some in carried for label in some]
+    delete_rows(connection, labels, _LABEL, rows_of_labels)
+    counted = Counter(chain.from_iterable(facets.of_labels(project, some, row.finish_reason) for row, some in carried))
     facets.add(connection, Counter({name: -count for name, count in counted.items()}))
     ends = connection.execute(_DELETE_BODIES, {"of_project": project, "numbers": [row.number for row in rows]}).all()
     pieces.drop(connection, project, chain.from_iterable(ends))
-    connection.execute(_DELETE, [{"of_project": project, "of_number": row.number} for row in rows])
-    connection.execute(_FORGET_TOMBSTONE, [{"of_project": project, "of_id": row.id} for row in rows])
-    connection.execute(
-        insert(tombstones),
-        [{"project": project, "id": row.id, "created": row.created, "number": row.number} for row in rows],
-    )
+    delete_rows(connection, completions, _PLACE, [(project, row.number) for row in rows])
+    gone = [(project, row.id, row.created, row.number) for row in rows]
+    insert_rows(connection, tombstones, _TOMBSTONE, gone, or_else=_STANDS_AGAIN)
 
 
 def is_deleted(connection: Connection, project: str, completion_id: str) -> tuple[()] | tuple[bool]:

@@ -39,7 +39,7 @@ def expire(connection: Connection, project: str, *, now: int, most: int) -> Expi
     """Forget at most so many: first completions, those that expired first before others, then what was said."""
     gone = _bounded(connection.execute(_SOME["expires"], {"of_project": project, "now": now, "most": most}))
     if gone:
-        changes.delete_rows(connection, project, gone)
+        changes.delete_records(connection, project, gone)
     some = {"of_project": project, "now": now, "most": most - len(gone)}
     bare = _bounded(connection.execute(_SOME["body_expires"], some)) if most > len(gone) else []
     strip(connection, project, bare)
