@@ -25,9 +25,11 @@ from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
+from hansard.core.lifetimes import Lifetimes
 from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
+from hansard.janitor import Janitor
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -79,7 +81,9 @@ class House:
             on_disconnect=settings.on_disconnect,
             idempotency_ttl_s=settings.idempotency_ttl_s,
             max_completion_bytes=settings.max_completion_bytes,
+            lifetimes=Lifetimes(whole_s=settings.retention, body_s=settings.retention_bodies),
         )
+        self.janitor = Janitor(store=self.store, observer=observer)
         self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
         self._refuses_nulls = settings.nulls == "refuse"
@@ -105,6 +109,7 @@ class House:
         async with AsyncExitStack() as stack:
             await self.store.start()
             stack.push_async_callback(self.store.stop)
+            await stack.enter_async_context(self.janitor.at_work())
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)
             # What outlived its client still needs its engine.

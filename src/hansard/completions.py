@@ -19,6 +19,7 @@ from hansard.core import documents, normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.core.idempotency import IdempotencyKey
+from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.engines import check
 from hansard.engines.base import Chunks, Health, ServedModel
 from hansard.engines.router import Router, Target
@@ -63,12 +64,14 @@ class Completions:
         on_disconnect: Literal["cancel", "finish"] = "cancel",
         idempotency_ttl_s: int = 24 * 60 * 60,
         max_completion_bytes: int | None = None,
+        lifetimes: Lifetimes = KEPT,
     ) -> None:
         self._router = router
         self._store = store
         self._recorder = recorder
         self._on_disconnect = on_disconnect
         self._max_completion_bytes = max_completion_bytes
+        self._lifetimes = lifetimes
         self._repeats = Repeats(recorder=recorder, ttl_s=idempotency_ttl_s)
 
     def models(self) -> list[ServedModel]:
@@ -203,7 +206,7 @@ class Completions:
     async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
         stored = self._recorder.wants(asked.received.request)
         route = self._router.pick(asked.received.request.model)
-        run = Run(asked=asked, route=route, progress=progress, stored=stored, claim=claim)
+        run = Run(asked=asked, route=route, progress=progress, stored=stored, claim=claim, lifetimes=self._lifetimes)
         if run.kept:
             await self._recorder.check()
         return run

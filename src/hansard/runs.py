@@ -16,6 +16,7 @@ from hansard.contract import Document
 from hansard.core import ids, normalize
 from hansard.core.explode import explode
 from hansard.core.idempotency import IdempotencyKey
+from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received
 from hansard.engines.base import Call
@@ -46,6 +47,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     authorization: str | None = None
     idempotency_key: IdempotencyKey | None = None
+    lifetimes: Lifetimes = KEPT
+    """How long it is to be kept, as far as its client says."""
 
 
 class Progress(msgspec.Struct):
@@ -68,7 +71,16 @@ class Progress(msgspec.Struct):
 class Run:
     """One completion from its first moment to its record."""
 
-    def __init__(self, *, asked: Asked, route: Route, progress: Progress, stored: bool, claim: Claim | None) -> None:
+    def __init__(
+        self,
+        *,
+        asked: Asked,
+        route: Route,
+        progress: Progress,
+        stored: bool,
+        claim: Claim | None,
+        lifetimes: Lifetimes = KEPT,
+    ) -> None:
         now_ns = time.time_ns()
         request, model = asked.received.request, route.answered.model
         self.asked = asked
@@ -76,6 +88,7 @@ class Run:
         self.route = route
         self.stored = stored
         self.claim = claim
+        self._lifetimes = asked.lifetimes.over(lifetimes)
         self.kept = stored or claim is not None
         """Whether the whole of it is needed at the end."""
         self.was_second = False
@@ -127,6 +140,8 @@ class Run:
     def record(self, reply: Document, *, made: Document, body: bytes) -> Record:
         """What is kept of it; ``made`` is what the engine made, with the id and the name that somebody else gave."""
         request = self.asked.received.request
+        # From its end on: of a long stream with a short time to live there is something to see.
+        ends = self._lifetimes.ends(int(time.time()))
         return Record(
             project=self.asked.principal.project,
             id=self.id,
@@ -146,6 +161,8 @@ class Run:
             queue_ms=self._queue_ms,
             first_token_ms=self._first_token_ms,
             total_ms=self._elapsed_ms(),
+            expires=ends.expires,
+            body_expires=ends.body_expires,
         )
 
     def _elapsed_ms(self) -> int:

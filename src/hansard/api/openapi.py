@@ -13,9 +13,11 @@ from typing import Any, Final
 import msgspec
 
 from hansard.contract import Document, request, response, server, stored
+from hansard.core import lifetimes
 from hansard.core.idempotency import HEADER, MAX_LENGTH
 from hansard.core.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_METADATA_PAIRS, Order
 from hansard.core.validate import METADATA_HEADER
+from hansard.durations import WANTED
 
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _TYPES: Final = (
@@ -118,7 +120,7 @@ def _paths(default_order: Order) -> Document:
                 "createChatCompletion",
                 "Create a completion, plain or as a stream; `store: true` keeps it.",
                 _created(),
-                parameters=[_METADATA_HEADER, _IDEMPOTENCY_KEY],
+                parameters=[_METADATA_HEADER, _IDEMPOTENCY_KEY, *_LIFETIMES],
                 body="ChatRequest",
                 errors=(400, 404, *_ENGINE),
             ),
@@ -301,6 +303,18 @@ _IDEMPOTENCY_KEY: Final = {
     "description": "The same key and body get the same completion; the same key with another body gets 409.",
     "schema": {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$"},
 }
+_LIFETIMES: Final = [
+    {
+        "name": name,
+        "in": "header",
+        "description": f"How long {what}: {WANTED}. Wins over metadata.{key}, and that over the server's setting.",
+        "schema": {"type": "string", "pattern": "^([0-9]{1,12}[smhdw]?|never)$"},
+    }
+    for name, what, key in (
+        (lifetimes.TTL_HEADER, "the stored completion is kept", lifetimes.TTL_KEY),
+        (lifetimes.BODY_TTL_HEADER, "what was said in it is kept", lifetimes.BODY_TTL_KEY),
+    )
+]
 _HEADERS: Final[Document] = {
     "x-request-id": {"schema": {"type": "string", "pattern": "^req_[0-9a-f]{32}$"}, "required": True},
     "openai-version": {"schema": {"const": "2020-10-01"}, "required": True},

@@ -80,6 +80,12 @@ def serve(
     idempotency_ttl_s: Annotated[
         Text, typer.Option(metavar="S", help="Seconds an Idempotency-Key counts.  [default: 86400]")
     ] = None,
+    retention: Annotated[
+        Text, typer.Option(metavar="TIME", help="How long to keep completions: 30d, 12h, 90.  [default: never ends]")
+    ] = None,
+    retention_bodies: Annotated[
+        Text, typer.Option(metavar="TIME", help="How long to keep what was said in them.  [default: as long]")
+    ] = None,
     max_body_bytes: Annotated[Text, typer.Option(metavar="N", help="Largest request.  [default: 67108864]")] = None,
     max_completion_bytes: Annotated[
         Text, typer.Option(metavar="N", help="Largest completion to hold.  [default: 67108864]")

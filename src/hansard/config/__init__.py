@@ -91,6 +91,8 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         nulls=reader.take("nulls", values.one_of("accept", "refuse"), "accept"),
         on_disconnect=reader.take("on_disconnect", values.one_of("cancel", "finish"), "cancel"),
         idempotency_ttl_s=reader.take("idempotency_ttl_s", values.whole(1, 366 * 24 * 60 * 60), 24 * 60 * 60),
+        retention=reader.take("retention", values.duration, None),
+        retention_bodies=reader.take("retention_bodies", values.duration, None),
         max_body_bytes=reader.take("max_body_bytes", values.whole(1024), 64 * 1024 * 1024),
         max_completion_bytes=reader.take("max_completion_bytes", values.whole(1024), 64 * 1024 * 1024),
         queue=reader.take("queue", values.whole(0), 128),

@@ -77,7 +77,21 @@ class StoreUpgraded(msgspec.Struct, frozen=True, kw_only=True):
     now: str
 
 
-Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost | StoreUpgraded
+class RecordsExpired(msgspec.Struct, frozen=True, kw_only=True):
+    """Completions were forgotten whole, and what was said in others; so much went back to the disk.
+
+    ``duration_s`` has the pauses in it, which are most of it.
+    """
+
+    records: int
+    bodies: int
+    freed_bytes: int
+    duration_s: float
+
+
+Event: TypeAlias = (
+    RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost | StoreUpgraded | RecordsExpired
+)
 Observer: TypeAlias = Callable[[Event], None]
 
 

@@ -11,6 +11,7 @@ from hansard.observe import (
     EngineChanged,
     Event,
     RecordLost,
+    RecordsExpired,
     RequestServed,
     StoreUpgraded,
     TargetFailed,
@@ -50,6 +51,11 @@ def _line(event: Event) -> str:
             return f"next target: {model} of {engine} does not answer ({reason})"
         case RecordLost(completion_id=completion_id, reason=reason):
             return f"not stored: {completion_id} ({reason})"
+        case RecordsExpired(records=records, bodies=bodies, freed_bytes=freed_bytes, duration_s=duration_s):
+            return (
+                f"expired: {records} completions, and what was said in {bodies}; "
+                f"{freed_bytes} bytes given back, in {_duration(duration_s * 1000)}"
+            )
         case StoreUpgraded(before=before, now=now):
             return f"database upgraded from {before} to {now}; older versions of Hansard cannot open it any more"
 

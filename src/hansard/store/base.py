@@ -69,6 +69,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes
 
 
+class Expired(msgspec.Struct, frozen=True, kw_only=True):
+    """How many completions were forgotten, in how many what was said, and for how long the writer was at it."""
+
+    records: int = 0
+    bodies: int = 0
+    took_s: float = 0.0
+
+
 class Outcomes(Protocol):
     """A place that remembers outcomes, one for each project and key."""
 
@@ -80,6 +88,23 @@ class Outcomes(Protocol):
 
         If the key has an outcome by now, neither is kept, and that one is returned: whoever was first is right.
         """
+
+
+class Expiring(Protocol):
+    """A place that forgets in time, some at a time. Raises ``StoreUnavailable``."""
+
+    async def due(self, *, now: int) -> Sequence[str]:
+        """The projects in which something has expired by ``now``."""
+
+    async def expire(self, project: str, *, now: int, most: int) -> Expired:
+        """Forget at most ``most`` completions, or what was said in them; nothing, if nothing has expired by ``now``.
+
+        Of a whole completion no more remains than after ``delete``; of another all but messages and answers, and not
+        what a repeat of its request would get.
+        """
+
+    async def give_back(self) -> int:
+        """Give some of the room of what was deleted back to the disk: bytes, 0 if there is no more."""
 
 
 class Store(Outcomes, Protocol):

@@ -125,6 +125,20 @@ class _Request(msgspec.Struct):
     messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
 
 
+class _NoMessage(msgspec.Struct):
+    content: None
+
+
+class _NoChoice(msgspec.Struct):
+    index: int
+    message: _NoMessage
+    finish_reason: str | None
+
+
+class _StrippedRequest(msgspec.Struct):
+    messages: Annotated[list[_Message], msgspec.Meta(max_length=0)]
+
+
 class _Choice(msgspec.Struct):
     index: int
     message: dict[str, Any]
@@ -137,6 +151,17 @@ class _Reply(msgspec.Struct):
     created: int
     model: str
     choices: list[_Choice]
+
+
+class _StrippedReply(_Reply):
+    choices: list[_NoChoice]  # type: ignore[assignment]
+
+
+# By whether what was said in it has expired.
+_REQUESTS: Final[Mapping[bool, type[_Request | _StrippedRequest]]] = MappingProxyType(
+    {False: _Request, True: _StrippedRequest}
+)
+_REPLIES: Final[Mapping[bool, type[_Reply]]] = MappingProxyType({False: _Reply, True: _StrippedReply})
 
 
 def _as_stored(column: Any, name: str) -> Any:
@@ -242,9 +267,9 @@ def _check_completions(connection: Connection, findings: Findings, tell: Tell) -
         if body is None:
             findings.add("body", row.id)
             continue
-        if _decoded(_request(connection, row, body), _Request) is None:
+        if _decoded(_request(connection, row, body), _REQUESTS[body.stripped]) is None:
             findings.add("request", row.id)
-        reply = _decoded(body.reply, _Reply)
+        reply = _decoded(body.reply, _REPLIES[body.stripped])
         if reply is None or (reply.id, reply.created, reply.model) != (row.id, row.created, row.model):
             findings.add("reply", row.id)
     return expected

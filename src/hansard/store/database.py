@@ -52,6 +52,9 @@ class Database(Protocol):
     def has_copies(self) -> bool:
         """Whether what can be seen may not have reached all the places where an acknowledged record must be."""
 
+    def give_back(self, connection: Connection) -> int:
+        """Give some of what lies free back to the disk, in a transaction that writes: bytes, 0 if there is no more."""
+
     def startup_error(self, error: BaseException) -> StartupError:
         """One line for the operator: where, what is wrong, what to do."""
 

@@ -136,6 +136,10 @@ class Postgresql:
         # A COMMIT of what has written nothing waits for no standby, and an empty message is the least there is.
         connection.exec_driver_sql("SELECT pg_logical_emit_message(true, 'hansard', '')")
 
+    def give_back(self, connection: Connection) -> int:
+        """Its own autovacuum frees what was deleted, for the rows to come."""
+        return 0
+
     def startup_error(self, error: BaseException) -> StartupError:
         what, advice, _ = trouble(error)
         said = _said(error)

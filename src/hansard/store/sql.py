@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import msgspec
 from sqlalchemy import Connection, exc, literal, select
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
 from hansard.observe import Observer, StoreUpgraded, ignore
-from hansard.store import changes, migrate, outcomes, queries
-from hansard.store.base import Cursor, Outcome, Record
+from hansard.store import changes, migrate, outcomes, queries, retention
+from hansard.store.base import Cursor, Expired, Outcome, Record
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
@@ -131,6 +132,20 @@ class SqlStore:
         if done:
             self._database.confirm(connection)
         return done
+
+    async def due(self, *, now: int) -> Sequence[str]:
+        return await self._readers.read(partial(retention.due, now=now))
+
+    async def expire(self, project: str, *, now: int, most: int) -> Expired:
+        def timed(connection: Connection) -> Expired:
+            started = time.monotonic()
+            expired = retention.expire(connection, project, now=now, most=most)
+            return msgspec.structs.replace(expired, took_s=time.monotonic() - started)
+
+        return await self._writer.write(timed)
+
+    async def give_back(self) -> int:
+        return await self._writer.write(self._database.give_back)
 
     def _open(self) -> str | None:
         deadline = time.monotonic() + self._database.locked_for_s
