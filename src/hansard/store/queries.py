@@ -1,42 +1,24 @@
 """What is asked of the tables. Every function runs inside the caller's transaction.
 
-A page is found in two steps: first the numbers, from one range of one index, then their records
-by number. So a body is read only if its record is on the page, whatever the planner thinks.
+A page is found in two steps: first the numbers (``ranges``), then their records by number. So a body is read only
+if its record is on the page, whatever the planner thinks.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
-    Connection,
-    FromClause,
-    Row,
-    Select,
-    and_,
-    bindparam,
-    func,
-    literal,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import ARRAY, BigInteger, Connection, Row, and_, bindparam, func, select, true, union_all
 
-from hansard.core.paging import ListQuery, Order
+from hansard.core.paging import ListQuery
 from hansard.core.pieces import joined, without_messages
-from hansard.store import pieces
+from hansard.store import pieces, ranges
 from hansard.store.base import Cursor, Record
 from hansard.store.codec import unpack_body
-from hansard.store.schema import bodies, completions, facets, labels, tombstones
-
-Label: TypeAlias = tuple[str, str]
-"""A key, spelled as in the query string of a list, and the value it must equal."""
+from hansard.store.ranges import Label
+from hansard.store.schema import bodies, completions, tombstones
 
 _LONGEST_NAME: Final = 512
 
@@ -75,10 +57,6 @@ _BY_NUMBERS: Final = {
     ),
     "postgresql": select(_ONE).select_from(_WANTED.join(_ONE, true())),
 }
-
-_COUNT: Final = select(func.coalesce(func.sum(facets.c.count), 0)).where(
-    *(facets.c[name] == bindparam(f"of_{name}") for name in ("project", "key", "value"))
-)
 
 _PLACE: Final = union_all(
     *(
@@ -125,52 +103,12 @@ def page(
 ) -> Sequence[Record]:
     """One page of records; if not ``whole``, their requests without messages."""
     wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
-    found = _numbers(project, _rarest_first(connection, project, wanted), after=after, order=query.order).limit(limit)
-    if not (numbers := connection.scalars(found).all()):
+    numbers = ranges.numbers(connection, project, wanted, after=after, order=query.order, limit=limit)
+    if not numbers:
         return []
     rows = connection.execute(_BY_NUMBERS[connection.dialect.name], {"project": project, "numbers": numbers})
     by_number = {row.number: row for row in rows}
     return _records(connection, project, [by_number[number] for number in numbers], whole=whole)
-
-
-def _numbers(project: str, wanted: Sequence[Label], *, after: Cursor | None, order: Order) -> Select[tuple[int]]:
-    """One range of the first label, in its order; the others are looked up for each entry, by their full key.
-
-    Without a label it is a range of all completions.
-    """
-    walked: FromClause = labels if wanted else completions
-    created, number = walked.c.created, walked.c.number
-    conditions = [walked.c.project == project, *(_is(labels, wanted[0]) if wanted else ())]
-    if after is not None:
-        place, cursor = (
-            tuple_(created, number),
-            tuple_(literal(after.created, BigInteger), literal(after.number, BigInteger)),
-        )
-        conditions.append(place > cursor if order == "asc" else place < cursor)
-    for label in wanted[1:]:
-        also = labels.alias()
-        same = (also.c[name] == labels.c[name] for name in ("project", "created", "number"))
-        # Not EXISTS: PostgreSQL makes a join of that, and may read the whole range again for each entry.
-        there = select(also.c.number).where(*_is(also, label), *same).correlate(labels)
-        conditions.append(there.scalar_subquery().is_not(None))
-    keys = (created, number) if order == "asc" else (created.desc(), number.desc())
-    return select(number).where(*conditions).order_by(*keys)
-
-
-def _is(table: FromClause, label: Label) -> tuple[ColumnElement[bool], ...]:
-    key, value = label
-    return table.c.key == key, table.c.value == value
-
-
-def _rarest_first(connection: Connection, project: str, wanted: Collection[Label]) -> list[Label]:
-    """The label with the fewest completions leads: planners have been seen to choose otherwise."""
-    if len(wanted) < 2:
-        return list(wanted)
-    counts = {
-        (key, value): connection.scalar(_COUNT, {"of_project": project, "of_key": key, "of_value": value})
-        for key, value in wanted
-    }
-    return sorted(counts, key=lambda label: (counts[label], label))
 
 
 def _records(

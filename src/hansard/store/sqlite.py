@@ -42,7 +42,12 @@ _INCREMENTAL: Final = 2
 _PAGES_FREED_AT_ONCE: Final = 256
 _PAGES_LEFT_FREE: Final = 256
 
-_FOR_READING: Final = ("query_only = ON",)
+_FOR_READING: Final = (
+    "query_only = ON",
+    # KB for each connection, taken as pages are read: SQLite's 2 MB do not hold the upper pages of a million
+    # completions' labels. Not mmap_size: a file that another program cuts short would end the process (SIGBUS).
+    "cache_size = -8192",
+)
 
 
 @dataclass(frozen=True)
