@@ -132,6 +132,7 @@ class Run:
             request=self.asked.received.body,
             reply=body,
             engine=self.route.answered.engine.name,
+            finish_reason=_finish_reason(reply),
             upstream_id=theirs if isinstance(theirs, str) else None,
             first_token_ms=self._first_token_ms,
             total_ms=self._elapsed_ms(),
@@ -152,6 +153,19 @@ def replayed(outcome: Outcome, asked: Asked, progress: Progress) -> Shown:
         include_usage=normalize.wants_usage(asked.received.request),
     )
     return stamp.chunks(explode(reply))
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+def _finish_reason(reply: Document) -> str | None:
+    """That of the first choice."""
+    choices = reply["choices"]
+    if isinstance(choices, msgspec.Raw):
+        ended = msgspec.json.decode(choices, type=list[_Choice])
+        return ended[0].finish_reason if ended else None
+    return choices[0].get("finish_reason") if choices else None
 
 
 def _usage(reply: Document) -> Mapping[str, int] | None:

@@ -48,6 +48,8 @@ def test_the_tree() -> None:
         "",
         "serve",
         "chat",
+        "search",
+        "facets",
         "conformance",
         "completions",
         "completions list",

@@ -77,7 +77,16 @@ class StoreUpgraded(msgspec.Struct, frozen=True, kw_only=True):
     now: str
 
 
-Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost | StoreUpgraded
+class SearchIndexed(msgspec.Struct, frozen=True, kw_only=True):
+    """So many completions that were stored without an index of words are in it now, or all of them."""
+
+    completions: int
+    is_complete: bool
+
+
+Event: TypeAlias = (
+    RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost | StoreUpgraded | SearchIndexed
+)
 Observer: TypeAlias = Callable[[Event], None]
 
 

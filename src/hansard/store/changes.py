@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from hansard.core.pieces import cut, without_messages
-from hansard.store import facets, pieces, queries
+from hansard.store import facets, pieces, queries, words
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
 from hansard.store.queries import EVERY, Label, labels_of
@@ -63,6 +63,7 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     carried = [(number, each, _carried(each)) for number, each in numbered]
     rows_of_labels = [(each.project, *label, each.created, number) for number, each, some in carried for label in some]
     insert_rows(connection, labels, _LABEL, rows_of_labels)
+    words.add(connection, numbered)
     counted = (facets.of_labels(each.project, some, each.finish_reason) for _, each, some in carried)
     facets.add(connection, Counter(chain.from_iterable(counted)))
     return [None] * len(records)
@@ -113,6 +114,7 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     _unlabel(connection, place, carried)
     counted = Counter(facets.of_labels(project, carried, row.finish_reason))
     facets.add(connection, Counter({name: -count for name, count in counted.items()}))
+    words.remove(connection, project, [row.number])
     ends = connection.execute(_DELETE_BODY, {"of_project": project, "of_number": row.number}).one_or_none()
     pieces.drop(connection, project, ends or ())
     connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))

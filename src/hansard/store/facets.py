@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from hansard.store.queries import Label
+from hansard.store.queries import EVERY, Label
 from hansard.store.rows import insert_rows
 from hansard.store.schema import facets
 
@@ -44,10 +44,11 @@ _OF_KEY: Final = (
 
 _KEYS: Final = (
     select(facets.c.key, _TOTAL)
-    .where(facets.c.project == bindparam("of_project"))
+    .where(facets.c.project == bindparam("of_project"), facets.c.key != bindparam("of_key"))
     .group_by(facets.c.key)
     .having(_TOTAL > 0)
     .order_by(facets.c.key)
+    .limit(bindparam("most"))
 )
 
 
@@ -69,9 +70,10 @@ def values(connection: Connection, project: str, key: str, *, most: int) -> Sequ
     return [(value, int(count)) for value, count in rows]
 
 
-def keys(connection: Connection, project: str) -> Sequence[tuple[str, int]]:
-    """The keys there are, and over how many completions and values."""
-    return [(key, int(count)) for key, count in connection.execute(_KEYS, {"of_project": project})]
+def keys(connection: Connection, project: str, *, most: int) -> Sequence[tuple[str, int]]:
+    """The keys there are, by name, and how often completions have a value of each."""
+    rows = connection.execute(_KEYS, {"of_project": project, "of_key": EVERY[0], "most": most})
+    return [(key, int(count)) for key, count in rows]
 
 
 def of_labels(project: str, carried: set[Label], finish_reason: str | None) -> list[tuple[str, str, str]]:

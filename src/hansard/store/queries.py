@@ -64,11 +64,11 @@ _WHOLE: Final = select(completions.c.number, *_RECORD).join_from(
 
 _BY_ID: Final = _WHOLE.where(completions.c.project == bindparam("project"), completions.c.id == bindparam("id"))
 
-_WANTED: Final = (
+WANTED: Final = (
     func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).table_valued("number", name="wanted").render_derived()
 )
 _ONE: Final = (
-    _WHOLE.where(completions.c.project == bindparam("project"), completions.c.number == _WANTED.c.number)
+    _WHOLE.where(completions.c.project == bindparam("project"), completions.c.number == WANTED.c.number)
     .limit(1)
     .lateral("one")
 )
@@ -80,7 +80,7 @@ _BY_NUMBERS: Final = {
         completions.c.project.concat("") == bindparam("project"),
         completions.c.number.in_(bindparam("numbers", expanding=True)),
     ),
-    "postgresql": select(_ONE).select_from(_WANTED.join(_ONE, true())),
+    "postgresql": select(_ONE).select_from(WANTED.join(_ONE, true())),
 }
 
 _PLACE: Final = union_all(
@@ -130,16 +130,22 @@ def page(
     wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
     first, *others = _rarest_first(connection, project, wanted or {EVERY})
     found = _numbers(project, first, others, after=after, order=query.order).limit(limit)
-    if not (numbers := connection.scalars(found).all()):
+    numbers = connection.scalars(found).all()
+    return by_numbers(connection, project, numbers, whole=whole)
+
+
+def by_numbers(
+    connection: Connection, project: str, numbers: Sequence[int], *, whole: bool = False
+) -> Sequence[Record]:
+    """The records of these completions, in this order, as far as they are there."""
+    if not numbers:
         return []
     rows = connection.execute(_BY_NUMBERS[connection.dialect.name], {"project": project, "numbers": numbers})
     by_number = {row.number: row for row in rows}
-    return _records(connection, project, [by_number[number] for number in numbers], whole=whole)
+    return _records(connection, project, [by_number[number] for number in numbers if number in by_number], whole=whole)
 
 
-def _numbers(
-    project: str, first: Label, others: Iterable[Label], *, after: Cursor | None, order: Order
-) -> Select[tuple[int]]:
+def _numbers(project: str, first: Label, others: Iterable[Label], *, after: Cursor | None, order: Order) -> Select[int]:
     """One range of the first label, in its order; the others are looked up for each entry, by their full key."""
     created, number = labels.c.created, labels.c.number
     conditions = [labels.c.project == project, *_is(labels, first)]
