@@ -91,6 +91,14 @@ async def test_facets_are_keys_or_the_values_of_one() -> None:
     }
 
 
+async def test_the_reason_of_a_stream_is_counted_too() -> None:
+    site = Site()
+    await site.create(store=True, stream=True)
+    reply = await site.client.get("/hansard/v1/facets", b"key=finish_reason")
+
+    assert [(one["value"], one["count"]) for one in reply.json["data"]] == [("stop", 1)]
+
+
 async def test_facets_want_the_key_and_a_limit_in_bounds() -> None:
     assert (await Site(key="sk-right").client.get("/hansard/v1/facets")).status == 401
     assert error(await Site().client.get("/hansard/v1/facets", b"limit=0"))[2:] == ("limit", "integer_below_min_value")

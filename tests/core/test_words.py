@@ -30,7 +30,7 @@ def made(messages: list[Any], *answers: Any) -> tuple[bytes, bytes]:
         ("user@host.org", [Term(("user", "host", "org"))]),
         ('"never closed', [Term(("never", "closed"))]),
         ('"no prefix*"', [Term(("no", "prefix"))]),
-        ("NOT (a OR b*", [Term(("not",)), Term(("a",)), Term(("or",)), Term(("b",), is_prefix=True)]),
+        ("NOT (a OR bcd*", [Term(("not",)), Term(("a",)), Term(("or",)), Term(("bcd",), is_prefix=True)]),
         ("NEAR/3 ^c:d", [Term(("near", "3")), Term(("c", "d"))]),
         ("'; DROP TABLE x; --", [Term(("drop",)), Term(("table",)), Term(("x",))]),
         ("x" * 100, [Term(("x" * LONGEST,))]),
@@ -46,6 +46,7 @@ def test_a_query_is_terms(query: str, expected: list[Term]) -> None:
         ("", "invalid_value"),
         ('" * ( ', "invalid_value"),
         ("a b c d e f g h i j k l m n o p q", "array_above_max_length"),
+        ("word ab*", "string_below_min_length"),
     ],
 )
 def test_a_query_without_words_or_with_too_many_is_refused(query: str, code: str) -> None:

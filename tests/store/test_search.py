@@ -157,7 +157,7 @@ async def test_a_project_may_be_called_anything(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "signs", ['"', "a' b", "NEAR(a b)", "a:b", "a & | ! <-> b:*", "\\", "-a", "{x} : y", "\x00a\x01"]
+    "signs", ['"', "a' b", "NEAR(a b)", "a:b", "a & | ! <-> bcd:*", "\\", "-a", "{x} : y", "\x00a\x01"]
 )
 async def test_nothing_is_syntax(store: SqlStore, signs: str) -> None:
     await store.insert(said("a", f"x {signs} y word"))

@@ -26,7 +26,12 @@ LONGEST: Final = 64
 
 MOST_TERMS: Final = 16
 
+SHORTEST_PREFIX: Final = 3
+"""Characters; with fewer so many words begin that SQLite takes a second to gather them for a million completions."""
+
 _WORD: Final = re.compile(r"[^\W_]+")
+# The first combining character is U+0300: most texts of Latin letters have few beyond.
+_MAY_COMBINE: Final = re.compile("[\u0300-\U0010ffff]+")
 _TERM: Final = re.compile(r'"([^"]*)"?|([^\s"]+)')
 _BEFORE: Final = 60
 _AFTER: Final = 140
@@ -54,13 +59,21 @@ _reply = msgspec.json.Decoder(_Reply)
 def terms(query: str) -> tuple[Term, ...]:
     """What must all be there: words, ``"phrases in quotes"``, and beginnings of words (``begin*``).
 
-    No text is a wrong query, but one without any word, or with too many, is ``InvalidRequest``.
+    No text is a wrong query, but one without any word, with too many, or with too short a beginning is
+    ``InvalidRequest``.
     """
     found: dict[Term, None] = {}
     for match in _TERM.finditer(query):
         words = tuple(_words(match[0]))
+        is_prefix = match[2] is not None and match[2].endswith("*")
+        if words and is_prefix and len(words[-1]) < SHORTEST_PREFIX:
+            raise InvalidRequest(
+                f"Invalid 'q': expected at least {SHORTEST_PREFIX} letters or digits before '*'.",
+                param="q",
+                code="string_below_min_length",
+            )
         if words:
-            found[Term(words, is_prefix=match[2] is not None and match[2].endswith("*"))] = None
+            found[Term(words, is_prefix=is_prefix)] = None
     if not found:
         raise InvalidRequest("Invalid 'q': expected at least one word to search for.", param="q", code="invalid_value")
     if sum(len(term.words) for term in found) > MOST_TERMS:
@@ -126,8 +139,11 @@ def _folded(text: str) -> str:
     """Without case, and without accents: each letter stands alone once it is decomposed."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
+    return _MAY_COMBINE.sub(_without_accents, unicodedata.normalize("NFKD", text.casefold())).casefold()
+
+
+def _without_accents(found: re.Match[str]) -> str:
+    return "".join(character for character in found[0] if not unicodedata.combining(character))
 
 
 def _size(word: str) -> int:

@@ -88,6 +88,8 @@ def _by_walk(connection: Connection, project: str, query: SearchQuery, oldest: i
         "match": _MATCH[connection.dialect.name](project, query.terms),
     }
     size, largest = _WINDOWS[connection.dialect.name]
+    if any(term.is_prefix for term in query.terms):
+        size = largest  # SQLite gathers all words that begin so each time, however few numbers are asked for
     while high > oldest:
         low = max(high - size, oldest)
         yield connection.scalars(statement, {**place, "low": low, "high": high}).all(), low
@@ -97,7 +99,8 @@ def _by_walk(connection: Connection, project: str, query: SearchQuery, oldest: i
 def _by_list(connection: Connection, project: str, query: SearchQuery, oldest: int, high: int) -> _Numbers:
     """All matches of words that are in few completions; those of common ones by walking back."""
     match = _matched_by_postgresql(project, query.terms)
-    _set(connection, enable_bitmapscan="on", enable_indexscan="off", enable_indexonlyscan="off")
+    # In too little memory a word of very many would only tell pages, and each text on them be read again.
+    _set(connection, enable_bitmapscan="on", enable_indexscan="off", enable_indexonlyscan="off", work_mem="32MB")
     all_of_them = connection.scalars(_LIST, {"project": project, "match": match, "high": high, "most": _FEW + 1})
     numbers = sorted(all_of_them, reverse=True)
     _set(connection, enable_bitmapscan="off", enable_indexscan="on", enable_indexonlyscan="on")
