@@ -121,6 +121,8 @@ VALUES: list[tuple[str, object, object]] = [
     ("store", "always", "always"),
     ("list_order", "desc", "desc"),
     ("metadata_without_store", "accept", "accept"),
+    ("search", "on", "on"),
+    ("search_budget_ms", "250", 250),
     ("on_disconnect", "finish", "finish"),
     ("idempotency_ttl_s", "60", 60),
     ("retention", "30d", 2_592_000),

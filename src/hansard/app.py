@@ -61,7 +61,12 @@ class House:
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
-        self.store = SqlStore(database(settings.db.full), observer=observer)
+        self.store = SqlStore(
+            database(settings.db.full),
+            search=settings.search == "on",
+            search_budget_s=settings.search_budget_ms / 1000,
+            observer=observer,
+        )
         self.router = Router(
             engines=self.engines,
             aliases=settings.aliases,

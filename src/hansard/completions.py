@@ -27,7 +27,7 @@ from hansard.errors import CompletionNotFound, Conflict, InvalidRequest, ModelNo
 from hansard.recorder import Recorder
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Progress, Run, Shown, replayed
-from hansard.store.base import Outcome, Record, Store
+from hansard.store.base import Cursor, Outcome, Record, Store
 from hansard.tenancy import Principal
 
 # Its chunks are with the client already, so all that can be said is that they do not count.
@@ -148,11 +148,7 @@ class Completions:
 
     async def page(self, principal: Principal, query: paging.ListQuery) -> Document:
         """One page of stored objects."""
-        after = None
-        if query.after is not None:
-            after = await self._store.locate(principal.project, query.after)
-            if after is None:
-                raise _unknown_cursor(query.after)
+        after = None if query.after is None else await self._place(principal, query.after)
         # One more than asked for: it says whether there is a next page (decision 13).
         records = await self._store.page(principal.project, query, after=after, limit=query.limit + 1)
         return paging.page([_view(record) for record in records], query.limit)
@@ -166,6 +162,18 @@ class Completions:
         if query.after is not None:
             messages = _past(messages, query.after)
         return paging.page(messages[: query.limit + 1], query.limit)
+
+    async def search(self, principal: Principal, query: paging.SearchQuery) -> Document:
+        """One page of what was found in stored completions."""
+        after = None if query.after is None else await self._place(principal, query.after)
+        found = await self._store.search(principal.project, query, after=after)
+        page = paging.page([views.search_result(msgspec.structs.asdict(hit)) for hit in found.hits], query.limit)
+        return {**page, "has_more": found.has_more, "complete": found.is_complete, "next_after": found.next_after}
+
+    async def facets(self, principal: Principal, query: paging.FacetsQuery) -> Document:
+        """How many stored completions have which keys, or values of one key."""
+        counts = await self._store.facets(principal.project, query.key, limit=query.limit + 1)
+        return views.facets(counts[: query.limit], key=query.key, has_more=len(counts) > query.limit)
 
     async def update(self, principal: Principal, completion_id: str, metadata: Mapping[str, str]) -> Document:
         """Replace the metadata; the stored object as it then is."""
@@ -259,6 +267,12 @@ class Completions:
             await self._recorder.record(record)
         run.told(reply)
         return body
+
+    async def _place(self, principal: Principal, completion_id: str) -> Cursor:
+        place = await self._store.locate(principal.project, completion_id)
+        if place is None:
+            raise _unknown_cursor(completion_id)
+        return place
 
     async def _record(self, principal: Principal, completion_id: str) -> Record:
         record = await self._store.get(principal.project, completion_id)

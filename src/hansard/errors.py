@@ -2,6 +2,7 @@
 
 HansardError                         what a client sees: status, type, param, code, message
 ├── InvalidRequest              400
+│   ├── SearchIsOff
 │   └── UpstreamRefused         4xx  what an upstream says is wrong with the request
 ├── AuthenticationFailed        401
 ├── NotFound                    404
@@ -63,6 +64,15 @@ class InvalidRequest(HansardError):
 
     status = 400
     type = "invalid_request_error"
+
+
+class SearchIsOff(InvalidRequest):
+    """The server keeps no index of words."""
+
+    code = "search_off"
+
+    def __init__(self) -> None:
+        super().__init__("Search is off on this server. Whoever runs it can turn it on: `hansard serve --search on`.")
 
 
 class AuthenticationFailed(HansardError):

@@ -189,10 +189,10 @@ class _Choice(msgspec.Struct):
 def _finish_reason(choices: object) -> str | None:
     """That of the first choice."""
     if isinstance(choices, msgspec.Raw):  # as it came from an upstream
-        first = msgspec.json.decode(choices, type=list[_Choice])[0]
-        return first.finish_reason
+        ended = msgspec.json.decode(choices, type=list[_Choice])
+        return ended[0].finish_reason if ended else None
     assert isinstance(choices, list)
-    return _text(choices[0].get("finish_reason"))
+    return _text(choices[0].get("finish_reason")) if choices else None
 
 
 def _text(value: object) -> str | None:

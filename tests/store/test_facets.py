@@ -36,7 +36,7 @@ def test_each_label_and_each_end_is_counted(connection: Connection) -> None:
     assert counted(connection, facets.FINISH_REASON) == {"stop": 2, "length": 1}
     assert counted(connection, "") == {"": 3}
     assert counted(connection, "", project="q") == {"": 1}
-    assert dict(facets.keys(connection, "q")) == {"": 1, "metadata[tier]": 1, "model": 2}
+    assert dict(facets.keys(connection, "q", most=9)) == {"metadata[tier]": 1, "model": 2}
 
 
 def test_the_most_frequent_comes_first(connection: Connection) -> None:
@@ -72,3 +72,24 @@ async def test_servers_on_one_database_count_together(postgres: PostgresServer) 
     engine.dispose()
     for store in stores:
         await store.stop()
+
+
+async def test_keys_and_values_are_counted(store: SqlStore) -> None:
+    await store.insert(record("a", metadata={"team": "red"}, finish_reason="stop"))
+    await store.insert(record("b", metadata={"team": "blue"}, finish_reason="stop"))
+    await store.insert(record("c", metadata={"team": "blue"}))
+    await store.insert(record("d", metadata={"team": "green", "else": "x"}, project="q"))
+    assert list(await store.facets("p", None, limit=9)) == [("finish_reason", 2), ("metadata[team]", 3), ("model", 6)]
+    assert list(await store.facets("p", "metadata[team]", limit=9)) == [("blue", 2), ("red", 1)]
+    assert list(await store.facets("p", "model", limit=1)) == [("tiny", 3)]
+    assert list(await store.facets("p", None, limit=1)) == [("finish_reason", 2)]
+
+
+async def test_what_is_changed_and_deleted_is_counted_no_longer(store: SqlStore) -> None:
+    await store.insert(record("a", metadata={"team": "red"}))
+    await store.insert(record("b", metadata={"team": "red"}))
+    await store.set_metadata("p", "chatcmpl-a", {"team": "blue"})
+    await store.delete("p", "chatcmpl-b")
+    assert list(await store.facets("p", "metadata[team]", limit=9)) == [("blue", 1)]
+    await store.delete("p", "chatcmpl-a")
+    assert list(await store.facets("p", None, limit=9)) == []

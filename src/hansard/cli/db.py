@@ -50,7 +50,7 @@ VACUUM_EXAMPLES = examples(
 )
 COPY_EXAMPLES = examples(
     "hansard db copy postgresql://hansard@db.example/hansard",
-    "PGPASSWORD=... hansard db copy --data /var/lib/hansard postgresql://hansard@db.example/hansard",
+    "hansard db copy --data /var/lib/hansard postgresql://hansard@db.example/hansard",
     "hansard db copy --db postgresql://hansard@db.example/hansard sqlite:///hansard-copy.sqlite3",
 )
 

@@ -71,6 +71,12 @@ def serve(
     metadata_without_store: Annotated[
         Text, typer.Option(metavar="refuse|accept", help="Metadata on what is not stored.  [default: refuse]")
     ] = None,
+    search: Annotated[
+        Text, typer.Option(metavar="off|on", help="Keep an index to search completions in.  [default: off]")
+    ] = None,
+    search_budget_ms: Annotated[
+        Text, typer.Option(metavar="N", help="Milliseconds a search may take.  [default: 1000]")
+    ] = None,
     nulls: Annotated[
         Text, typer.Option(metavar="accept|refuse", help="Null in fields that have none.  [default: accept]")
     ] = None,

@@ -88,6 +88,8 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         store=reader.take("store", values.one_of("asked", "always", "never"), "asked"),
         list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),
         metadata_without_store=reader.take("metadata_without_store", values.one_of("refuse", "accept"), "refuse"),
+        search=reader.take("search", values.one_of("off", "on"), "off"),
+        search_budget_ms=reader.take("search_budget_ms", values.whole(10, 60_000), 1000),
         nulls=reader.take("nulls", values.one_of("accept", "refuse"), "accept"),
         on_disconnect=reader.take("on_disconnect", values.one_of("cancel", "finish"), "cancel"),
         idempotency_ttl_s=reader.take("idempotency_ttl_s", values.whole(1, 366 * 24 * 60 * 60), 24 * 60 * 60),

@@ -41,6 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     store: Literal["asked", "always", "never"]
     list_order: Literal["asc", "desc"]
     metadata_without_store: Literal["refuse", "accept"]
+    search: Literal["off", "on"]
+    search_budget_ms: int
     nulls: Literal["accept", "refuse"]
     on_disconnect: Literal["cancel", "finish"]
     idempotency_ttl_s: int

@@ -89,8 +89,23 @@ class RecordsExpired(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
 
 
+class SearchIndexed(msgspec.Struct, frozen=True, kw_only=True):
+    """So many completions that were stored without an index of words are in it now, or all of them."""
+
+    completions: int
+    is_complete: bool
+
+
 Event: TypeAlias = (
-    RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost | StoreUpgraded | RecordsExpired
+    RequestServed
+    | Crashed
+    | EngineChanged
+    | UpstreamTried
+    | TargetFailed
+    | RecordLost
+    | StoreUpgraded
+    | RecordsExpired
+    | SearchIndexed
 )
 Observer: TypeAlias = Callable[[Event], None]
 

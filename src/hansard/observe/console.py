@@ -13,6 +13,7 @@ from hansard.observe import (
     RecordLost,
     RecordsExpired,
     RequestServed,
+    SearchIndexed,
     StoreUpgraded,
     TargetFailed,
     UpstreamTried,
@@ -58,6 +59,9 @@ def _line(event: Event) -> str:
             )
         case StoreUpgraded(before=before, now=now):
             return f"database upgraded from {before} to {now}; older versions of Hansard cannot open it any more"
+
+        case SearchIndexed(completions=completions, is_complete=is_complete):
+            return f"search: {completions} older completions indexed, {'all there are' if is_complete else 'going on'}"
 
 
 def _request_line(event: RequestServed) -> str:

@@ -33,7 +33,7 @@ _METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 _ID: Final = re.compile(r"/chat/completions/[^/]+")
 _KNOWN: Final = frozenset(
     {"/chat/completions", "/chat/completions/{id}", "/chat/completions/{id}/messages", "/models", "/metrics"}
-    | {"/health", "/readyz"}
+    | {"/health", "/readyz", "/hansard/v1/search", "/hansard/v1/facets"}
 )
 
 

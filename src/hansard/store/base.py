@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from hansard.core.paging import ListQuery
+from hansard.core.paging import ListQuery, SearchQuery
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,29 @@ class Cursor(msgspec.Struct, frozen=True):
 
     created: int
     number: int
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A completion in which something was found, and some of the text around the first of it."""
+
+    id: str
+    created: int
+    model: str
+    finish_reason: str | None
+    metadata: Mapping[str, str]
+    snippet: str
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of hits. Not ``is_complete``: older completions were not looked at, or are not in the index yet.
+
+    ``next_after`` is the id of the completion to go on after, if there may be more.
+    """
+
+    hits: Sequence[Hit]
+    has_more: bool
+    is_complete: bool
+    next_after: str | None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +164,15 @@ class Store(Outcomes, Protocol):
         """At most ``limit`` records past ``after`` that match the query, in its order.
 
         If not ``whole``, their requests may have an empty list in the place of their messages.
+        """
+
+    async def facets(self, project: str, key: str | None, *, limit: int) -> Sequence[tuple[str, int]]:
+        """The values of a key, the most frequent first, or the keys by name, each with its count of completions."""
+
+    async def search(self, project: str, query: SearchQuery, *, after: Cursor | None) -> Found:
+        """At most ``query.limit`` completions inserted before ``after``, newest first; what the time allows of it.
+
+        ``SearchIsOff`` where no index is kept.
         """
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:

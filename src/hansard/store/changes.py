@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from hansard.core.pieces import cut, without_messages
-from hansard.store import facets, pieces, queries
+from hansard.store import facets, pieces, queries, words
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
 from hansard.store.queries import labels_of
@@ -72,6 +72,7 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     for _, each, some in carried:
         counts.update(facets.of_completion(each.project, some, each.finish_reason))
     facets.add(connection, counts)
+    words.add(connection, numbered)
     return [None] * len(records)
 
 
@@ -131,6 +132,7 @@ def delete_records(connection: Connection, project: str, rows: Sequence[Row[Any]
     for row, some in carried:
         counts.subtract(facets.of_completion(project, some, row.finish_reason))
     facets.add(connection, counts)
+    words.remove(connection, project, [row.number for row in rows])
     ends = connection.execute(_DELETE_BODIES, {"of_project": project, "numbers": [row.number for row in rows]}).all()
     pieces.drop(connection, project, chain.from_iterable(ends))
     delete_rows(connection, completions, _PLACE, [(project, row.number) for row in rows])

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, literal, select, update
 
 from hansard.core.stripped import TOOLS_ELSEWHERE, stripped_reply, stripped_request
-from hansard.store import changes, pieces
+from hansard.store import changes, pieces, words
 from hansard.store.base import Expired
 from hansard.store.codec import Body, pack_body, unpack_body
 from hansard.store.schema import bodies, completions, outcomes
@@ -50,6 +50,7 @@ def strip(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> Non
     """Forget what was said in these rows of ``completions``, which the caller has locked."""
     if not rows:
         return
+    indexed = words.remove(connection, project, [row.number for row in rows])
     ends: list[bytes | None] = []
     for row in rows:
         ends += _strip(connection, project, row)
@@ -58,6 +59,7 @@ def strip(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> Non
     # A repeat of its request must not be given what is left for an answer.
     connection.execute(_FORGET_OUTCOME, places)
     pieces.drop(connection, project, ends)
+    words.put_back(connection, project, indexed)
 
 
 def _strip(connection: Connection, project: str, row: Row[Any]) -> tuple[bytes | None, ...]:

@@ -14,6 +14,8 @@ tombstones    where a deleted completion stood, because clients delete while the
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
               if the completion is not stored; that of a stored one is its body's, and goes with it
 
+While search is on there is an index of words beside them, which is not drawn here: ``words`` makes and drops it.
+
 ``project`` leads every key but the number itself, and every statement names it. On PostgreSQL it leads those of the
 number as well, so that the tables can be distributed by project; SQLite finds a row by its number alone.
 """
