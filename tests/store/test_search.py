@@ -22,6 +22,7 @@ from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from tests.postgres import PostgresServer
 from tests.store.conftest import Start
 from tests.store.plans import plan
 from tests.store.records import record
@@ -222,6 +223,22 @@ async def test_what_was_said_is_not_found_once_it_has_expired(
     if isinstance(database, Sqlite):
         await store.stop()
         assert maintenance.examine(database.path, tell=lambda *_: None).is_sound
+
+
+async def test_what_has_expired_goes_from_an_index_that_nobody_keeps(postgres: PostgresServer) -> None:
+    """PostgreSQL's stays there while search is off."""
+    database = Postgresql(postgres.new_database())
+    with_search, without = SqlStore(database, search=True), SqlStore(database)
+    await with_search.start()
+    await with_search.insert(said("bare", "marmalade on toast", body_expires=10))
+    await with_search.stop()
+    await without.start()
+    await without.expire("p", now=10, most=9)
+    await without.stop()
+    engine = database.engine_for_reading(connections=1)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM search_words").scalar() == 0
+    engine.dispose()
 
 
 async def test_metadata_can_change_without_the_index(store: SqlStore) -> None:

@@ -50,7 +50,7 @@ def strip(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> Non
     """Forget what was said in these rows of ``completions``, which the caller has locked."""
     if not rows:
         return
-    indexed = words.remove(connection, project, [row.number for row in rows])
+    indexed = words.remove(connection, project, [row.number for row in rows], even_if_off=True)
     ends: list[bytes | None] = []
     for row in rows:
         ends += _strip(connection, project, row)

@@ -110,23 +110,25 @@ def add(connection: Connection, numbered: Iterable[tuple[int, Record]]) -> None:
         insert_rows(connection, WORDS, ("project", "number", "words"), rows, or_else="ON CONFLICT DO NOTHING")
 
 
-def remove(connection: Connection, project: str, numbers: Sequence[int]) -> Sequence[int]:
+def remove(connection: Connection, project: str, numbers: Sequence[int], *, even_if_off: bool = False) -> Sequence[int]:
     """Take these out of the index, while their bodies are still whole: FTS5 must be told again what it was given.
 
-    Which of them were in it.
+    Which of them it took. ``even_if_off``: also out of one that PostgreSQL has and nobody keeps; what is deleted
+    goes from there by itself.
     """
-    if not is_kept(connection):
+    is_postgresql = connection.dialect.name == "postgresql"
+    if not is_kept(connection) and not (even_if_off and is_postgresql and exists(connection)):
         return ()
-    if connection.dialect.name == "postgresql":
+    if is_postgresql:
         of_these = WORDS.delete().where(WORDS.c.project == project, WORDS.c.number.in_(numbers))
         return connection.scalars(of_these.returning(WORDS.c.number)).all()
     there = connection.scalars(select(_SIZES.c.id).where(_SIZES.c.id.in_(numbers))).all()
+    readable = _readable(connection, project, there)
     rows = [
-        ("delete", number, mark(project), " ".join(words_of(each.request, each.reply)))
-        for number, each in _readable(connection, project, there)
+        ("delete", number, mark(project), " ".join(words_of(each.request, each.reply))) for number, each in readable
     ]
     insert_rows(connection, WORDS, ("search_words", "rowid", "project", "words"), rows)
-    return there
+    return [number for number, _ in readable]
 
 
 def put_back(connection: Connection, project: str, numbers: Sequence[int]) -> None:
