@@ -259,7 +259,9 @@ def test_what_never_expires_is_not_looked_at(connection: Connection) -> None:
 
     looked = [line for statement, parameters in said for line in plan(connection, statement, parameters)]
     for index in ("completions_by_expiry", "completions_by_body_expiry"):
-        assert sum(f"{index} " in f"{line} " for line in looked) == 3  # which project, whether, and which ones
+        assert (
+            sum(f"{index} " in f"{line} " for line in looked) == 4
+        )  # the first project and the next, whether, and which ones
     assert [line for line in looked if line.startswith("SCAN") or "Seq Scan" in line] == []
     assert [line for line in looked if "completions_by_id" in line or "autoindex_completions" in line] == []
 
