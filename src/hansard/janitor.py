@@ -24,7 +24,7 @@ _BATCH_S: Final = 0.02
 _MOST_AT_ONCE: Final = 64
 
 # For each second of work so many for everybody else.
-_REST: Final = 2.0
+_REST: Final = 4.0
 _SHORTEST_REST_S: Final = 0.01
 
 # A long clean-up is told of as it goes on.
