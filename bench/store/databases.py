@@ -16,7 +16,7 @@ from tests.postgres import PostgresServer, programs
 
 NAMES: Final = ("sqlite", "postgresql")
 
-SERVER: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+SERVER: Final = {"shared_buffers": "2GB", "max_wal_size": "4GB"}
 """What a server for a million completions is given; the rest is PostgreSQL's default."""
 
 
@@ -61,7 +61,7 @@ class _Server:
 @contextmanager
 def place(name: str, folder: Path) -> Iterator[Place]:
     """Databases of that kind below ``folder``, which outlive the block; the server does not."""
-    where = folder / name
+    where = folder.absolute() / name
     where.mkdir(parents=True, exist_ok=True)
     if name == "sqlite":
         yield _Files(where)

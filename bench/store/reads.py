@@ -106,6 +106,8 @@ def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
     """Measure, print, and return what was measured. A minute, and some more to fill the databases once."""
     databases = [rows.filled(place, count) for count in (asked.few, asked.many)]
     rows.warm(place.folder)
+    for database in databases:
+        rows.warm_buffers(database)
 
     async def measure() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         async with AsyncExitStack() as until_done:
