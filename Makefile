@@ -12,7 +12,7 @@ CLIENTS := .venv-clients
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-failover schemathesis check format lint types imports bench bench-store conformance model lock clean
+.PHONY: help serve test test-clients test-durability test-failover schemathesis check format lint types imports bench bench-store conformance model lock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,11 @@ test-clients: $(VENV)/.dev $(OPENAI2)/.ready $(CLIENT_LOCKS:requirements/clients
 
 test-failover: $(VENV)/.dev  ## examples/replicas under load: the primary dies three times, then a replica; ROUNDS=10 for more
 	@HANSARD_FAILOVER_ROUNDS=$(or $(ROUNDS),3) $(BIN)/python -m pytest tests/acceptance/test_failover.py -s -p no:randomly $(ARGS)
+
+test-durability: $(VENV)/.dev  ## kills, failing disks, power cuts and lost connections, round after round, and what was lost
+	@HANSARD_DURABILITY_ROUNDS=$${HANSARD_DURABILITY_ROUNDS:-20} HANSARD_DURABILITY_CUTS=$${HANSARD_DURABILITY_CUTS:-500} \
+	  HANSARD_DURABILITY_EXAMPLES=$${HANSARD_DURABILITY_EXAMPLES:-100} \
+	  $(BIN)/python -m pytest tests/durability tests/store/test_sql.py -q -s -p no:randomly $(ARGS)
 
 schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import msgspec
 
-from hansard.core.paging import ListQuery
-from hansard.errors import StoreUnavailable
-from hansard.store.base import Cursor, Outcome, Record
+from hansard.core.paging import ListQuery, SearchQuery
+from hansard.core.words import Term, snippet, texts, words_of
+from hansard.errors import Conflict, StoreUnavailable
+from hansard.store.base import Cursor, Found, Hit, Outcome, Record
 
 
 class MemoryStore:
@@ -18,6 +21,7 @@ class MemoryStore:
         self.records: dict[str, Record | None] = {}
         self.outcomes: dict[tuple[str, str], tuple[Outcome, str | None]] = {}
         self._cursors: dict[str, tuple[str, Cursor]] = {}
+        self._numbers = count()
         self.down = False
 
     async def start(self) -> None:
@@ -35,7 +39,9 @@ class MemoryStore:
 
     async def insert(self, record: Record) -> None:
         self._check()
-        self._cursors[record.id] = (record.project, Cursor(record.created, len(self._cursors)))
+        if self.records.get(record.id) is not None:
+            raise Conflict("This completion is already stored.")
+        self._cursors[record.id] = (record.project, Cursor(record.created, next(self._numbers)))
         self.records[record.id] = record
 
     async def get(self, project: str, completion_id: str) -> Record | None:
@@ -47,7 +53,9 @@ class MemoryStore:
         owner, cursor = self._cursors.get(completion_id, (None, None))
         return cursor if owner == project else None
 
-    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
+    async def page(
+        self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
+    ) -> Sequence[Record]:
         self._check()
         records = [
             record for record in self.records.values() if record is not None and _matches(record, project, query)
@@ -59,6 +67,32 @@ class MemoryStore:
                 r for r in records if (self._place(r) < place if query.order == "desc" else self._place(r) > place)
             ]
         return records[:limit]
+
+    async def search(self, project: str, query: SearchQuery, *, after: Cursor | None) -> Found:
+        self._check()
+        before = len(self._cursors) if after is None else after.number
+        found = [
+            record
+            for record in reversed(self.records.values())
+            if record is not None
+            and _matches(record, project, query)
+            and self._cursors[record.id][1].number < before
+            and query.finish_reason in (None, record.finish_reason)
+            and all(_has(words_of(record.request, record.reply), term) for term in query.terms)
+        ]
+        shown, has_more = found[: query.limit], len(found) > query.limit
+        next_after = shown[-1].id if has_more else None
+        return Found(
+            hits=[_hit(record, query) for record in shown], has_more=has_more, is_complete=True, next_after=next_after
+        )
+
+    async def facets(self, project: str, key: str | None, *, limit: int) -> Sequence[tuple[str, int]]:
+        self._check()
+        records = [record for record in self.records.values() if record is not None and record.project == project]
+        named = [pair for record in records for pair in _named(record)]
+        counts = Counter(name for name, _ in named) if key is None else Counter(v for name, v in named if name == key)
+        ordered = sorted(counts.items(), key=(lambda pair: pair[0]) if key is None else _most_frequent_first)
+        return ordered[:limit]
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
         record = await self.get(project, completion_id)
@@ -96,7 +130,33 @@ class MemoryStore:
             raise StoreUnavailable("The store is down.")
 
 
-def _matches(record: Record, project: str, query: ListQuery) -> bool:
+def _named(record: Record) -> set[tuple[str, str]]:
+    """What it is counted under."""
+    models = {("model", name) for name in (record.model, record.requested_model)}
+    reasons = set() if record.finish_reason is None else {("finish_reason", record.finish_reason)}
+    return models | reasons | {(f"metadata[{key}]", value) for key, value in record.metadata.items()}
+
+
+def _most_frequent_first(counted: tuple[str, int]) -> tuple[int, str]:
+    return -counted[1], counted[0]
+
+
+def _has(words: Sequence[str], term: Term) -> bool:
+    """Whether the words follow each other there, the last perhaps longer."""
+    *firsts, last = term.words
+    return any(
+        list(words[at : at + len(firsts)]) == firsts
+        and any(word.startswith(last) if term.is_prefix else word == last for word in words[at + len(firsts) :][:1])
+        for at in range(len(words))
+    )
+
+
+def _hit(record: Record, query: SearchQuery) -> Hit:
+    fields = {name: getattr(record, name) for name in Hit.__struct_fields__ if name != "snippet"}
+    return Hit(**fields, snippet=snippet(texts(record.request, record.reply), query.terms))
+
+
+def _matches(record: Record, project: str, query: ListQuery | SearchQuery) -> bool:
     return (
         record.project == project
         and query.model in (None, record.model, record.requested_model)

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -33,7 +33,7 @@ _KEEP: Final = '"$@" >&2 & echo $!; exec >&-; read -r _; kill -INT $! 2>/dev/nul
 class PostgresServer:
     """``directory`` holds the data and the socket; ``start`` and ``stop`` may be called again and again.
 
-    Data that a server left there is taken up again.
+    Data that a server left there is taken up again. ``environment`` is what it is started with, beside our own.
     """
 
     def __init__(self, programs: Path, directory: Path, **options: str) -> None:
@@ -42,6 +42,7 @@ class PostgresServer:
         self._numbers = count()
         self._keeper: subprocess.Popen[bytes] | None = None
         self.directory = directory
+        self.environment: Mapping[str, str] = {}
         # PostgreSQL refuses to run as root, which containers do.
         self.user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
         if self.user is not None:
@@ -86,6 +87,7 @@ class PostgresServer:
                 stderr=log,
                 user=self.user,
                 cwd=self.directory,
+                env={**os.environ, **self.environment},
             )
         assert self._keeper.stdout is not None
         self._pid = int(self._keeper.stdout.readline())
@@ -103,7 +105,7 @@ class PostgresServer:
     def stop(self, *, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT ends sessions and shuts down cleanly, SIGQUIT is as good as a crash."""
         if self._keeper is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
                 os.kill(self._pid, how)
             self._keeper.communicate(timeout=60)  # returns when it has ended
             self._keeper = None

@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hansard.app import House
 from hansard.config import resolve
+from hansard.core.paging import ListQuery
 from hansard.observe import ignore
 from tests.api.asgi import Client, Reply
 from tests.engines.mock import Asked, chunk, completion, event, hello, serving
@@ -334,3 +335,45 @@ async def test_what_a_slow_reader_makes_wait_is_small(tmp_path: Path) -> None:
 
     assert written[0] > streams * limit_bytes  # there was more to be had
     assert 0 < many - few < streams * limit_bytes
+
+
+async def test_the_settings_say_how_long_completions_are_kept_and_a_request_may_say_otherwise(tmp_path: Path) -> None:
+    async with running(tmp_path, models=["echo"], retention="1h", retention_bodies="60") as server:
+        await server.create(model="echo", store=True)
+        await server.create({"x-hansard-ttl": "never", "x-hansard-body-ttl": "2h"}, model="echo", store=True)
+        first, second = await server.house.store.page("default", ListQuery(), after=None, limit=9)
+
+    assert first.expires is not None
+    assert first.body_expires == first.expires - 3600 + 60
+    assert second.expires is None
+    assert second.body_expires is not None
+
+
+async def test_what_was_said_is_forgotten_before_the_rest_while_it_runs(tmp_path: Path) -> None:
+    async with running(tmp_path, models=["echo"], retention_bodies="1s") as server:
+        made = (await server.create(model="echo", store=True, temperature=0.5)).json
+        address = f"/v1/chat/completions/{made['id']}"
+        async with asyncio.timeout(20):
+            while (await server.client.get(f"{address}/messages")).json["data"]:
+                await asyncio.sleep(0.05)
+        stored = (await server.client.get(address)).json
+        listed = (await server.client.get("/v1/chat/completions")).json["data"]
+
+    assert stored["choices"] == [
+        {
+            "index": 0,
+            "message": {
+                "content": None,
+                "role": "assistant",
+                "tool_calls": None,
+                "function_call": None,
+                "refusal": None,
+                "annotations": [],
+            },
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ]
+    assert stored["usage"] == made["usage"]
+    assert stored["temperature"] == 0.5
+    assert listed == [stored]

@@ -270,7 +270,28 @@ async def test_an_upstreams_own_id_and_model_name_are_kept() -> None:
     [record] = house.store.records.values()
     assert record is not None
     assert (record.upstream_id, record.model, record.requested_model) == ("chatcmpl-7", "m-2026-01-01", "m")
+    assert record.upstream_model == "m-2026-01-01"
     assert (reply["id"], reply["model"]) == (record.id, "m-2026-01-01")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_record_tells_how_it_ended_with_which_key_and_when(stream: bool) -> None:
+    """A completion waits, is taken up, begins to be said, and ends, in this order."""
+    house = House(opener(), said("He"), finish("length"), usage(1, 1), opener(1), finish("stop", 1))
+    principal = Principal("mine", key="0123456789ab")
+    request = msgspec.structs.replace(asked(store=True, n=2, stream=stream), principal=principal)
+
+    if stream:
+        assert [together async for together in house.completions.stream(request, Progress())]
+    else:
+        await house.completions.create(request, Progress())
+
+    [record] = house.store.records.values()
+    assert record is not None
+    assert (record.finish_reason, record.key, record.upstream_model) == ("length", "0123456789ab", "m")
+    assert record.queue_ms is not None
+    assert record.total_ms is not None
+    assert 0 <= record.queue_ms <= (record.first_token_ms or record.queue_ms) <= record.total_ms
 
 
 def test_a_field_outside_the_contract_reaches_only_those_who_may_know_it() -> None:

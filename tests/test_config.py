@@ -121,8 +121,14 @@ VALUES: list[tuple[str, object, object]] = [
     ("store", "always", "always"),
     ("list_order", "desc", "desc"),
     ("metadata_without_store", "accept", "accept"),
+    ("search", "on", "on"),
+    ("search_budget_ms", "250", 250),
     ("on_disconnect", "finish", "finish"),
     ("idempotency_ttl_s", "60", 60),
+    ("retention", "30d", 2_592_000),
+    ("retention", 90, 90),
+    ("retention", "never", None),
+    ("retention_bodies", "12h", 43_200),
     ("max_body_bytes", "1048576", 1048576),
     ("max_completion_bytes", "1048576", 1048576),
     ("queue", "0", 0),
@@ -396,6 +402,7 @@ def test_everything_that_may_be_left_out_is_a_field_of_a_request() -> None:
 # Mistakes
 
 NOT_A_KEY = "a key is one word of visible ASCII characters; this is empty or has others."
+A_LENGTH = "seconds or a number with s, m, h, d or w behind it (30d), from 1s to 36500d, or never"
 MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
     ({"port": "65536"}, {}, "--port: '65536' is not a whole number from 0 to 65535."),
     ({"port": "8e3"}, {}, "--port: '8e3' is not a whole number from 0 to 65535."),
@@ -405,6 +412,12 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
     ({"data": ""}, {}, "--data: '' is not a path."),
     ({"drain_s": "-1"}, {}, "--drain-s: '-1' is not a number of seconds, 0 or more."),
     ({"drain_s": "nan"}, {}, "--drain-s: 'nan' is not a number of seconds, 0 or more."),
+    ({"retention": "soon"}, {}, f"--retention: 'soon' is not a length of time; write {A_LENGTH}."),
+    (
+        {},
+        {"HANSARD_RETENTION_BODIES": "0"},
+        f"HANSARD_RETENTION_BODIES: '0' is not a length of time; write {A_LENGTH}.",
+    ),
     ({"list_order": "up"}, {}, "--list-order: 'up' is not one of asc, desc."),
     ({"log": "json"}, {}, "--log: 'json' is not one of text, off."),
     ({}, {"HANSARD_QUEUE": "many"}, "HANSARD_QUEUE: 'many' is not a whole number, 0 or more."),

@@ -22,6 +22,16 @@ def test_the_right_key_is_let_in(authorization: str) -> None:
     assert Gate(key=KEY).admit(authorization).project == DEFAULT_PROJECT
 
 
+def test_a_principal_tells_keys_apart_and_shows_none() -> None:
+    """The mark is in the record; a key cannot be found again from 48 bits of its digest."""
+    one, other = (Gate(key=key).admit(f"Bearer {key}").key for key in (KEY, f"{KEY}0"))
+    assert one is not None
+    assert one != other
+    assert len(one) == 12
+    assert one not in KEY
+    assert Gate(key=None).admit("Bearer anything").key is None
+
+
 def basic(pair: str) -> str:
     return f"Basic {b64encode(pair.encode()).decode()}"
 

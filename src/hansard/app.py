@@ -21,12 +21,15 @@ from hansard import __version__
 from hansard.api.corked import corked
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
+from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
+from hansard.core.lifetimes import Lifetimes
 from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
+from hansard.janitor import Janitor
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -54,11 +57,16 @@ class House:
 
     def __init__(self, settings: Settings, *, observer: Observer) -> None:
         self.metrics = Metrics()
-        observer = both(self.metrics, observer)
+        self.observer = observer = both(self.metrics, observer)
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
         self.engines = [*here.values(), *elsewhere.values()]
-        self.store = SqlStore(database(settings.db.full), observer=observer)
+        self.store = SqlStore(
+            database(settings.db.full),
+            search=settings.search == "on",
+            search_budget_s=settings.search_budget_ms / 1000,
+            observer=observer,
+        )
         self.router = Router(
             engines=self.engines,
             aliases=settings.aliases,
@@ -78,7 +86,9 @@ class House:
             on_disconnect=settings.on_disconnect,
             idempotency_ttl_s=settings.idempotency_ttl_s,
             max_completion_bytes=settings.max_completion_bytes,
+            lifetimes=Lifetimes(whole_s=settings.retention, body_s=settings.retention_bodies),
         )
+        self.janitor = Janitor(store=self.store, observer=observer)
         self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
         self._refuses_nulls = settings.nulls == "refuse"
@@ -104,6 +114,7 @@ class House:
         async with AsyncExitStack() as stack:
             await self.store.start()
             stack.push_async_callback(self.store.stop)
+            await stack.enter_async_context(self.janitor.at_work())
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)
             # What outlived its client still needs its engine.
@@ -172,7 +183,7 @@ async def _serve(
     config = uvicorn.Config(
         house.application(own_lifespan=False),
         loop="none",
-        http=corked(enveloped(AutoHTTPProtocol)),
+        http=corked(noticing(enveloped(AutoHTTPProtocol, observer=house.observer))),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -18,6 +18,8 @@ from hansard.contract.request import ChatRequest
 from hansard.core import documents, normalize, paging, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
+from hansard.core.idempotency import IdempotencyKey
+from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.engines import check
 from hansard.engines.base import Chunks, Health, ServedModel
 from hansard.engines.router import Router, Target
@@ -25,7 +27,7 @@ from hansard.errors import CompletionNotFound, Conflict, InvalidRequest, ModelNo
 from hansard.recorder import Recorder
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Progress, Run, Shown, replayed
-from hansard.store.base import Outcome, Record, Store
+from hansard.store.base import Cursor, Outcome, Record, Store
 from hansard.tenancy import Principal
 
 # Its chunks are with the client already, so all that can be said is that they do not count.
@@ -62,12 +64,14 @@ class Completions:
         on_disconnect: Literal["cancel", "finish"] = "cancel",
         idempotency_ttl_s: int = 24 * 60 * 60,
         max_completion_bytes: int | None = None,
+        lifetimes: Lifetimes = KEPT,
     ) -> None:
         self._router = router
         self._store = store
         self._recorder = recorder
         self._on_disconnect = on_disconnect
         self._max_completion_bytes = max_completion_bytes
+        self._lifetimes = lifetimes
         self._repeats = Repeats(recorder=recorder, ttl_s=idempotency_ttl_s)
 
     def models(self) -> list[ServedModel]:
@@ -121,32 +125,22 @@ class Completions:
 
     async def create(self, asked: Asked, progress: Progress) -> bytes:
         """The completion as JSON, committed if it was to be stored."""
-        claim = await self._claim(asked)
-        if isinstance(claim, Outcome):
-            progress.replay(msgspec.json.decode(claim.reply))
-            return claim.reply
-        if claim is not None:
+        if asked.idempotency_key is not None:
+            claim = await self._claim(asked, asked.idempotency_key)
+            if isinstance(claim, Outcome):
+                progress.replay(msgspec.json.decode(claim.reply))
+                return claim.reply
             return await self._recorder.outlive(self._claimed(claim, asked, progress))
         run = await self._begin(asked, progress)
         work = self._complete(run)
-        return await (self._recorder.outlive(work) if self._outlives(run) else work)
+        return await (self._recorder.outlive(work) if self._outlives(asked) else work)
 
-    async def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
+    def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         """The completion in chunks, as they come; when the last has been taken it is committed if it was to be."""
-        claim = await self._claim(asked)
-        if isinstance(claim, Outcome):
-            yield replayed(claim, asked, progress)
-            return
-        if claim is not None:
-            chunks = self._recorder.outlive_stream(self._claimed_chunks(claim, asked, progress), ahead=None)
-        else:
-            run = await self._begin(asked, progress)
-            chunks = self._chunks(run)
-            if self._outlives(run):
-                chunks = self._recorder.outlive_stream(chunks)
-        async with aclosing(chunks) as shown:
-            async for together in shown:
-                yield together
+        if asked.idempotency_key is not None:
+            return self._once(asked.idempotency_key, asked, progress)
+        chunks = self._chunks(asked, progress)
+        return self._recorder.outlive_stream(chunks) if self._outlives(asked) else chunks
 
     async def get(self, principal: Principal, completion_id: str) -> Document:
         """The stored object."""
@@ -154,11 +148,7 @@ class Completions:
 
     async def page(self, principal: Principal, query: paging.ListQuery) -> Document:
         """One page of stored objects."""
-        after = None
-        if query.after is not None:
-            after = await self._store.locate(principal.project, query.after)
-            if after is None:
-                raise _unknown_cursor(query.after)
+        after = None if query.after is None else await self._place(principal, query.after)
         # One more than asked for: it says whether there is a next page (decision 13).
         records = await self._store.page(principal.project, query, after=after, limit=query.limit + 1)
         return paging.page([_view(record) for record in records], query.limit)
@@ -173,6 +163,18 @@ class Completions:
             messages = _past(messages, query.after)
         return paging.page(messages[: query.limit + 1], query.limit)
 
+    async def search(self, principal: Principal, query: paging.SearchQuery) -> Document:
+        """One page of what was found in stored completions."""
+        after = None if query.after is None else await self._place(principal, query.after)
+        found = await self._store.search(principal.project, query, after=after)
+        page = paging.page([views.search_result(msgspec.structs.asdict(hit)) for hit in found.hits], query.limit)
+        return {**page, "has_more": found.has_more, "complete": found.is_complete, "next_after": found.next_after}
+
+    async def facets(self, principal: Principal, query: paging.FacetsQuery) -> Document:
+        """How many stored completions have which keys, or values of one key."""
+        counts = await self._store.facets(principal.project, query.key, limit=query.limit + 1)
+        return views.facets(counts[: query.limit], key=query.key, has_more=len(counts) > query.limit)
+
     async def update(self, principal: Principal, completion_id: str, metadata: Mapping[str, str]) -> Document:
         """Replace the metadata; the stored object as it then is."""
         record = await self._store.set_metadata(principal.project, completion_id, metadata)
@@ -185,37 +187,48 @@ class Completions:
         if not await self._store.delete(principal.project, completion_id):
             raise CompletionNotFound(completion_id)
 
-    async def _claim(self, asked: Asked) -> Claim | Outcome | None:
-        """The right to run under the request's idempotency key, or what became of it; None without a key."""
-        if asked.idempotency_key is None:
-            return None
-        return await self._repeats.claim(asked.principal.project, asked.idempotency_key, now=int(time.time()))
+    async def _claim(self, asked: Asked, key: IdempotencyKey) -> Claim | Outcome:
+        """The right to run under the key, or what became of it."""
+        return await self._repeats.claim(asked.principal.project, key, now=int(time.time()))
 
     async def _claimed(self, claim: Claim, asked: Asked, progress: Progress) -> bytes:
         with claim:
             return await self._complete(await self._begin(asked, progress, claim))
 
+    async def _once(self, key: IdempotencyKey, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
+        claim = await self._claim(asked, key)
+        if isinstance(claim, Outcome):
+            yield replayed(claim, asked, progress)
+            return
+        chunks = self._recorder.outlive_stream(self._claimed_chunks(claim, asked, progress), ahead=None)
+        async with aclosing(chunks) as shown:
+            async for together in shown:
+                yield together
+
     async def _claimed_chunks(self, claim: Claim, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         with claim:
-            async with aclosing(self._chunks(await self._begin(asked, progress, claim))) as chunks:
+            async with aclosing(self._chunks(asked, progress, claim)) as chunks:
                 async for together in chunks:
                     yield together
 
     async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
         stored = self._recorder.wants(asked.received.request)
         route = self._router.pick(asked.received.request.model)
-        run = Run(asked=asked, route=route, progress=progress, stored=stored, claim=claim)
+        run = Run(asked=asked, route=route, progress=progress, stored=stored, claim=claim, lifetimes=self._lifetimes)
         if run.kept:
             await self._recorder.check()
         return run
 
-    def _outlives(self, run: Run) -> bool:
-        return run.stored and self._on_disconnect == "finish"
+    def _outlives(self, asked: Asked) -> bool:
+        return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request)
 
     async def _complete(self, run: Run) -> bytes:
         return await self._conclude(run, await run.route.complete(run.call))
 
-    async def _chunks(self, run: Run) -> AsyncGenerator[Shown, None]:
+    async def _chunks(
+        self, asked: Asked, progress: Progress, claim: Claim | None = None
+    ) -> AsyncGenerator[Shown, None]:
+        run = await self._begin(asked, progress, claim)
         choices = normalize.n(run.call.request)
         seen: Accumulator | Ending = Ending(choices=choices)
         if run.kept:
@@ -244,7 +257,7 @@ class Completions:
     async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)
         body = msgspec.json.encode(reply)
-        record = run.record(reply, theirs=made.get("id"), body=body) if run.stored else None
+        record = run.record(reply, made=made, body=body) if run.stored else None
         if run.claim is not None:
             in_force = await run.claim.remember(body, record, now=int(time.time()))
             if in_force != body:
@@ -254,6 +267,12 @@ class Completions:
             await self._recorder.record(record)
         run.told(reply)
         return body
+
+    async def _place(self, principal: Principal, completion_id: str) -> Cursor:
+        place = await self._store.locate(principal.project, completion_id)
+        if place is None:
+            raise _unknown_cursor(completion_id)
+        return place
 
     async def _record(self, principal: Principal, completion_id: str) -> Record:
         record = await self._store.get(principal.project, completion_id)

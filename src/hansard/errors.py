@@ -2,6 +2,7 @@
 
 HansardError                         what a client sees: status, type, param, code, message
 ├── InvalidRequest              400
+│   ├── SearchIsOff
 │   └── UpstreamRefused         4xx  what an upstream says is wrong with the request
 ├── AuthenticationFailed        401
 ├── NotFound                    404
@@ -35,7 +36,8 @@ class HansardError(Exception):
     """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``.
 
     ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
-    not to try again, which by its status they would.
+    not to try again, which by its status they would. ``has_begun``: whoever was asked had begun to answer, so nobody
+    is asked again.
     """
 
     status: int = 500
@@ -43,6 +45,7 @@ class HansardError(Exception):
     code: str | None = None
     retry_after_s: int | None = None
     is_final: bool = False
+    has_begun: bool = False
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after_s: int | None = None
@@ -61,6 +64,15 @@ class InvalidRequest(HansardError):
 
     status = 400
     type = "invalid_request_error"
+
+
+class SearchIsOff(InvalidRequest):
+    """The server keeps no index of words."""
+
+    code = "search_off"
+
+    def __init__(self) -> None:
+        super().__init__("Search is off on this server. Whoever runs it can turn it on: `hansard serve --search on`.")
 
 
 class AuthenticationFailed(HansardError):

@@ -16,6 +16,7 @@ from hansard.contract import Document
 from hansard.core import ids, normalize
 from hansard.core.explode import explode
 from hansard.core.idempotency import IdempotencyKey
+from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received
 from hansard.engines.base import Call
@@ -46,6 +47,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     authorization: str | None = None
     idempotency_key: IdempotencyKey | None = None
+    lifetimes: Lifetimes = KEPT
+    """How long it is to be kept, as far as its client says."""
 
 
 class Progress(msgspec.Struct):
@@ -68,13 +71,24 @@ class Progress(msgspec.Struct):
 class Run:
     """One completion from its first moment to its record."""
 
-    def __init__(self, *, asked: Asked, route: Route, progress: Progress, stored: bool, claim: Claim | None) -> None:
+    def __init__(
+        self,
+        *,
+        asked: Asked,
+        route: Route,
+        progress: Progress,
+        stored: bool,
+        claim: Claim | None,
+        lifetimes: Lifetimes = KEPT,
+    ) -> None:
         now_ns = time.time_ns()
         request, model = asked.received.request, route.answered.model
         self.asked = asked
+        self._started = time.monotonic()
         self.route = route
         self.stored = stored
         self.claim = claim
+        self._lifetimes = asked.lifetimes.over(lifetimes)
         self.kept = stored or claim is not None
         """Whether the whole of it is needed at the end."""
         self.was_second = False
@@ -88,6 +102,7 @@ class Run:
             model=model,
             seed=int.from_bytes(entropy[:_SEED_BYTES]) % _SEEDS if seed is None else seed,
             authorization=asked.authorization,
+            taken_up=self.works,
         )
         self.stamp = Stamp(
             completion_id=self.id,
@@ -98,8 +113,13 @@ class Run:
         self._progress = progress
         self._progress.completion_id = self.id
         self._progress.model = model
-        self._started = time.monotonic()
+        self._queue_ms: int | None = None
         self._first_token_ms: int | None = None
+
+    def works(self) -> None:
+        """An engine has taken it up; until now it waited in line. Later tries do not count."""
+        if self._queue_ms is None:
+            self._queue_ms = self._elapsed_ms()
 
     def began(self) -> None:
         """The first chunk is here."""
@@ -117,9 +137,11 @@ class Run:
         self.was_second = True
         self._progress.replay(reply)
 
-    def record(self, reply: Document, *, theirs: object, body: bytes) -> Record:
-        """What is kept of it; ``theirs`` is the id that somebody else gave it."""
+    def record(self, reply: Document, *, made: Document, body: bytes) -> Record:
+        """What is kept of it; ``made`` is what the engine made, with the id and the name that somebody else gave."""
         request = self.asked.received.request
+        # From its end on: of a long stream with a short time to live there is something to see.
+        ends = self._lifetimes.ends(int(time.time()))
         return Record(
             project=self.asked.principal.project,
             id=self.id,
@@ -132,9 +154,15 @@ class Run:
             request=self.asked.received.body,
             reply=body,
             engine=self.route.answered.engine.name,
-            upstream_id=theirs if isinstance(theirs, str) else None,
+            upstream_id=_text(made.get("id")),
+            upstream_model=_text(made.get("model")) or self.route.answered.model,
+            key=self.asked.principal.key,
+            finish_reason=_finish_reason(reply["choices"]),
+            queue_ms=self._queue_ms,
             first_token_ms=self._first_token_ms,
             total_ms=self._elapsed_ms(),
+            expires=ends.expires,
+            body_expires=ends.body_expires,
         )
 
     def _elapsed_ms(self) -> int:
@@ -152,6 +180,23 @@ def replayed(outcome: Outcome, asked: Asked, progress: Progress) -> Shown:
         include_usage=normalize.wants_usage(asked.received.request),
     )
     return stamp.chunks(explode(reply))
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+def _finish_reason(choices: object) -> str | None:
+    """That of the first choice."""
+    if isinstance(choices, msgspec.Raw):  # as it came from an upstream
+        ended = msgspec.json.decode(choices, type=list[_Choice])
+        return ended[0].finish_reason if ended else None
+    assert isinstance(choices, list)
+    return _text(choices[0].get("finish_reason")) if choices else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _usage(reply: Document) -> Mapping[str, int] | None:

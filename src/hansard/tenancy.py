@@ -15,6 +15,8 @@ from hansard.errors import AuthenticationFailed
 
 DEFAULT_PROJECT = "default"
 
+_MARK_LENGTH = 12
+
 _NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
     "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the "
@@ -27,9 +29,13 @@ _WRONG_KEY = (
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """The one a request is made for; every row it touches is the project's."""
+    """The one a request is made for; every row it touches is the project's.
+
+    ``key`` tells keys apart in the record, and is none: the beginning of a digest. None where no key is asked for.
+    """
 
     project: str
+    key: str | None = None
 
 
 class Gate:
@@ -37,17 +43,19 @@ class Gate:
 
     def __init__(self, *, key: str | None) -> None:
         self._digest = None if key is None else _digest(key)
+        mark = None if self._digest is None else self._digest.hex()[:_MARK_LENGTH]
+        self._principal = Principal(DEFAULT_PROJECT, mark)
 
     def admit(self, authorization: str | None) -> Principal:
         """The principal, or AuthenticationFailed with the API's own two texts."""
         if self._digest is None:
-            return Principal(DEFAULT_PROJECT)
+            return self._principal
         token = _token(authorization or "")
         if not token:
             raise AuthenticationFailed(_NO_KEY)
         if not hmac.compare_digest(_digest(token), self._digest):
             raise AuthenticationFailed(_WRONG_KEY.format(key=_masked(token)), code="invalid_api_key")
-        return Principal(DEFAULT_PROJECT)
+        return self._principal
 
 
 def _token(authorization: str) -> str:

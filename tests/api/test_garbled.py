@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from hansard.api.garbled import HEAD_LIMIT_BYTES, enveloped
+from hansard.observe import Event, Observer, RequestServed, ignore
 
 pytestmark = pytest.mark.anyio
 
@@ -36,12 +37,12 @@ async def read_only(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp) -> AsyncIterator[int]:
+async def listening(app: ASGIApp, *, observer: Observer = ignore) -> AsyncIterator[int]:
     """The port where the application is served."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     config.load()
     state = uvicorn.Server(config).server_state
-    protocol: Any = enveloped(AutoHTTPProtocol)  # type: ignore[type-abstract] # it has the methods when it runs
+    protocol: Any = enveloped(AutoHTTPProtocol, observer=observer)  # type: ignore[type-abstract] # it has the methods when it runs
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
     async with server:
@@ -102,6 +103,22 @@ async def test_garbage_gets_the_envelope(sent: bytes) -> None:
     assert list(document["error"]) == ["message", "type", "param", "code"]
 
 
+async def test_garbage_is_an_event() -> None:
+    events: list[Event] = []
+    async with listening(read_only, observer=events.append) as port:
+        _, headers, _ = parted(await answer(port, GARBLED["TLS"]))
+
+    [event] = events
+    assert event == RequestServed(
+        method="-",
+        path="-",
+        status=400,
+        duration_ms=0.0,
+        request_id=headers["x-request-id"],
+        error="invalid_request_error",
+    )
+
+
 ENDLESS: dict[str, Sequence[bytes]] = {
     "one header": [b"GET / HTTP/1.1\r\nX: ", *[b"x" * 1024] * 65],
     "many headers": [b"GET / HTTP/1.1\r\n", *[b"X: y\r\n" * 170] * 65],
@@ -127,7 +144,8 @@ async def test_a_long_body_is_no_long_head() -> None:
 
 
 async def test_garbage_behind_a_request_does_not_get_into_its_reply() -> None:
-    async with listening(stall) as port:
+    events: list[Event] = []
+    async with listening(stall, observer=events.append) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         begun = await reader.readuntil(b"begun")
@@ -137,3 +155,4 @@ async def test_garbage_behind_a_request_does_not_get_into_its_reply() -> None:
 
     assert begun.startswith(b"HTTP/1.1 200")
     assert rest.strip() == b""
+    assert events == []

@@ -89,6 +89,11 @@ async def test_replies_are_as_described(document: Document) -> None:
         "ModelList": [(await site.client.get("/v1/models")).json],
         "Model": [(await site.client.get("/v1/models/org/m")).json],
         "Checks": [(await site.client.request("POST", "/check")).json],
+        "SearchList": [(await site.client.get("/hansard/v1/search", b"q=hello&limit=1")).json],
+        "FacetList": [
+            (await site.client.get("/hansard/v1/facets")).json,
+            (await site.client.get("/hansard/v1/facets", b"key=model")).json,
+        ],
         "Health": [(await site.client.get("/health")).json],
         "Readiness": [(await site.client.get("/readyz")).json, (await site.client.get("/readyz", b"verbose")).json],
     }

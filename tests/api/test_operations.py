@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -535,6 +536,39 @@ async def test_another_request_under_the_key_is_a_conflict_that_clients_do_not_t
     for reply in (other, beside):
         assert error(reply) == (409, "invalid_request_error", None, "idempotency_key_reused")
         assert reply.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("headers", "metadata", "lengths"),
+    [
+        ({}, {}, (None, None)),
+        ({"x-hansard-ttl": "2h", "x-hansard-body-ttl": "90"}, {}, (7200, 90)),
+        ({}, {"hansard_ttl": "2h", "hansard_body_ttl": "90"}, (7200, 90)),
+        ({"x-hansard-ttl": "1h"}, {"hansard_ttl": "2h"}, (3600, None)),
+        ({"x-hansard-metadata": '{"hansard_ttl": "2h"}'}, {}, (7200, None)),
+    ],
+)
+async def test_a_request_may_say_how_long_it_is_kept(
+    headers: dict[str, str], metadata: dict[str, str], lengths: tuple[int | None, int | None]
+) -> None:
+    site = Site()
+    before = int(time.time())
+    made = await site.client.post(
+        "/v1/chat/completions", {**ASKED, "store": True, "metadata": metadata}, headers=headers
+    )
+    after = int(time.time())
+    [record] = site.store.records.values()
+    assert made.status == 200
+    assert record is not None
+    for ends, length_s in zip((record.expires, record.body_expires), lengths, strict=True):
+        assert ends is None if length_s is None else ends is not None and before <= ends - length_s <= after
+
+
+async def test_a_length_that_is_none_is_refused_before_anything_is_generated() -> None:
+    site = Site()
+    reply = await site.client.post("/v1/chat/completions", ASKED, headers={"x-hansard-ttl": "soon"})
+    assert error(reply) == (400, "invalid_request_error", "X-Hansard-TTL", "invalid_value")
+    assert site.engine.calls == []
 
 
 async def test_a_metadata_header_is_part_of_what_the_key_stands_for() -> None:

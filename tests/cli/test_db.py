@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -40,23 +41,23 @@ def test_a_sound_database(run: Run, data: Path) -> None:
 
     assert outcome == (
         0,
-        "looked at\trows\ncompletions\t2\nlabels\t6\ntombstones\t0\noutcomes\t0\n",
+        "looked at\trows\ncompletions\t2\npieces\t0\nlabels\t4\ntombstones\t0\noutcomes\t0\n",
         f"{data / 'hansard.sqlite3'} is sound, at {migrate.HEAD}.\n",
     )
 
 
 def test_findings_are_named_and_end_with_1(run: Run, data: Path) -> None:
-    change(data, "UPDATE bodies SET request = X'00'")
+    change(data, "UPDATE bodies SET content = X'00'")
 
     outcome = run("db", "check", "--data", str(data))
 
     assert outcome.code == 1
     assert outcome.out.split("\n\n")[1] == (
         "finding\twhere\tmeaning\n"
-        "request\tchatcmpl-a\ta request that is not JSON with messages\n"
-        "request\tchatcmpl-b\ta request that is not JSON with messages\n"
+        "body\tchatcmpl-a\ta completion without its body, or with a damaged one\n"
+        "body\tchatcmpl-b\ta completion without its body, or with a damaged one\n"
     )
-    assert outcome.err == f"{data / 'hansard.sqlite3'} is not sound: request.\n"
+    assert outcome.err == f"{data / 'hansard.sqlite3'} is not sound: body.\n"
 
 
 def test_the_report_as_json(run: Run, data: Path) -> None:
@@ -69,7 +70,7 @@ def test_the_report_as_json(run: Run, data: Path) -> None:
         "database": str(data / "hansard.sqlite3"),
         "version": migrate.HEAD,
         "sound": False,
-        "looked_at": {"completions": 2, "labels": 6, "tombstones": 0, "outcomes": 0},
+        "looked_at": {"completions": 2, "pieces": 0, "labels": 4, "tombstones": 0, "outcomes": 0},
         "findings": [
             {
                 "kind": "metadata",
@@ -101,7 +102,9 @@ def test_the_database_is_that_of_the_server(run: Run, data: Path, monkeypatch: p
     assert run("db", "upgrade") == (0, said, "")
 
 
-@pytest.mark.parametrize("command", [["upgrade"], ["check"], ["backup", "copy"], ["vacuum"]])
+@pytest.mark.parametrize(
+    "command", [["upgrade"], ["check"], ["backup", "copy"], ["vacuum"], ["copy", "sqlite:///copy"]]
+)
 def test_no_database_is_one_line(run: Run, tmp_path: Path, command: list[str]) -> None:
     assert run("db", *command, "--data", str(tmp_path)) == (
         1,
@@ -155,6 +158,81 @@ def test_a_vacuum_says_what_it_gave_back(run: Run, data: Path) -> None:
     )
 
 
+def test_a_copy_says_what_it_copied_and_that_it_is_the_same(run: Run, data: Path) -> None:
+    target = f"sqlite:///{data / 'copy.sqlite3'}"
+
+    first = run("db", "copy", "--data", str(data), target)
+    again = run("db", "copy", "--data", str(data), target)
+
+    rows = dict(line.split("\t", 1) for line in first.out.splitlines())
+    assert rows.pop("bodies").startswith("2\t2\t")
+    assert rows == {
+        "table": "rows\tcopied now\tbytes of content",
+        "pieces": "0\t0\t0",
+        "completions": "2\t2\t0",
+        "labels": "4\t4\t0",
+        "facets": "4\t4\t0",
+        "tombstones": "0\t0\t0",
+        "outcomes": "0\t0\t0",
+    }
+    assert first.code == 0
+    assert first.err.startswith(f"{data / 'copy.sqlite3'} has all 12 rows, ")
+    assert again.code == 0
+    assert "labels\t4\t0\t0\n" in again.out
+    assert run("db", "check", "--db", target).code == 0
+
+
+def test_a_copy_that_differs_is_named_and_ends_with_1(run: Run, data: Path) -> None:
+    target = f"sqlite:///{data / 'copy.sqlite3'}"
+    assert run("db", "copy", "--data", str(data), target).code == 0
+    change(data, "UPDATE bodies SET content = X'1B5B324A' WHERE number = 2")
+
+    outcome = run("db", "copy", "--data", str(data), target)
+
+    assert outcome.code == 1
+    assert outcome.out.split("\n\n")[1] == "difference\ttable\twhere\nother\tbodies\t2\n"
+    assert outcome.err == (
+        f"{data / 'copy.sqlite3'} is not the same (rows that differ: 1). Stop what writes to either one, "
+        "and copy to an empty database.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [(["backup", "FILE"], "pg_dump for this database, or pg_basebackup"), (["vacuum"], "autovac")],
+)
+def test_what_postgresql_does_by_itself(run: Run, command: list[str], instead: str) -> None:
+    outcome = run("db", *command, "--db", "postgresql://me:sEcret@h/d")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith(f"postgresql://me@h/d: {command[0]} is for SQLite. PostgreSQL has its own: ")
+    assert instead in outcome.err
+
+
+@pytest.mark.parametrize("command", [["copy", "postgresql://me:sEcret@h/d"], ["check", "--db", "postgresql://h/d"]])
+def test_a_driver_that_is_not_installed_is_one_line(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "hansard.store.postgresql", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    assert run("db", *command, "--data", str(data)) == (
+        1,
+        "",
+        "PostgreSQL needs its driver, which is not installed here: pip install 'hansard[postgres]'\n",
+    )
+
+
+def test_a_target_that_is_no_database_is_one_line(run: Run, data: Path) -> None:
+    outcome = run("db", "copy", "--data", str(data), "copy.sqlite3")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == (
+        "TARGET_URL: 'copy.sqlite3' is not a database that can be used; "
+        "write sqlite:///FILE or postgresql://USER@HOST/NAME.\n"
+    )
+
+
 def test_a_person_sees_a_table(terminal: Terminal, data: Path) -> None:
     outcome = terminal.run("db", "check", "--data", str(data))
 
@@ -166,4 +244,5 @@ def test_a_person_sees_how_far_it_is(terminal: Terminal, run: Run, data: Path) -
     copy = str(data / "copy.sqlite3")
 
     assert "━━━" in without_style(terminal.run("db", "backup", "--data", str(data), copy).out)
+    assert "━━━" in without_style(terminal.run("db", "copy", "--data", str(data), f"sqlite:///{copy}.too").out)
     assert run("db", "backup", "--force", "--data", str(data), copy).err == ""

@@ -48,6 +48,8 @@ def test_the_tree() -> None:
         "",
         "serve",
         "chat",
+        "search",
+        "facets",
         "conformance",
         "completions",
         "completions list",
@@ -63,6 +65,7 @@ def test_the_tree() -> None:
         "db check",
         "db backup",
         "db vacuum",
+        "db copy",
         "config",
         "config show",
     ]

@@ -121,6 +121,10 @@ def _turns(message: dict[str, Any]) -> list[dict[str, Any]]:
     calls = message.get("tool_calls") or []
     if message.get("content") is None and not any(message.get(key) for key in ("function_call", "audio")):
         message["content"] = "said"
+    parts = message.get("content")
+    refusals = [part for part in parts if part["type"] == "refusal"] if isinstance(parts, list) else []
+    if refusals:  # one, and nothing beside it
+        message["content"] = refusals[:1]
     return [message, *({"role": "tool", "tool_call_id": call["id"], "content": "done"} for call in calls)]
 
 

@@ -63,6 +63,7 @@ class ScriptedEngine:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         self.calls.append(call)
+        call.taken_up()
         try:
             for step in self.steps:
                 if isinstance(step, asyncio.Event):

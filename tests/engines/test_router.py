@@ -180,6 +180,17 @@ async def test_what_fails_after_the_first_chunk_is_told() -> None:
     assert second.calls == []
 
 
+@BOTH
+@pytest.mark.anyio
+async def test_what_has_begun_is_asked_of_nobody_else(streamed: bool) -> None:
+    second = engine("two")
+    cut = UpstreamFailed("cut")
+    cut.has_begun = True
+    with pytest.raises(UpstreamFailed, match="cut"):
+        await asked_of(over(Target(engine("one", cut), "a"), Target(second, "b")), streamed=streamed)
+    assert second.calls == []
+
+
 @pytest.mark.anyio
 async def test_a_model_that_an_engine_names_is_kept() -> None:
     named = engine("one", {**said("x"), "model": "a-2026"}, finish())

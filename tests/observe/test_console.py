@@ -9,6 +9,7 @@ from hansard.observe import (
     EngineChanged,
     Event,
     RecordLost,
+    RecordsExpired,
     RequestServed,
     StoreUpgraded,
     TargetFailed,
@@ -55,6 +56,10 @@ def served(**fields: object) -> RequestServed:
             "next target: qwen3 of office does not answer (upstream_timeout)",
         ),
         (RecordLost(completion_id="chatcmpl-1", reason="disk full"), "not stored: chatcmpl-1 (disk full)"),
+        (
+            RecordsExpired(records=64, bodies=3, freed_bytes=4096, duration_s=1.25),
+            "expired: 64 completions, and what was said in 3; 4096 bytes given back, in 1.2s",
+        ),
         (
             StoreUpgraded(before="0001", now="0002"),
             "database upgraded from 0001 to 0002; older versions of Hansard cannot open it any more",

@@ -9,6 +9,7 @@ from hansard.observe import (
     EngineChanged,
     Event,
     RecordLost,
+    RecordsExpired,
     RequestServed,
     TargetFailed,
     UpstreamTried,
@@ -45,6 +46,9 @@ def samples(*events: Event) -> dict[str, str]:
         ),
         (EngineChanged(engine="m", state="lost"), 'hansard_engine_changes_total{engine="m",state="lost"}'),
         (RecordLost(completion_id="chatcmpl-1", reason="full"), "hansard_completions_lost_total"),
+        (RecordsExpired(records=1, bodies=0, freed_bytes=0, duration_s=1), "hansard_expired_records_total"),
+        (RecordsExpired(records=0, bodies=1, freed_bytes=0, duration_s=1), "hansard_expired_bodies_total"),
+        (RecordsExpired(records=1, bodies=0, freed_bytes=1, duration_s=1), "hansard_expired_freed_bytes_total"),
         (Crashed(request_id="req_1", exception=KeyError()), "hansard_crashes_total"),
     ],
 )
@@ -105,7 +109,7 @@ def test_every_metric_says_what_it_is() -> None:
     named = [line.split(" ")[2] for line in lines if line.startswith("# HELP")]
     typed = [line.split(" ")[2] for line in lines if line.startswith("# TYPE")]
     assert named == typed
-    assert len(set(named)) == len(named) == 11
+    assert len(set(named)) == len(named) == 14
 
 
 def test_two_sinks_are_told_the_same() -> None:

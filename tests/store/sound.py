@@ -1,4 +1,4 @@
-"""Records and outcomes as a server makes them, so that a check finds nothing wrong with them."""
+"""Records and outcomes as a server makes them, so that a check finds nothing wrong with them; and that check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hansard.store import maintenance, server
 from hansard.store.base import Outcome, Record
+from hansard.store.check import Report
+from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from tests.store.records import outcome, record
@@ -15,6 +18,13 @@ from tests.store.records import outcome, record
 
 def opened(path: Path) -> SqlStore:
     return SqlStore(Sqlite(path))
+
+
+def examined(database: Database) -> Report:
+    """What ``hansard db check`` says of it."""
+    if isinstance(database, Sqlite):
+        return maintenance.examine(database.path, tell=lambda *_: None)
+    return server.examine(database, tell=lambda *_: None)
 
 
 def sound_record(name: str, *, metadata: Mapping[str, str] | None = None, **changes: Any) -> Record:

@@ -12,6 +12,7 @@ import pytest
 from hansard.core.pieces import cut, digests
 from hansard.store import check, maintenance, migrate
 from hansard.store.check import Report
+from hansard.store.sql import SqlStore
 from tests.store.records import outcome
 from tests.store.sound import CONVERSATION, opened, sound_outcome, sound_record
 
@@ -21,7 +22,12 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def full(path: Path) -> Path:
     """A deleted completion, three others with the numbers ``NUMBERS``, and an outcome of each kind."""
-    store = opened(path)
+    await fill(opened(path))
+    return path
+
+
+async def fill(store: SqlStore) -> None:
+    """Start it on an empty database, and stop it."""
     await store.start()
     await store.insert(sound_record("gone"))
     await store.insert(sound_record("a", metadata={"tier": "tin", "model": "x"}))
@@ -31,7 +37,6 @@ async def full(path: Path) -> Path:
     await store.insert(sound_record("long", request=CONVERSATION))
     await store.delete("p", "chatcmpl-gone")
     await store.stop()
-    return path
 
 
 # The first one is that of the check that each start makes.

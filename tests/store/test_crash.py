@@ -43,7 +43,7 @@ async def kept(url: str, prefix: str) -> list[str]:
     await store.start()
     found: list[str] = []
     cursor = None
-    while page := await store.page("p", ListQuery(metadata=(("round", prefix),)), after=cursor, limit=100):
+    while page := await store.page("p", ListQuery(metadata=(("round", prefix),)), after=cursor, limit=100, whole=True):
         for each in page:
             assert each == numbered(each.metadata["name"])
             found.append(each.metadata["name"])

@@ -11,12 +11,14 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 import hansard.store.migrations
 from hansard.core.paging import ListQuery
+from hansard.core.pieces import cut
 from hansard.errors import StartupError
 from hansard.observe import Event, StoreUpgraded
-from hansard.store import migrate
+from hansard.store import facets, migrate
 from hansard.store.base import Cursor
 from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
@@ -25,6 +27,7 @@ from hansard.store.sqlite import Sqlite
 from tests.postgres import PostgresServer
 from tests.store.conftest import Start
 from tests.store.records import outcome, record
+from tests.store.sound import CONVERSATION, examined, reply, sound_record
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +54,10 @@ def schema(database: Database) -> dict[str, str]:
 CATALOGUE = {
     "sqlite": "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'",
     "postgresql": """
-        SELECT relname || '.' || conname, pg_get_constraintdef(c.oid)
+        SELECT relname || '.' || attname || ' storage', attstorage::text
+        FROM pg_attribute a JOIN pg_class t ON t.oid = attrelid
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        UNION ALL SELECT relname || '.' || conname, pg_get_constraintdef(c.oid)
         FROM pg_constraint c JOIN pg_class t ON t.oid = conrelid WHERE relnamespace = 'public'::regnamespace
         UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
         UNION ALL SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)
@@ -71,7 +77,7 @@ def set_version(database: Database, version: str | None) -> None:
 
 
 def written_by(version: str, database: Database) -> None:
-    """A database as that version leaves it, with one completion of project ``p``."""
+    """A database as that version leaves it, with the rows of ``ROWS``."""
     database.make()
     engine = database.engine_for_writing()
     with engine.begin() as connection:
@@ -79,24 +85,60 @@ def written_by(version: str, database: Database) -> None:
         config.set_main_option("script_location", str(Path(hansard.store.migrations.__file__).parent))
         config.attributes["connection"] = connection
         command.upgrade(config, version)
-        for statement in [*ROWS, *NUMBERED[connection.dialect.name]]:
-            connection.exec_driver_sql(statement)
+        for statement in ROWS[version]:
+            connection.execute(text(statement), VALUES)
+        for statement in NUMBERED[connection.dialect.name]:
+            connection.execute(text(statement), {"number": LAST[version]})
     engine.dispose()
 
 
-# What 0001 had for `record("a", metadata={"tier": "tin"})`, in its own columns.
-ROWS = [
-    "INSERT INTO completions VALUES (7, 'p', 'chatcmpl-a', 1700000000, 'tiny-2026', 'tiny', 'req_a', "
-    """'{"tier":"tin"}', 2147483647, 'echo', 'chatcmpl-7', 12, 345)""",
-    """INSERT INTO bodies VALUES (7, '{"model": "tiny", "temperature": 1.0}', '{"id":"chatcmpl-a"}')""",
-    "INSERT INTO labels VALUES ('p', '', '', 1700000000, 7), ('p', 'metadata[tier]', 'tin', 1700000000, 7), "
-    "('p', 'model', 'tiny', 1700000000, 7), ('p', 'model', 'tiny-2026', 1700000000, 7)",
-    "INSERT INTO tombstones VALUES ('p', 'chatcmpl-gone', 1699999999, 6)",
-]
-# What is left of it to say to each of them: that those were bytes, and that a number was taken.
+# Completion 7 of 0001 is `record("a", metadata={"tier": "tin"})`. In 0003 two projects have the same conversation, and
+# one of them an outcome; the last number given is that of a completion that is deleted.
+_COMPLETION = (
+    "INSERT INTO completions (number, project, id, created, model, requested_model, request_id, metadata, seed, "
+    "engine, upstream_id, first_token_ms, total_ms) VALUES ({number}, '{project}', 'chatcmpl-{name}', 1700000000, "
+    "'tiny-2026', 'tiny', 'req_{name}', '{{\"tier\":\"tin\"}}', 2147483647, 'echo', 'chatcmpl-7', 12, 345)"
+)
+_LABELS = (
+    "INSERT INTO labels VALUES ('{project}', '', '', 1700000000, {number}), "
+    "('{project}', 'metadata[tier]', 'tin', 1700000000, {number}), "
+    "('{project}', 'model', 'tiny', 1700000000, {number}), ('{project}', 'model', 'tiny-2026', 1700000000, {number})"
+)
+_BODY = (
+    "INSERT INTO bodies (number, project, request, reply) VALUES ({number}, '{project}', :conversation, :reply_{name})"
+)
+_TOMBSTONE = "INSERT INTO tombstones VALUES ('p', 'chatcmpl-gone', 1699999999, {number})"
+_OF_0003 = (("p", 7, "a"), ("p", 8, "b"), ("q", 9, "c"))
+ROWS = {
+    "0001": [
+        _COMPLETION.format(project="p", number=7, name="a"),
+        "INSERT INTO bodies (number, request, reply) VALUES (7, :plain, :plain_reply)",
+        _LABELS.format(project="p", number=7),
+        _TOMBSTONE.format(number=6),
+    ],
+    "0003": [
+        *(
+            statement.format(project=project, number=number, name=name)
+            for project, number, name in _OF_0003
+            for statement in (_COMPLETION, _BODY, _LABELS)
+        ),
+        _TOMBSTONE.format(number=12),
+        "INSERT INTO outcomes (project, key, fingerprint, created, expires, number, reply) VALUES "
+        "('p', 'stored', :fingerprint, 1700000100, 4000000000, 8, NULL), "
+        "('p', 'unstored', :fingerprint, 1700000100, 4000000000, NULL, :reply_b)",
+    ],
+}
+LAST = {"0001": 7, "0003": 12}
+VALUES = {
+    "plain": b'{"model": "tiny", "temperature": 1.0}',
+    "plain_reply": b'{"id":"chatcmpl-a"}',
+    "conversation": CONVERSATION,
+    "fingerprint": bytes(32),
+    **{f"reply_{name}": reply(record(name)) for _, _, name in _OF_0003},
+}
 NUMBERED = {
-    "sqlite": ["UPDATE bodies SET request = CAST(request AS BLOB), reply = CAST(reply AS BLOB)"],
-    "postgresql": ["SELECT setval('completions_number_seq', 7)"],
+    "sqlite": ["UPDATE sqlite_sequence SET seq = :number WHERE name = 'completions'"],
+    "postgresql": ["SELECT setval('completions_number_seq', :number)"],
 }
 
 
@@ -168,6 +210,54 @@ async def test_what_the_first_version_wrote_is_all_there_after_the_climb(databas
     assert place is not None
     assert place.number > 7
     await store.stop()
+
+
+async def test_what_the_third_version_wrote_is_all_there_after_the_climb(database: Database) -> None:
+    written_by("0003", database)
+    assert "pieces.content" not in schema(database)
+
+    store = SqlStore(database)
+    await store.start()
+
+    metadata = {"tier": "tin"}
+    kept = [
+        sound_record(name, project=project, metadata=metadata, request=CONVERSATION) for project, _, name in _OF_0003
+    ]
+    for each in kept:
+        assert await store.get(each.project, each.id) == each
+    found = await store.page("p", ListQuery(model="tiny", metadata=(("tier", "tin"),)), after=None, limit=9)
+    assert [each.id for each in found] == ["chatcmpl-a", "chatcmpl-b"]
+    assert [each.finish_reason for each in found] == ["stop", "stop"]
+    for key in ("stored", "unstored"):
+        assert await store.recall("p", key, now=1) == outcome(key, expires=4_000_000_000, reply=kept[1].reply)
+    assert await store.locate("p", "chatcmpl-gone") == Cursor(1_699_999_999, 12)
+    assert counts(database, "p") == {
+        "": [("", 2)],
+        "finish_reason": [("stop", 2)],
+        "metadata[tier]": [("tin", 2)],
+        "model": [("tiny", 2), ("tiny-2026", 2)],
+    }
+    report = examined(database)
+    assert report.findings == ()
+    parts = cut(CONVERSATION)
+    assert report.looked_at["pieces"] == 2 * (len(parts.turns) + 1)
+
+    await store.insert(record("new"))
+    place = await store.locate("p", "chatcmpl-new")
+    assert place is not None
+    assert place.number > 12
+    await store.stop()
+
+
+def counts(database: Database, project: str) -> dict[str, list[tuple[str, int]]]:
+    """Of each key how many completions have each value."""
+    engine = database.engine_for_reading(connections=1)
+    with engine.begin() as connection:
+        found = {
+            key: list(facets.values(connection, project, key, most=9)) for key, _ in facets.keys(connection, project)
+        }
+    engine.dispose()
+    return found
 
 
 async def test_an_upgrade_is_told_once(database: Database) -> None:

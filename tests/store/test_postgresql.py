@@ -22,7 +22,7 @@ from hansard.store.postgresql import Postgresql, escaped, unescaped
 from hansard.store.sql import SqlStore
 from tests.postgres import PostgresServer, postgres_server
 from tests.store.conftest import Start
-from tests.store.records import record
+from tests.store.records import outcome, record
 
 pytestmark = pytest.mark.anyio
 
@@ -114,25 +114,42 @@ async def test_a_server_that_does_not_sync() -> None:
     assert said.endswith("the server runs with fsync = off, so what it commits may be lost. Turn fsync on.")
 
 
-async def test_a_commit_waits_for_the_disk_whatever_the_database_says(postgres: PostgresServer, start: Start) -> None:
-    url = postgres.new_database()
-    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
-    seen: set[str] = set()
+@pytest.mark.parametrize("who", ["DATABASE", "ROLE"])
+async def test_a_commit_waits_for_the_disk_whoever_says_otherwise(
+    postgres: PostgresServer, start: Start, who: str
+) -> None:
+    """Every COMMIT that writes: of the start, of records, changes, deletions and outcomes."""
+    postgres.execute("CREATE ROLE hasty LOGIN SUPERUSER")
+    parts = psycopg.conninfo.conninfo_to_dict(postgres.new_database())
+    url = postgres.url(str(parts["dbname"]), user="hasty")
+    name = "hasty" if who == "ROLE" else parts["dbname"]
+    seen: list[str] = []
 
     def committed(connection: Connection) -> None:
         if connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off":
-            seen.add(connection.exec_driver_sql("SHOW synchronous_commit").scalar_one())
+            seen.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar_one())
 
     event.listen(Engine, "commit", committed)
     try:
-        for told, expected in (("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")):
-            postgres.execute(f"ALTER DATABASE {name} SET synchronous_commit = {told}")
+        for told, expected in (
+            ("off", "on"),
+            ("local", "on"),
+            ("remote_write", "on"),
+            ("remote_apply", "remote_apply"),
+        ):
+            postgres.execute(f"ALTER {who} {name} SET synchronous_commit = {told}")
             seen.clear()
             store = await start(database=Postgresql(url))
             await store.insert(record(told))
-            assert seen == {expected}
+            await store.remember(outcome(told, of=f"{told} with a key"), record(f"{told} with a key"))
+            await store.set_metadata("p", f"chatcmpl-{told}", {"tier": "gold"})
+            await store.delete("p", f"chatcmpl-{told}")
+            await store.stop()
+            assert seen == [expected] * 5
     finally:
         event.remove(Engine, "commit", committed)
+        postgres.execute(f"DROP DATABASE {parts['dbname']} WITH (FORCE)")
+        postgres.execute("DROP ROLE hasty")
 
 
 # Outages

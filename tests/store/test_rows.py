@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, create_engine, exc, select
 
-from hansard.store.rows import insert_rows
+from hansard.store.rows import delete_rows, insert_rows
 
 WORDS = Table("words", MetaData(), Column("number", Integer, primary_key=True), Column("word", Text, unique=True))
 
@@ -46,3 +46,13 @@ def test_a_value_is_never_read_as_sql(connection: Connection) -> None:
 def test_a_conflict_is_told_as_by_any_statement(connection: Connection) -> None:
     with pytest.raises(exc.IntegrityError):
         insert_rows(connection, WORDS, ("word",), [("a",), ("a",)])
+
+
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
+def test_every_row_that_is_named_is_deleted_and_no_other(connection: Connection, count: int) -> None:
+    insert_rows(connection, WORDS, ("number", "word"), [(number, f"word {number}") for number in range(count + 2)])
+
+    delete_rows(connection, WORDS, ("number", "word"), [(number, f"word {number}") for number in range(count)])
+    delete_rows(connection, WORDS, ("number", "word"), [(count, "another word")])
+
+    assert connection.scalars(select(WORDS.c.number)).all() == [count, count + 1]

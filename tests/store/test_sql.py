@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule, run_state_machine_as_test
 
 from hansard.core.paging import ListQuery
+from hansard.errors import HansardError
+from hansard.store.base import Record
+from hansard.store.check import Findings, check
 from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from tests.durability.counts import EXAMPLES
 from tests.memory_store import MemoryStore
 from tests.postgres import PostgresServer
-from tests.store.records import record
+from tests.store.records import outcome
+from tests.store.sound import reply, sound_record
 
 PROJECTS = st.sampled_from(["p", "q"])
 MODELS = st.sampled_from(["tiny", "tiny-2026", "gold"])
@@ -34,8 +41,28 @@ QUERIES = st.builds(
     order=st.sampled_from(["asc", "desc"]),
 )
 
+# Few texts, so that they come again in other requests and projects; short ones, and one of several pages.
+TEXTS = st.sampled_from(["", "Well?", "Order, order! " * 50, "".join(map(str, range(9000))), "\x00ü🏔"])
+ROLES = st.sampled_from(["system", "user", "assistant"])
+MESSAGES = st.lists(st.fixed_dictionaries({"role": ROLES, "content": TEXTS}), max_size=4)
+REQUESTS = st.builds(lambda messages: json.dumps({"model": "tiny", "messages": messages}).encode(), MESSAGES)
+
+IDEMPOTENCY_KEYS = st.sampled_from(["k", "l", "m"])
+# So late that no start, which clears away what has expired, sees any of them expire; time only goes on.
+BEGIN = 2**40
+LATER = st.integers(0, 2)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """A record without a name, which is given it later."""
+    changes = {"created": draw(st.integers(1, 3)), "model": draw(MODELS), "requested_model": draw(MODELS)}
+    return sound_record("", project=draw(PROJECTS), metadata=draw(METADATA), request=draw(REQUESTS), **changes)
+
 
 class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
+    """Every rule does the same to both stores, and compares what they say."""
+
     ids = Bundle("ids")
 
     empty: ClassVar[Callable[[], Database]]
@@ -43,34 +70,52 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.runner = asyncio.Runner()
-        self.real = SqlStore(type(self).empty(), readers=1)
+        self.database = type(self).empty()
+        self.real = SqlStore(self.database, readers=1)
         self.model = MemoryStore()
-        self.seen = 0
+        self.made: dict[str, Record] = {}
+        self.now = BEGIN
         self.runner.run(self.real.start())
 
     def teardown(self) -> None:
         if hasattr(self, "runner"):
-            self.runner.run(self.real.stop())
-            self.runner.close()
+            try:
+                for project in ("p", "q"):
+                    self.page(project, ListQuery(), after=None, limit=10_000)
+                self.check()
+            finally:
+                self.runner.run(self.real.stop())
+                self.runner.close()
 
-    def both(self, method: str, *arguments: object) -> None:
-        assert self.runner.run(getattr(self.real, method)(*arguments)) == self.runner.run(
-            getattr(self.model, method)(*arguments)
-        )
+    def both(self, method: str, *arguments: object, **named: object) -> object:
+        said = [self.said(store, method, *arguments, **named) for store in (self.real, self.model)]
+        assert said[0] == said[1]
+        return said[0]
 
-    @rule(
-        target=ids,
-        many=st.lists(st.tuples(PROJECTS, st.integers(1, 3), MODELS, MODELS, METADATA), min_size=1, max_size=5),
-    )
-    def insert(self, many: list[tuple[str, int, str, str, dict[str, str]]]) -> object:
-        names = []
-        for project, created, model, requested, metadata in many:
-            name = str(self.seen)
-            self.seen += 1
-            changes = {"project": project, "created": created, "model": model, "requested_model": requested}
-            self.both("insert", record(name, metadata=metadata, **changes))
-            names.append(f"chatcmpl-{name}")
-        return multiple(*names)
+    def said(self, store: object, method: str, *arguments: object, **named: object) -> object:
+        """What it returns, or the kind of error that it raises."""
+        try:
+            return self.runner.run(getattr(store, method)(*arguments, **named))
+        except HansardError as error:
+            return type(error)
+
+    def named(self, some: Record) -> Record:
+        name = f"chatcmpl-{len(self.made)}"
+        changed = msgspec.structs.replace(some, id=name)
+        self.made[name] = msgspec.structs.replace(changed, reply=reply(changed))
+        return self.made[name]
+
+    @rule(target=ids, some=st.lists(records(), min_size=1, max_size=5))
+    def insert(self, some: list[Record]) -> object:
+        new = [self.named(each) for each in some]
+        for each in new:
+            self.both("insert", each)
+        return multiple(*(each.id for each in new))
+
+    @rule(name=ids)
+    def insert_again(self, name: str) -> None:
+        """A conflict, unless it was deleted, or never kept."""
+        self.both("insert", self.made[name])
 
     @rule(project=PROJECTS, name=ids)
     def get(self, project: str, name: str) -> None:
@@ -84,15 +129,46 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
     def delete(self, project: str, name: str) -> None:
         self.both("delete", project, name)
 
+    @rule(target=ids, some=records(), key=IDEMPOTENCY_KEYS, later=LATER, for_s=st.integers(1, 3), stored=st.booleans())
+    def remember(self, some: Record, key: str, later: int, for_s: int, stored: bool) -> object:
+        new = self.named(some)
+        self.now += later
+        times = {"created": self.now, "expires": self.now + for_s}
+        told = outcome(key, project=new.project, fingerprint=new.id.encode(), **times)
+        told = msgspec.structs.replace(told, reply=new.reply)
+        self.both("remember", told, new if stored else None)
+        return new.id
+
+    @rule(project=PROJECTS, key=IDEMPOTENCY_KEYS, later=LATER)
+    def recall(self, project: str, key: str, later: int) -> None:
+        self.now += later
+        self.both("recall", project, key, now=self.now)
+
     @rule(project=PROJECTS, query=QUERIES, after=st.none() | ids, limit=st.integers(1, 4))
     def page(self, project: str, query: ListQuery, after: str | None, limit: int) -> None:
         pages = []
         for store in (self.real, self.model):
             cursor = None if after is None else self.runner.run(store.locate(project, after))
-            pages.append(list(self.runner.run(store.page(project, query, after=cursor, limit=limit))))
+            pages.append(list(self.runner.run(store.page(project, query, after=cursor, limit=limit, whole=True))))
         assert pages[0] == pages[1]
 
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self.real.stop())
+        self.real = SqlStore(self.database, readers=1)
+        self.runner.run(self.real.start())
 
+    @rule()
+    def check(self) -> None:
+        """Nothing lies in the tables that should not, and nothing is missing there."""
+        engine, findings = self.database.engine_for_reading(connections=1), Findings()
+        with engine.begin() as connection:
+            check(connection, findings, lambda *_: None)
+        engine.dispose()
+        assert findings.all() == ()
+
+
+@pytest.mark.timeout(60 + 12 * EXAMPLES)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_it_answers_like_the_store_in_plain_dicts(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     def empty() -> Database:
@@ -102,5 +178,6 @@ def test_it_answers_like_the_store_in_plain_dicts(kind: str, request: pytest.Fix
         return Postgresql(server.new_database())
 
     machine = type("Machine", (SqlStoreLikeMemoryStore,), {"empty": staticmethod(empty)})
-    long = settings(max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(machine, settings=long)
+    health = list(HealthCheck)
+    some = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=health)
+    run_state_machine_as_test(machine, settings=some)

@@ -222,6 +222,16 @@ def pages() -> Iterator[dict[str, int]]:
     event.remove(Engine, "connect", connected)
 
 
+async def test_a_library_that_is_too_old(path: Path) -> None:
+    with pytest.raises(StartupError) as caught:
+        await SqlStore(Sqlite(path, library=(3, 34, 1))).start()
+    assert caught.value.problems == (
+        f"{path}: this Python's SQLite is 3.34.1, and Hansard needs 3.35 or newer. "
+        "Use a newer Python, or PostgreSQL: --db postgresql://...",
+    )
+    assert not path.exists()
+
+
 async def test_a_disk_that_is_full_at_the_start(path: Path, pages: dict[str, int]) -> None:
     pages["most"] = 3
     assert await problem(path) == ("the disk is full. Make room there, or choose another place with --data or --db.")

@@ -67,10 +67,10 @@ async def test_those_who_come_together_share_statements_too(store: SqlStore, dat
     finally:
         event.remove(Engine, "after_cursor_execute", note)
 
-    # 64 rows a statement: 100 records, and three labels for each.
+    # 64 rows a statement: 100 records, and two labels for each.
     counts = {name: tables.count(name) for name in ("completions", "bodies", "labels")}
     one = 0 if counts["completions"] == 2 else alone(database)
-    assert counts == {"completions": 2 + one, "bodies": 2 + one, "labels": 5 + one}
+    assert counts == {"completions": 2 + one, "bodies": 2 + one, "labels": 4 + one}
 
 
 async def test_a_transaction_takes_no_more_than_256(

@@ -9,12 +9,15 @@ from contextlib import aclosing
 from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
 from hansard.completions import Completions
-from hansard.core import normalize, paging, sse, validate
+from hansard.core import lifetimes, normalize, paging, sse, validate
 from hansard.core.idempotency import IdempotencyKey, idempotency_key
 from hansard.runs import Asked, Shown
 
 # For clients whose libraries swallow the field (LangChain, LiteLLM, DSPy): a JSON object, with the field's limits.
 _METADATA = b"x-hansard-metadata"
+
+_TTL = lifetimes.TTL_HEADER.lower().encode()
+_BODY_TTL = lifetimes.BODY_TTL_HEADER.lower().encode()
 
 _IDEMPOTENCY_KEY = b"idempotency-key"
 
@@ -27,13 +30,19 @@ def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
         received = validate.parse_create(
             await exchange.body(), takes_unknown=takes_unknown, refuses_nulls=refuses_nulls, also=also
         )
+        metadata = validate.beside_body(exchange.header(_METADATA), received.request)
         asked = Asked(
             principal=exchange.principal,
             received=received,
             request_id=exchange.request_id,
-            metadata=validate.beside_body(exchange.header(_METADATA), received.request),
+            metadata=metadata,
             authorization=exchange.header(b"authorization"),
             idempotency_key=_key(exchange, received.body),
+            lifetimes=lifetimes.asked_for(
+                header=exchange.header(_TTL),
+                body_header=exchange.header(_BODY_TTL),
+                metadata={**metadata, **normalize.metadata(received.request)},
+            ),
         )
         async with exchange.while_connected():
             if received.request.stream is True:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from hansard.api.leaving import Departure, departure_of
 from hansard.contract import Document
 from hansard.errors import BodyTooLarge
 from hansard.runs import Progress
@@ -38,6 +39,8 @@ class Exchange:
         self._send = send
         self._max_body_bytes = max_body_bytes
         self._began = time.perf_counter()
+        # Of several with one name the first counts.
+        self._asked_headers: dict[bytes, bytes] = dict(reversed([*scope["headers"]]))
         self._headers: list[tuple[bytes, bytes]] = [(b"x-request-id", request_id.encode())]
         self.request_id = request_id
         self.principal = Principal("")
@@ -73,10 +76,8 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """A request header, by its lower-case name."""
-        for key, value in self._scope["headers"]:
-            if key == name:
-                return bytes(value).decode("latin-1")
-        return None
+        value = self._asked_headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """A header for the reply."""
@@ -130,7 +131,7 @@ class Exchange:
 
         To be entered once the body has been read.
         """
-        return WhileConnected(self._receive, is_over=lambda: self.complete)
+        return WhileConnected(self._receive, departure_of(self._scope), is_over=lambda: self.complete)
 
     async def _finish(self, body: bytes) -> None:
         # Set first: once the reply is whole, the server reports a disconnect that is none.
@@ -154,25 +155,38 @@ class Exchange:
 class WhileConnected:
     """The block of ``Exchange.while_connected``; ``is_over`` says whether the reply is whole.
 
-    Looking begins a moment late, because many replies are whole by then and need no task to look.
+    A server without a ``departure`` has to be asked. Looking begins a moment late, because many replies are whole by
+    then and need no task to look.
     """
 
     LATE_S = 0.002
 
-    def __init__(self, receive: Receive, *, is_over: Callable[[], bool]) -> None:
+    def __init__(self, receive: Receive, departure: Departure | None, *, is_over: Callable[[], bool]) -> None:
         self._receive = receive
+        self._departure = departure
         self._is_over = is_over
         self._left = False
+        self._later: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
-        working = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        working = asyncio.current_task(self._loop)
         assert working is not None
         self._working = working
-        self._loop = asyncio.get_running_loop()
-        self._later: asyncio.TimerHandle | asyncio.Task[None] = self._loop.call_later(self.LATE_S, self._look)
+        if self._departure is None:
+            self._later = self._loop.call_later(self.LATE_S, self._look)
+        elif self._departure.is_past:
+            self._leave()
+        else:
+            self._departure.act = self._leave
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._later.cancel()
+        # Both know us: together we would wait for the garbage collector.
+        if self._departure is not None:
+            self._departure.act = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._left and kind is asyncio.CancelledError and self._working.uncancel() == 0:
             raise ClientLeft from None
 
@@ -184,6 +198,9 @@ class WhileConnected:
     async def _until_left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._leave()
+
+    def _leave(self) -> None:
         if not self._is_over():
             self._left = True
             self._working.cancel()

@@ -1,4 +1,4 @@
-"""What is no HTTP request, or too much of one, gets the envelope as well.
+"""What is no HTTP request, or too much of one, gets the envelope and a line in the log as well.
 
 The server answers such bytes itself, in plain text, before any application is asked; clients read envelopes.
 """
@@ -15,6 +15,7 @@ import msgspec
 from hansard.api.front import envelope
 from hansard.core import ids
 from hansard.errors import HansardError, HeadTooLarge, InvalidRequest
+from hansard.observe import Observer, RequestServed
 
 HEAD_LIMIT_BYTES = 64 * 1024
 """How much of a request line and headers is kept while their end is still to come; the parser has no bound."""
@@ -22,8 +23,8 @@ HEAD_LIMIT_BYTES = 64 * 1024
 _NOT_HTTP = "We could not understand the request: what was sent is not valid HTTP/1.1."
 
 
-def enveloped(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
-    """The same protocol of the server, with its own refusals in our words."""
+def enveloped(protocol: type[asyncio.Protocol], *, observer: Observer) -> type[asyncio.Protocol]:
+    """The same protocol of the server, with its own refusals in our words, and told to the observer."""
 
     class Enveloped(protocol):  # type: ignore[misc, valid-type] # a class to be known only when it runs
         scope: Any = None
@@ -45,20 +46,34 @@ def enveloped(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
         def refuse(self, error: HansardError) -> None:
             # In the midst of a reply an envelope would become a part of it.
             if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-                self.transport.write(_reply(error))
+                request_id = ids.request_id(os.urandom(16))
+                self.transport.write(_reply(error, request_id))
+                observer(_refused(error, request_id))
             self.transport.close()
 
     return Enveloped
 
 
-def _reply(error: HansardError) -> bytes:
+def _refused(error: HansardError, request_id: str) -> RequestServed:
+    """A dash for what is not known, as in the logs of web servers: no text of unreadable bytes gets into ours."""
+    return RequestServed(
+        method="-",
+        path="-",
+        status=error.status,
+        duration_ms=0.0,
+        request_id=request_id,
+        error=error.code or error.type,
+    )
+
+
+def _reply(error: HansardError, request_id: str) -> bytes:
     """A whole HTTP reply, the last on its connection."""
     body = msgspec.json.encode(envelope(error))
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
         "content-type: application/json\r\n"
         f"content-length: {len(body)}\r\n"
-        f"x-request-id: {ids.request_id(os.urandom(16))}\r\n"
+        f"x-request-id: {request_id}\r\n"
         "connection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -12,10 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from hansard.contract import Document, request, response, server, stored
+from hansard.contract import Document, request, response, search, server, stored
+from hansard.core import lifetimes
 from hansard.core.idempotency import HEADER, MAX_LENGTH
 from hansard.core.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_METADATA_PAIRS, Order
 from hansard.core.validate import METADATA_HEADER
+from hansard.durations import WANTED
 
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _TYPES: Final = (
@@ -33,6 +35,8 @@ _TYPES: Final = (
     server.Health,
     server.Readiness,
     server.Checks,
+    search.SearchList,
+    search.FacetList,
 )
 
 _ERRORS: Final = {
@@ -86,7 +90,7 @@ def document(*, version: str, default_order: Order) -> Document:
         },
         "servers": [{"url": "/v1"}, {"url": "/", "description": "The same without the prefix."}],
         "security": [{"ApiKey": []}],
-        "tags": [{"name": "Chat"}, {"name": "Models"}, {"name": "Server"}],
+        "tags": [{"name": "Chat"}, {"name": "Models"}, {"name": "Record"}, {"name": "Server"}],
         "paths": _paths(default_order),
         "components": {
             "schemas": _schemas(),
@@ -118,7 +122,7 @@ def _paths(default_order: Order) -> Document:
                 "createChatCompletion",
                 "Create a completion, plain or as a stream; `store: true` keeps it.",
                 _created(),
-                parameters=[_METADATA_HEADER, _IDEMPOTENCY_KEY],
+                parameters=[_METADATA_HEADER, _IDEMPOTENCY_KEY, *_LIFETIMES],
                 body="ChatRequest",
                 errors=(400, 404, *_ENGINE),
             ),
@@ -158,6 +162,38 @@ def _paths(default_order: Order) -> Document:
             "get": _operation(
                 "retrieveModel", "Show one model.", _json("Model", "The model."), errors=(404,), tag="Models"
             ),
+        },
+        "/hansard/v1/search": {
+            "get": _operation(
+                "search",
+                "Search messages and answers of the stored completions, newest first.",
+                _json("SearchList", "One page of what was found."),
+                parameters=[
+                    _query("q", {"type": "string", "minLength": 1}, 'Words, "phrases" and beginnings*; all must occur.')
+                    | {"required": True},
+                    *_FILTERS,
+                    _query("created_after", {"type": "integer"}, "Only completions made later (unix seconds)."),
+                    _query("created_before", {"type": "integer"}, "Only completions made earlier (unix seconds)."),
+                    _query("finish_reason", {"type": "string"}, "Why the first choice ended."),
+                    _AFTER,
+                    _LIMIT,
+                ],
+                errors=(400,),
+                tag="Record",
+            )
+        },
+        "/hansard/v1/facets": {
+            "get": _operation(
+                "facets",
+                "Count the stored completions by model, finish reason and metadata.",
+                _json("FacetList", "The keys there are, or the values of one, with their counts."),
+                parameters=[
+                    _query("key", {"type": "string"}, "`model`, `finish_reason` or `metadata[key]`; all if absent."),
+                    _LIMIT,
+                ],
+                errors=(400,),
+                tag="Record",
+            )
         },
         "/health": {
             "get": _operation(
@@ -275,16 +311,15 @@ def _order(default: Order) -> Document:
 
 
 def _list_parameters(default_order: Order) -> list[Document]:
-    pairs = {
-        "type": "object",
-        "additionalProperties": {"type": "string"},
-        "maxProperties": MAX_METADATA_PAIRS,
-    }
-    metadata = _query("metadata", pairs, "`metadata[key]=value`; every pair must match exactly.")
-    model = _query("model", {"type": "string"}, "The model of the reply, or the name that was asked for.")
-    return [model, metadata | {"style": "deepObject", "explode": True}, _AFTER, _LIMIT, _order(default_order)]
+    return [*_FILTERS, _AFTER, _LIMIT, _order(default_order)]
 
 
+_PAIRS: Final = {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": MAX_METADATA_PAIRS}
+_FILTERS: Final = (
+    _query("model", {"type": "string"}, "The model of the reply, or the name that was asked for."),
+    _query("metadata", _PAIRS, "`metadata[key]=value`; every pair must match exactly.")
+    | {"style": "deepObject", "explode": True},
+)
 _AFTER: Final = _query("after", {"type": "string"}, "The last id of the page before.")
 _LIMIT: Final = _query(
     "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many on a page."
@@ -301,6 +336,18 @@ _IDEMPOTENCY_KEY: Final = {
     "description": "The same key and body get the same completion; the same key with another body gets 409.",
     "schema": {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$"},
 }
+_LIFETIMES: Final = [
+    {
+        "name": name,
+        "in": "header",
+        "description": f"How long {what}: {WANTED}. Wins over metadata.{key}, and that over the server's setting.",
+        "schema": {"type": "string", "pattern": "^([0-9]{1,12}[smhdw]?|never)$"},
+    }
+    for name, what, key in (
+        (lifetimes.TTL_HEADER, "the stored completion is kept", lifetimes.TTL_KEY),
+        (lifetimes.BODY_TTL_HEADER, "what was said in it is kept", lifetimes.BODY_TTL_KEY),
+    )
+]
 _HEADERS: Final[Document] = {
     "x-request-id": {"schema": {"type": "string", "pattern": "^req_[0-9a-f]{32}$"}, "required": True},
     "openai-version": {"schema": {"const": "2020-10-01"}, "required": True},

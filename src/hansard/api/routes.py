@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hansard.api import chat, meta
+from hansard.api import beyond, chat, meta
 from hansard.api.exchange import INNER_SLASH
 from hansard.api.front import Front
 from hansard.completions import Completions
@@ -44,6 +44,8 @@ def application(
         ),
         "/models": resource({"GET": meta.models(completions)}),
         "/models/{id:path}": resource({"GET": meta.model(completions)}),
+        "/hansard/v1/search": resource({"GET": beyond.search(completions)}),
+        "/hansard/v1/facets": resource({"GET": beyond.facets(completions)}),
         "/check": resource({"POST": meta.check(completions)}),
         "/metrics": resource({"GET": meta.numbers(completions, metrics)}),
     }

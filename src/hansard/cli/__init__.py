@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from hansard import __version__
-from hansard.cli import chat, completions, config, conformance, db, models, serve
+from hansard.cli import chat, completions, config, conformance, db, facets, models, search, serve
 from hansard.cli.exits import CommandError
 from hansard.cli.options import examples
 from hansard.cli.output import hint, say
@@ -43,7 +43,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_top)
-    for group in (serve, chat, completions, models, db, config, conformance):
+    for group in (serve, chat, completions, search, facets, models, db, config, conformance):
         group.add_to(app)
     return app
 

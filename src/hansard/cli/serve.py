@@ -71,6 +71,12 @@ def serve(
     metadata_without_store: Annotated[
         Text, typer.Option(metavar="refuse|accept", help="Metadata on what is not stored.  [default: refuse]")
     ] = None,
+    search: Annotated[
+        Text, typer.Option(metavar="off|on", help="Keep an index to search completions in.  [default: off]")
+    ] = None,
+    search_budget_ms: Annotated[
+        Text, typer.Option(metavar="N", help="Milliseconds a search may take.  [default: 1000]")
+    ] = None,
     nulls: Annotated[
         Text, typer.Option(metavar="accept|refuse", help="Null in fields that have none.  [default: accept]")
     ] = None,
@@ -79,6 +85,12 @@ def serve(
     ] = None,
     idempotency_ttl_s: Annotated[
         Text, typer.Option(metavar="S", help="Seconds an Idempotency-Key counts.  [default: 86400]")
+    ] = None,
+    retention: Annotated[
+        Text, typer.Option(metavar="TIME", help="How long to keep completions: 30d, 12h, 90.  [default: never ends]")
+    ] = None,
+    retention_bodies: Annotated[
+        Text, typer.Option(metavar="TIME", help="How long to keep what was said in them.  [default: as long]")
     ] = None,
     max_body_bytes: Annotated[Text, typer.Option(metavar="N", help="Largest request.  [default: 67108864]")] = None,
     max_completion_bytes: Annotated[

@@ -20,7 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ``db`` is ``sqlite:///`` and an absolute path, or ``postgresql://...`` without its password.
     ``mmproj`` to ``gpu_layers`` and ``upstream_key`` are already part of the models and upstreams
     they are for. ``origins`` says for each field where its value was found: a flag, a variable, a
-    key of a file, or ``default``.
+    key of a file, or ``default``. ``retention`` and ``retention_bodies`` are seconds, None for ever.
     """
 
     config: Path | None
@@ -41,9 +41,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     store: Literal["asked", "always", "never"]
     list_order: Literal["asc", "desc"]
     metadata_without_store: Literal["refuse", "accept"]
+    search: Literal["off", "on"]
+    search_budget_ms: int
     nulls: Literal["accept", "refuse"]
     on_disconnect: Literal["cancel", "finish"]
     idempotency_ttl_s: int
+    retention: int | None
+    retention_bodies: int | None
     max_body_bytes: int
     max_completion_bytes: int
     queue: int

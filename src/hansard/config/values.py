@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from hansard.config.reader import Given, SettingError, absolute
+from hansard.durations import WANTED, duration_s
 
 Word = TypeVar("Word", bound=str)
 
@@ -46,6 +48,14 @@ def seconds(given: Given) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
         raise SettingError(f"{given.value!r} is not a number of seconds, 0 or more.")
     return float(value)
+
+
+def duration(given: Given) -> int | None:
+    """A length of time in whole seconds, None for one without an end."""
+    if isinstance(given.value, str | int) and not isinstance(given.value, bool):
+        with suppress(ValueError):
+            return duration_s(str(given.value).strip())
+    raise SettingError(f"{given.value!r} is not a length of time; write {WANTED}.")
 
 
 def share(given: Given) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # In ASCII order, so that ids compare as the numbers they spell.
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _TIME_DIGITS = 8  # milliseconds until the year 8888
 _CHANCE_DIGITS = 21  # 125 bits
 ENTROPY_BYTES = 18
@@ -34,8 +35,10 @@ def _number(entropy: bytes) -> int:
 
 
 def _base62(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, 62)
-        digits.append(_DIGITS[digit])
-    return "".join(reversed(digits))
+    """The last ``width`` digits; two at a time, since every request pays for this."""
+    pairs = []
+    for _ in range((width + 1) // 2):
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    pairs.reverse()
+    return "".join(pairs)[-width:]

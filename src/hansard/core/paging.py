@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from hansard.contract import Document
+from hansard.core.words import Term, terms
 from hansard.errors import InvalidRequest
 
 Order: TypeAlias = Literal["asc", "desc"]
@@ -42,6 +43,26 @@ class MessagesQuery(msgspec.Struct, frozen=True, kw_only=True):
     order: Order = "asc"
 
 
+class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /hansard/v1/search``. Terms and filters must all hold; times are unix seconds and not part of the span."""
+
+    terms: tuple[Term, ...]
+    model: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    created_after: int | None = None
+    created_before: int | None = None
+    finish_reason: str | None = None
+    after: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+class FacetsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /hansard/v1/facets``: the keys, or the values of one."""
+
+    key: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
 def list_query(query_string: bytes, *, default_order: Order = "asc") -> ListQuery:
     """What the query string asks for; raises ``InvalidRequest``."""
     pairs = list(_pairs(query_string))
@@ -61,6 +82,28 @@ def messages_query(query_string: bytes) -> MessagesQuery:
     return MessagesQuery(
         after=given.get("after"), limit=_limit(given.get("limit")), order=_order(given.get("order"), "asc")
     )
+
+
+def search_query(query_string: bytes) -> SearchQuery:
+    """What the query string asks for; raises ``InvalidRequest``."""
+    pairs = list(_pairs(query_string))
+    given = {name: value for name, value in pairs if value}
+    return SearchQuery(
+        terms=terms(given.get("q", "")),
+        model=given.get("model"),
+        metadata=_metadata(pairs),
+        created_after=_seconds("created_after", given.get("created_after")),
+        created_before=_seconds("created_before", given.get("created_before")),
+        finish_reason=given.get("finish_reason"),
+        after=given.get("after"),
+        limit=_limit(given.get("limit")),
+    )
+
+
+def facets_query(query_string: bytes) -> FacetsQuery:
+    """What the query string asks for; raises ``InvalidRequest``."""
+    given = {name: value for name, value in _pairs(query_string) if value}
+    return FacetsQuery(key=given.get("key"), limit=_limit(given.get("limit")))
 
 
 def page(items: Sequence[Document], limit: int) -> Document:
@@ -108,6 +151,18 @@ def _limit(text: str | None) -> int:
             code="integer_above_max_value",
         )
     return limit
+
+
+def _seconds(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise InvalidRequest(
+            f"Invalid type for '{name}': expected an integer (unix seconds), but got a string instead.",
+            param=name,
+            code="invalid_type",
+        )
+    return int(text)
 
 
 def _order(text: str | None, default: Order) -> Order:

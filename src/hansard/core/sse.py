@@ -85,8 +85,11 @@ def _whole_events(data: bytes) -> list[bytes] | None:
     """The payloads of what is nothing but whole ``data: ...`` events in the API's own form; else None."""
     if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
         return None
+    ends = data.count(b"\n")
+    if ends == 2 and len(data) > 8:  # one event, as streams at a model's pace have it
+        return [data[6:-2]]
     payloads = data[6:-2].split(b"\n\ndata: ")
-    if data.count(b"\n") != 2 * len(payloads):  # some line is something else
+    if ends != 2 * len(payloads):  # some line is something else
         return None
     return [payload for payload in payloads if payload]
 

@@ -6,7 +6,7 @@ key order are the API's own; what we add to them is marked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from hansard.contract import Document
@@ -45,6 +45,18 @@ def stored_completion(
 def stored_messages(completion_id: str, request: Document) -> list[Document]:
     """The input messages in request order, ids by their index; the reply is not among them (decision 24)."""
     return [_stored_message(f"{completion_id}-{index}", message) for index, message in enumerate(request["messages"])]
+
+
+def search_result(hit: Mapping[str, Any]) -> Document:
+    """A completion in which something was found: its id and what else is told of it."""
+    return {"object": "hansard.search_result", **hit, "metadata": dict(hit["metadata"])}
+
+
+def facets(counts: Iterable[tuple[str, int]], *, key: str | None, has_more: bool) -> Document:
+    """The counts of keys, or of the values of ``key``."""
+    names = [({"key": name} if key is None else {"key": key, "value": name}, count) for name, count in counts]
+    data = [{"object": "hansard.facet", **named, "count": count} for named, count in names]
+    return {"object": "list", "data": data, "has_more": has_more}
 
 
 def _number(request: Document, key: str, default: float) -> Any:

@@ -7,7 +7,7 @@ whatever comes out of here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -26,7 +26,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ``request`` is what was checked; ``document`` is the request as received, top-level values
     still in the client's own spelling. ``model`` is the name the engine itself goes by, and
     ``seed`` (an int64) is always set: the client's own, or one drawn for this call.
-    ``authorization`` is the client's header, for engines that take it.
+    ``authorization`` is the client's header, for engines that take it. ``taken_up`` is to be called when it has
+    waited for a place and the work on it begins, at each try if there are several.
     """
 
     request: ChatRequest
@@ -34,6 +35,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     seed: int
     authorization: str | None = None
+    taken_up: Callable[[], None] = lambda: None
 
 
 class ServedModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from hansard.core.sse import Decoder
 from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Patience, Timeouts
-from hansard.engines.wire import Broken, Connection, Full, Head, Pool, Unreadable
+from hansard.engines.wire import Broken, Connection, Full, Head, Pool, Unreadable, new_room
 from hansard.errors import EngineBusy, HansardError, UpstreamFailed, UpstreamTimeout
 
 # A relay forwards what it reads: a compressed reply would only be unpacked again.
@@ -66,6 +67,7 @@ class ChatClient:
         self._headers = {**DEFAULT_HEADERS, **(headers or {})}
         self._timeouts = timeouts
         self._limit_bytes = limit_bytes
+        self._connection = partial(Connection, new_room())
         self._pool = Pool(self._connect, limit=max_connections, keep=keep_alive)
         self._keep_alive = keep_alive
         self._tls: ssl.SSLContext | None = None
@@ -75,9 +77,9 @@ class ChatClient:
         """Close every connection. A later call opens new ones."""
         self._pool.close()
 
-    def errand(self) -> Errand:
+    def errand(self, *, taken_up: Callable[[], None] = lambda: None) -> Errand:
         """For all tries of one request, whose total time begins now."""
-        return Errand(self._timeouts.total_s)
+        return Errand(self._timeouts.total_s, taken_up=taken_up)
 
     async def get(self, path: str) -> Reply:
         """GET ``path`` and read the whole reply, whatever its status."""
@@ -99,15 +101,21 @@ class ChatClient:
         """
         errand = errand or self.errand()
         connection = await self._connected(errand)
+        errand.taken_up()
         patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
             head = await self._ask(self._request("POST", path, body, headers), connection, patience, errand)
             if head.status != 200 or _content_type(head) != EVENT_STREAM:
                 raise NotAStream(await self._read(head, connection, patience))
             decoder, unfinished_bytes = Decoder(), 0
-            while data := await patience.over(connection.read()):
+            while True:
+                with patience:
+                    data = await connection.read()
+                if not data:
+                    break
                 payloads = decoder.feed(data)
                 unfinished_bytes = 0 if payloads else unfinished_bytes + len(data)
+                del data  # a slow reader keeps us below for long
                 if unfinished_bytes > self._limit_bytes:
                     raise self._too_large()
                 done = STREAM_END in payloads
@@ -129,6 +137,7 @@ class ChatClient:
 
     async def _whole(self, request: bytes, errand: Errand) -> Reply:
         connection = await self._connected(errand)
+        errand.taken_up()
         patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
             head = await self._ask(request, connection, patience, errand)
@@ -152,7 +161,8 @@ class ChatClient:
     async def _ask(self, request: bytes, connection: Connection, patience: Patience, errand: Errand) -> Head:
         connection.send(request)
         try:
-            head = await patience.over(connection.head())
+            with patience:
+                head = await connection.head()
         except FOREIGN:
             errand.has_begun = connection.has_begun  # what it would have said nobody knows
             raise
@@ -162,7 +172,11 @@ class ChatClient:
     async def _read(self, head: Head, connection: Connection, patience: Patience) -> Reply:
         pieces: list[bytes] = []
         size = 0
-        while data := await patience.over(connection.read()):
+        while True:
+            with patience:
+                data = await connection.read()
+            if not data:
+                break
             patience.begun()
             pieces.append(data)
             size += len(data)
@@ -206,14 +220,14 @@ class ChatClient:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeouts.connect_s):
             if self._unix_socket is not None:
-                _, connection = await loop.create_unix_connection(Connection, self._unix_socket)
+                _, connection = await loop.create_unix_connection(self._connection, self._unix_socket)
                 return connection
             is_safe = self._address.scheme == "https"
             port = self._address.port or (443 if is_safe else 80)
             if is_safe and self._tls is None:
                 self._tls = ssl.create_default_context()
             tls = self._tls if is_safe else None
-            _, connection = await loop.create_connection(Connection, self._address.hostname or "", port, ssl=tls)
+            _, connection = await loop.create_connection(self._connection, self._address.hostname or "", port, ssl=tls)
             return connection
 
 

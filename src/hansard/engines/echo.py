@@ -65,6 +65,7 @@ class EchoEngine:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         _refuse_unsupported(call)
+        call.taken_up()
         heard = _last_user_text(call.document)
         words = _WORD.findall(_before(normalize.stop(call.request), heard))
         limit = normalize.max_tokens(call.request)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+import math
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from hansard.engines.wire import Connection, Pool
 
-T = TypeVar("T")
+_NEVER: Final = math.inf
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,12 +33,14 @@ DEFAULT_TIMEOUTS = Timeouts()
 class Errand:
     """One request to one server, in however many tries: the end of its total time, and whether it may be sent again.
 
-    ``has_begun`` says that a byte of a reply that is no refusal has come: the server has done its work, or part of it.
+    ``taken_up`` is called when it has a connection; ``has_begun`` says that a byte of a reply that is no refusal has
+    come: the server has done its work, or part of it.
     """
 
-    def __init__(self, total_s: float | None) -> None:
+    def __init__(self, total_s: float | None, *, taken_up: Callable[[], None]) -> None:
         self.due = None if total_s is None else asyncio.get_running_loop().time() + total_s
         self.has_begun = False
+        self.taken_up = taken_up
 
     def cap(self, step_s: float | None) -> float | None:
         """What is left for a step that may take ``step_s``."""
@@ -48,7 +51,7 @@ class Errand:
 
 
 class Patience:
-    """Waits for a connection's reply under time limits, with one timer that is moved on only when it rings.
+    """``with`` it, a connection's reply is waited for under time limits: one timer, moved on only when it rings.
 
     A timer armed and disarmed around every read costs as much as the rest of relaying a chunk. The total time
     ends the connection also while nobody reads.
@@ -57,50 +60,47 @@ class Patience:
     def __init__(self, connection: Connection, pool: Pool, timeouts: Timeouts, errand: Errand) -> None:
         self._connection = connection
         self._pool = pool
-        self._loop = asyncio.get_running_loop()
-        self._total_due = errand.due
-        self._first_due = None if timeouts.first_byte_s is None else self._loop.time() + timeouts.first_byte_s
-        self._step_s = timeouts.between_chunks_s
+        self._loop = connection.loop
+        self._total_due = _NEVER if errand.due is None else errand.due
+        self._first_due = _NEVER if timeouts.first_byte_s is None else self._loop.time() + timeouts.first_byte_s
+        self._step_s = _NEVER if timeouts.between_chunks_s is None else timeouts.between_chunks_s
         self._has_begun = False
-        self._due: float | None = None
+        self._due = _NEVER
+        self._rings_at = _NEVER
         self._timer: asyncio.TimerHandle | None = None
 
     def begun(self) -> None:
         """The first byte is here: from now on the time between chunks counts."""
         self._has_begun = True
 
-    async def over(self, step: Awaitable[T]) -> T:
-        """What the step gives, if it gives it in time."""
-        if not self._has_begun:
-            due = self._first_due
-        else:
-            due = None if self._step_s is None else self._loop.time() + self._step_s
-        if self._total_due is not None and (due is None or due > self._total_due):
+    def __enter__(self) -> None:
+        due = self._loop.time() + self._step_s if self._has_begun else self._first_due
+        if due > self._total_due:
             due = self._total_due
-        if due is not None:
-            self._due = due
-            if self._timer is not None and self._timer.when() > due:
-                self.end()
-            if self._timer is None:
-                self._timer = self._loop.call_at(due, self._ring)
-        try:
-            return await step
-        finally:
-            self._due = None
+        self._due = due
+        if due < self._rings_at:
+            self._ring_at(due)
+
+    def __exit__(self, *_: object) -> None:
+        self._due = _NEVER
 
     def end(self) -> None:
         """Wait for nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._rings_at = None, _NEVER
+
+    def _ring_at(self, due: float) -> None:
+        self.end()
+        self._timer, self._rings_at = self._loop.call_at(due, self._ring), due
 
     def _ring(self) -> None:
-        self._timer = None
-        due = self._total_due if self._due is None else self._due
-        if due is None:  # nobody waits for the server now; the next step arms it again
+        self._timer, self._rings_at = None, _NEVER
+        due = min(self._due, self._total_due)
+        if due == _NEVER:  # nobody waits for the server now; the next step arms it again
             return
         if self._loop.time() < due:
-            self._timer = self._loop.call_at(due, self._ring)
+            self._ring_at(due)
         else:
             self._connection.fail(TimeoutError())
             self._pool.give_back(self._connection)

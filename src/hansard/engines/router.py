@@ -92,8 +92,11 @@ class Route:
                 return
 
     def _pass_over(self, target: Target, error: HansardError) -> None:
-        """Go on to the next target, or raise what is the client's own doing and would fail there as well."""
-        if error.status < 500 and error.status != 429:
+        """Go on to the next target, or raise what is the client's own doing and would fail there as well.
+
+        Nor does it go on from a target that had begun: it has worked for the request, whatever became of it.
+        """
+        if error.has_begun or (error.status < 500 and error.status != 429):
             raise error
         self._observer(TargetFailed(engine=target.engine.name, model=target.model, reason=error.code or error.type))
 

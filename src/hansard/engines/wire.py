@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Final, cast
 
 import httptools
@@ -23,6 +24,11 @@ READ_AHEAD_BYTES: Final = 4 * 1024
 HEAD_BYTES: Final = 64 * 1024
 # Shorter than the 15 to 75 seconds after which the usual servers and balancers close an idle connection.
 IDLE_S: Final = 12.0
+
+
+def new_room() -> memoryview:
+    """Where connections read to."""
+    return memoryview(bytearray(READ_BYTES))
 
 
 class Broken(ConnectionError):
@@ -47,16 +53,17 @@ class Head(msgspec.Struct, frozen=True):
 class Connection(asyncio.BufferedProtocol):
     """One exchange at a time: ``send``, then ``head``, then ``read`` until it gives nothing.
 
-    ``fail`` ends the waiting of whoever reads with that exception.
+    ``fail`` ends the waiting of whoever reads with that exception. ``room`` is where reads arrive and are parsed at
+    once: the connections of one loop may share it.
     """
 
     _transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, room: memoryview | None = None) -> None:
         self.idle_since = 0.0
         self.is_open = False
-        self._loop = asyncio.get_running_loop()
-        self._room: memoryview | None = None
+        self.loop = asyncio.get_running_loop()
+        self._room = new_room() if room is None else room
         self._waiter: asyncio.Future[None] | None = None
         self._is_paused = False
         self._parser = httptools.HttpResponseParser(self)
@@ -90,7 +97,7 @@ class Connection(asyncio.BufferedProtocol):
     async def head(self) -> Head:
         """The head of the reply."""
         while self._head is None:
-            await self._more()
+            await self._news()
         return self._head
 
     async def read(self) -> bytes:
@@ -98,7 +105,7 @@ class Connection(asyncio.BufferedProtocol):
         while not self._body:
             if self._is_whole:
                 return b""
-            await self._more()
+            await self._news()
         body, self._size = self._body, 0
         self._body = []
         if self._is_paused:
@@ -134,12 +141,9 @@ class Connection(asyncio.BufferedProtocol):
         self._wake()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        if self._room is None:
-            self._room = memoryview(bytearray(READ_BYTES))
         return self._room
 
     def buffer_updated(self, nbytes: int) -> None:
-        assert self._room is not None
         if self._is_whole:  # nobody asked
             self.close()
             return
@@ -153,10 +157,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._bodiless_bytes > HEAD_BYTES and not self._is_whole:
             self.fail(Unreadable("a head without end"))
             self.close()
-        is_awaited = self._waiter is not None and not self._waiter.done()
-        if self._size > READ_AHEAD_BYTES and not self._is_paused and not is_awaited:
+        if self._size > READ_AHEAD_BYTES and not self._is_paused and not self._is_awaited:
             self._is_paused = True
-            self._room = None
             self._transport.pause_reading()
         self._wake()
 
@@ -192,18 +194,21 @@ class Connection(asyncio.BufferedProtocol):
             self._is_whole = True
             self._is_kept = self._parser.should_keep_alive()
 
-    async def _more(self) -> None:
+    @property
+    def _is_awaited(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def _news(self) -> asyncio.Future[None]:
+        """Done once something has come; raises what ended it."""
         if self._failure is not None:
             raise self._failure
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        self._waiter = waiter = self.loop.create_future()
+        return waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
 
 class Pool:
@@ -220,7 +225,7 @@ class Pool:
 
     def take_idle(self) -> Connection | None:
         """One that is open and was used lately, the last one first; the others are let go."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open and now - connection.idle_since < IDLE_S:
@@ -261,7 +266,7 @@ class Pool:
             return
         self._busy.remove(connection)
         if self._keep and connection.is_reusable:
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.idle_since = monotonic()
             self._idle.append(connection)
         else:
             connection.close()

@@ -77,7 +77,36 @@ class StoreUpgraded(msgspec.Struct, frozen=True, kw_only=True):
     now: str
 
 
-Event: TypeAlias = RequestServed | Crashed | EngineChanged | UpstreamTried | TargetFailed | RecordLost | StoreUpgraded
+class RecordsExpired(msgspec.Struct, frozen=True, kw_only=True):
+    """Completions were forgotten whole, and what was said in others; so much went back to the disk.
+
+    ``duration_s`` has the pauses in it, which are most of it.
+    """
+
+    records: int
+    bodies: int
+    freed_bytes: int
+    duration_s: float
+
+
+class SearchIndexed(msgspec.Struct, frozen=True, kw_only=True):
+    """So many completions that were stored without an index of words are in it now, or all of them."""
+
+    completions: int
+    is_complete: bool
+
+
+Event: TypeAlias = (
+    RequestServed
+    | Crashed
+    | EngineChanged
+    | UpstreamTried
+    | TargetFailed
+    | RecordLost
+    | StoreUpgraded
+    | RecordsExpired
+    | SearchIndexed
+)
 Observer: TypeAlias = Callable[[Event], None]
 
 

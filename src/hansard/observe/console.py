@@ -11,7 +11,9 @@ from hansard.observe import (
     EngineChanged,
     Event,
     RecordLost,
+    RecordsExpired,
     RequestServed,
+    SearchIndexed,
     StoreUpgraded,
     TargetFailed,
     UpstreamTried,
@@ -25,7 +27,8 @@ def console(event: Event) -> None:
     """Print the event; what only confirms is left out."""
     if _is_as_expected(event):
         return
-    print(time.strftime("%H:%M:%S"), _line(event), file=sys.stderr, flush=True)  # noqa: T201 (this is the console sink)
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {_line(event)}\n")  # in one piece, as each is a call of the system
+    sys.stderr.flush()
 
 
 def _is_as_expected(event: Event) -> bool:
@@ -49,8 +52,16 @@ def _line(event: Event) -> str:
             return f"next target: {model} of {engine} does not answer ({reason})"
         case RecordLost(completion_id=completion_id, reason=reason):
             return f"not stored: {completion_id} ({reason})"
+        case RecordsExpired(records=records, bodies=bodies, freed_bytes=freed_bytes, duration_s=duration_s):
+            return (
+                f"expired: {records} completions, and what was said in {bodies}; "
+                f"{freed_bytes} bytes given back, in {_duration(duration_s * 1000)}"
+            )
         case StoreUpgraded(before=before, now=now):
             return f"database upgraded from {before} to {now}; older versions of Hansard cannot open it any more"
+
+        case SearchIndexed(completions=completions, is_complete=is_complete):
+            return f"search: {completions} older completions indexed, {'all there are' if is_complete else 'going on'}"
 
 
 def _request_line(event: RequestServed) -> str:

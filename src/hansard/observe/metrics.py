@@ -12,7 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from hansard.observe import Crashed, EngineChanged, Event, RecordLost, RequestServed, TargetFailed, UpstreamTried
+from hansard.observe import (
+    Crashed,
+    EngineChanged,
+    Event,
+    RecordLost,
+    RecordsExpired,
+    RequestServed,
+    TargetFailed,
+    UpstreamTried,
+)
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -24,7 +33,7 @@ _METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 _ID: Final = re.compile(r"/chat/completions/[^/]+")
 _KNOWN: Final = frozenset(
     {"/chat/completions", "/chat/completions/{id}", "/chat/completions/{id}/messages", "/models", "/metrics"}
-    | {"/health", "/readyz"}
+    | {"/health", "/readyz", "/hansard/v1/search", "/hansard/v1/facets"}
 )
 
 
@@ -81,6 +90,9 @@ class Metrics:
         self._tokens = Counter("hansard_tokens_total", "Tokens of completions, as the engines counted them.")
         self._stored = Counter("hansard_completions_stored_total", "Completions committed.")
         self._lost = Counter("hansard_completions_lost_total", "Completions whose commit failed; their clients know.")
+        self._expired = Counter("hansard_expired_records_total", "Completions forgotten at the end of their time.")
+        self._bared = Counter("hansard_expired_bodies_total", "Completions whose messages and answers were forgotten.")
+        self._freed = Counter("hansard_expired_freed_bytes_total", "What went back from there to the disk (SQLite).")
         self._crashes = Counter("hansard_crashes_total", "Bugs: exceptions that nobody translated.")
         self._tries = Counter("hansard_upstream_tries_total", "Tries of calls to upstreams, retries included.")
         self._first_byte = Histogram("hansard_upstream_first_byte_seconds", "From a try to its first byte or failure.")
@@ -88,6 +100,7 @@ class Metrics:
         self._changes = Counter("hansard_engine_changes_total", "Engines that went, came back or were left alone.")
         self._all: Sequence[Counter | Histogram] = (
             *(self._requests, self._seconds, self._tokens, self._stored, self._lost, self._crashes),
+            *(self._expired, self._bared, self._freed),
             *(self._tries, self._first_byte, self._passed_over, self._changes),
         )
 
@@ -103,6 +116,10 @@ class Metrics:
                 self._passed_over.add(1, (("engine", engine), ("reason", reason)))
             case EngineChanged(engine=engine, state=state):
                 self._changes.add(1, (("engine", engine), ("state", state)))
+            case RecordsExpired(records=records, bodies=bodies, freed_bytes=freed_bytes):
+                for counter, amount in ((self._expired, records), (self._bared, bodies), (self._freed, freed_bytes)):
+                    if amount:
+                        counter.add(amount, ())
             case RecordLost():
                 self._lost.add(1, ())
             case Crashed():

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from hansard.core.paging import ListQuery
+from hansard.core.paging import ListQuery, SearchQuery
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     ``request`` and ``reply`` are the JSON bytes as received and as sent (a stream's reply is its
     accumulated completion); ``created`` is unix seconds; ``model`` is the name in the reply,
-    ``requested_model`` the client's own, ``upstream_model`` and ``upstream_id`` what an upstream said itself;
+    ``requested_model`` the client's own, ``upstream_model`` and ``upstream_id`` are those of whoever answered;
     ``key`` tells which key it was made with, and is none; ``finish_reason`` is that of the first choice. Times are
     milliseconds, ``None`` where not known. The completion may be forgotten from ``expires`` on, and what was said in
     it from ``body_expires`` on (unix seconds), ``None`` for never.
@@ -54,6 +54,29 @@ class Cursor(msgspec.Struct, frozen=True):
     number: int
 
 
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A completion in which something was found, and some of the text around the first of it."""
+
+    id: str
+    created: int
+    model: str
+    finish_reason: str | None
+    metadata: Mapping[str, str]
+    snippet: str
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of hits. Not ``is_complete``: older completions were not looked at, or are not in the index yet.
+
+    ``next_after`` is the id of the completion to go on after, if there may be more.
+    """
+
+    hits: Sequence[Hit]
+    has_more: bool
+    is_complete: bool
+    next_after: str | None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a request that was sent with an idempotency key, remembered so that a repeat gets the same.
 
@@ -69,6 +92,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes
 
 
+class Expired(msgspec.Struct, frozen=True, kw_only=True):
+    """How many completions were forgotten, in how many what was said, and for how long the writer was at it."""
+
+    records: int = 0
+    bodies: int = 0
+    took_s: float = 0.0
+
+
 class Outcomes(Protocol):
     """A place that remembers outcomes, one for each project and key."""
 
@@ -80,6 +111,23 @@ class Outcomes(Protocol):
 
         If the key has an outcome by now, neither is kept, and that one is returned: whoever was first is right.
         """
+
+
+class Expiring(Protocol):
+    """A place that forgets in time, some at a time. Raises ``StoreUnavailable``."""
+
+    async def due(self, *, now: int) -> Sequence[str]:
+        """The projects in which something has expired by ``now``."""
+
+    async def expire(self, project: str, *, now: int, most: int) -> Expired:
+        """Forget at most ``most`` completions, or what was said in them; nothing, if nothing has expired by ``now``.
+
+        Of a whole completion no more remains than after ``delete``; of another all but messages and answers, and not
+        what a repeat of its request would get.
+        """
+
+    async def give_back(self) -> int:
+        """Give some of the room of what was deleted back to the disk: bytes, 0 if there is no more."""
 
 
 class Store(Outcomes, Protocol):
@@ -110,10 +158,21 @@ class Store(Outcomes, Protocol):
     async def locate(self, project: str, completion_id: str) -> Cursor | None:
         """Where the completion stands in the order, deleted ones included; None if never seen."""
 
-    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
+    async def page(
+        self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
+    ) -> Sequence[Record]:
         """At most ``limit`` records past ``after`` that match the query, in its order.
 
-        Their requests may have an empty list in the place of their messages.
+        If not ``whole``, their requests may have an empty list in the place of their messages.
+        """
+
+    async def facets(self, project: str, key: str | None, *, limit: int) -> Sequence[tuple[str, int]]:
+        """The values of a key, the most frequent first, or the keys by name, each with its count of completions."""
+
+    async def search(self, project: str, query: SearchQuery, *, after: Cursor | None) -> Found:
+        """At most ``query.limit`` completions inserted before ``after``, newest first; what the time allows of it.
+
+        ``SearchIsOff`` where no index is kept.
         """
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
@@ -15,12 +16,12 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from hansard.core.pieces import cut, without_messages
-from hansard.store import facets, pieces, queries
+from hansard.store import facets, pieces, queries, words
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
 from hansard.store.queries import labels_of
 from hansard.store.ranges import Label
-from hansard.store.rows import insert_rows
+from hansard.store.rows import delete_rows, insert_rows
 from hansard.store.schema import bodies, completions, labels, tombstones
 
 _COLUMNS: Final = tuple(column.name for column in completions.c if column is not completions.c.number)
@@ -43,11 +44,15 @@ _SET_METADATA: Final = (
     .values(metadata=bindparam("metadata"))
 )
 
-_DELETE_BODY: Final = (
+_DELETE_BODIES: Final = (
     delete(bodies)
-    .where(bodies.c.project == bindparam("of_project"), bodies.c.number == bindparam("of_number"))
+    .where(bodies.c.project == bindparam("of_project"), bodies.c.number.in_(bindparam("numbers", expanding=True)))
     .returning(bodies.c.turns, bodies.c.tools)
 )
+
+_PLACE: Final = ("project", "number")
+_TOMBSTONE: Final = tuple(tombstones.c.keys())
+_STANDS_AGAIN: Final = "ON CONFLICT (project, id) DO UPDATE SET created = excluded.created, number = excluded.number"
 
 _UNLABEL: Final = delete(labels).where(*(column == bindparam(f"of_{column.name}") for column in labels.c))
 
@@ -67,6 +72,7 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     for _, each, some in carried:
         counts.update(facets.of_completion(each.project, some, each.finish_reason))
     facets.add(connection, counts)
+    words.add(connection, numbered)
     return [None] * len(records)
 
 
@@ -110,19 +116,28 @@ def delete_record(connection: Connection, project: str, completion_id: str) -> b
     row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
     if row is None:
         return False
-    place = {"project": project, "created": row.created, "number": row.number}
-    carried = _carried(row)
-    _unlabel(connection, place, carried)
-    counts: facets.Counts = Counter()
-    counts.subtract(facets.of_completion(project, carried, row.finish_reason))
-    facets.add(connection, counts)
-    ends = connection.execute(_DELETE_BODY, {"of_project": project, "of_number": row.number}).one_or_none()
-    pieces.drop(connection, project, ends or ())
-    connection.execute(delete(completions).where(completions.c.project == project, completions.c.number == row.number))
-    of_id = (tombstones.c.project == project, tombstones.c.id == completion_id)
-    connection.execute(delete(tombstones).where(*of_id))
-    connection.execute(insert(tombstones), {**place, "id": completion_id})
+    delete_records(connection, project, [row])
     return True
+
+
+def delete_records(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> None:
+    """All that is kept of these rows of ``completions``, at least one, which the caller has locked.
+
+    A statement a table, as for an insertion.
+    """
+    carried = [(row, _carried(row)) for row in rows]
+    rows_of_labels = [(project, *label, row.created, row.number) for row, some in carried for label in some]
+    delete_rows(connection, labels, _LABEL, rows_of_labels)
+    counts: facets.Counts = Counter()
+    for row, some in carried:
+        counts.subtract(facets.of_completion(project, some, row.finish_reason))
+    facets.add(connection, counts)
+    words.remove(connection, project, [row.number for row in rows])
+    ends = connection.execute(_DELETE_BODIES, {"of_project": project, "numbers": [row.number for row in rows]}).all()
+    pieces.drop(connection, project, chain.from_iterable(ends))
+    delete_rows(connection, completions, _PLACE, [(project, row.number) for row in rows])
+    gone = [(project, row.id, row.created, row.number) for row in rows]
+    insert_rows(connection, tombstones, _TOMBSTONE, gone, or_else=_STANDS_AGAIN)
 
 
 def is_deleted(connection: Connection, project: str, completion_id: str) -> tuple[()] | tuple[bool]:

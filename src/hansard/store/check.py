@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType
 
 from hansard.core.pieces import joined, next_digest
-from hansard.store import pieces, schema
+from hansard.store import pieces, schema, words
 from hansard.store.codec import Body, unpack, unpack_body
 from hansard.store.facets import ALL, FINISH_REASON
 from hansard.store.queries import labels_of
@@ -60,6 +60,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "label_surplus": "a label that no completion has",
         "label_missing": "a completion without one of its labels: lists that ask for it miss it",
         "facet": "a count of completions that is not how many there are",
+        "search": "a completion that the index of words misses, or one in it that is gone",
         "tombstone": "a tombstone in the place of a completion that is there",
         "outcome": "an outcome of an Idempotency-Key that has not one reply of its own project",
     }
@@ -126,6 +127,20 @@ class _Request(msgspec.Struct):
     messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
 
 
+class _NoMessage(msgspec.Struct):
+    content: None
+
+
+class _NoChoice(msgspec.Struct):
+    index: int
+    message: _NoMessage
+    finish_reason: str | None
+
+
+class _StrippedRequest(msgspec.Struct):
+    messages: Annotated[list[_Message], msgspec.Meta(max_length=0)]
+
+
 class _Choice(msgspec.Struct):
     index: int
     message: dict[str, Any]
@@ -138,6 +153,17 @@ class _Reply(msgspec.Struct):
     created: int
     model: str
     choices: list[_Choice]
+
+
+class _StrippedReply(_Reply):
+    choices: list[_NoChoice]  # type: ignore[assignment]
+
+
+# By whether what was said in it has expired.
+_REQUESTS: Final[Mapping[bool, type[_Request | _StrippedRequest]]] = MappingProxyType(
+    {False: _Request, True: _StrippedRequest}
+)
+_REPLIES: Final[Mapping[bool, type[_Reply]]] = MappingProxyType({False: _Reply, True: _StrippedReply})
 
 
 def _as_stored(column: Any, name: str) -> Any:
@@ -225,6 +251,8 @@ def check(connection: Connection, findings: Findings, tell: Tell) -> dict[str, i
         _name_missing_labels(connection, findings, tell)
     _check_pieces(connection, findings, tell)
     _check_facets(connection, findings)
+    for name in words.misplaced(connection):
+        findings.add("search", name)
     _check_tombstones(connection, findings, tell)
     _check_outcomes(connection, findings, tell)
     tables = (completions, schema.pieces, labels, tombstones, outcomes)
@@ -243,9 +271,9 @@ def _check_completions(connection: Connection, findings: Findings, tell: Tell) -
         if body is None:
             findings.add("body", row.id)
             continue
-        if _decoded(_request(connection, row, body), _Request) is None:
+        if _decoded(_request(connection, row, body), _REQUESTS[body.stripped]) is None:
             findings.add("request", row.id)
-        reply = _decoded(body.reply, _Reply)
+        reply = _decoded(body.reply, _REPLIES[body.stripped])
         if reply is None or (reply.id, reply.created, reply.model) != (row.id, row.created, row.model):
             findings.add("reply", row.id)
     return expected
@@ -330,7 +358,8 @@ def _walk(
     """One row after the other, never all of them in memory."""
     total = _count(connection, table)
     tell(table.name, 0, total)
-    result = connection.execution_options(yield_per=at_once).execute(rows)
+    # For this statement alone: what is asked beside it is small, and a cursor for it takes three journeys to a server.
+    result = connection.execute(rows, execution_options={"yield_per": at_once})
     for done, row in enumerate(result, 1):
         yield row
         if done % _ROWS_AT_ONCE == 0:

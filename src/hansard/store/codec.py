@@ -53,6 +53,8 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     tail: int
     tools_at: int
     reply: bytes
+    stripped: bool = False
+    """Whether what was said has expired, so that ``core.stripped`` is all there is."""
 
     def request(self, *, turns: tuple[bytes, ...] = (), tools: bytes = b"") -> Cut:
         """The request in parts, with what was cut out of it."""
@@ -89,9 +91,9 @@ def unpack(packed: bytes) -> bytes:
         raise ValueError("damaged content") from error
 
 
-def pack_body(parts: Cut, reply: bytes) -> bytes:
+def pack_body(parts: Cut, reply: bytes, *, stripped: bool = False) -> bytes:
     """One row's own part."""
-    return pack(msgspec.msgpack.encode(Body(parts.rest, parts.at, parts.tail, parts.tools_at, reply)))
+    return pack(msgspec.msgpack.encode(Body(parts.rest, parts.at, parts.tail, parts.tools_at, reply, stripped)))
 
 
 def unpack_body(packed: bytes) -> Body:

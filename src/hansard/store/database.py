@@ -33,6 +33,9 @@ class Database(Protocol):
     def engine_for_reading(self, *, connections: int) -> Engine:
         """Connections whose transactions see one moment of the database and write nothing."""
 
+    def engine_for_walking(self) -> Engine:
+        """One connection, for transactions that read whole tables of one moment, however long it takes."""
+
     def make(self) -> None:
         """What must be there before the first connection. Raises OSError."""
 
@@ -48,6 +51,9 @@ class Database(Protocol):
     @property
     def has_copies(self) -> bool:
         """Whether what can be seen may not have reached all the places where an acknowledged record must be."""
+
+    def give_back(self, connection: Connection) -> int:
+        """Give some of what lies free back to the disk, in a transaction that writes: bytes, 0 if there is no more."""
 
     def startup_error(self, error: BaseException) -> StartupError:
         """One line for the operator: where, what is wrong, what to do."""

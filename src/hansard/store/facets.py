@@ -47,10 +47,11 @@ _OF_KEY: Final = (
 
 _KEYS: Final = (
     select(facets.c.key, _TOTAL)
-    .where(facets.c.project == bindparam("of_project"))
+    .where(facets.c.project == bindparam("of_project"), facets.c.key != bindparam("of_key"))
     .group_by(facets.c.key)
     .having(_TOTAL > 0)
     .order_by(facets.c.key)
+    .limit(bindparam("most"))
 )
 
 
@@ -72,9 +73,10 @@ def values(connection: Connection, project: str, key: str, *, most: int) -> Sequ
     return [(value, int(count)) for value, count in rows]
 
 
-def keys(connection: Connection, project: str) -> Sequence[tuple[str, int]]:
-    """The keys there are, and over how many completions and values."""
-    return [(key, int(count)) for key, count in connection.execute(_KEYS, {"of_project": project})]
+def keys(connection: Connection, project: str, *, most: int) -> Sequence[tuple[str, int]]:
+    """The keys there are, by name, and how often completions have a value of each."""
+    rows = connection.execute(_KEYS, {"of_project": project, "of_key": ALL[0], "most": most})
+    return [(key, int(count)) for key, count in rows]
 
 
 def of_completion(project: str, carried: Iterable[Label], finish_reason: str | None) -> Counts:

@@ -124,7 +124,8 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database failed, rather than the request that met it."""
     if isinstance(error, exc.DBAPIError) and (_sqlstate(error) or "").startswith(_OWN_CLASSES):
         return False
-    return isinstance(error, exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError) and type(error) not in OWN
+    foreign = OSError | exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError
+    return isinstance(error, foreign) and type(error) not in OWN
 
 
 def is_locked(error: BaseException) -> bool:
@@ -135,6 +136,11 @@ def is_locked(error: BaseException) -> bool:
 def is_away(error: BaseException) -> bool:
     """Whether the database is gone, and may be back soon: a restart, a failover."""
     return is_outage(error) and trouble(error) in (_AWAY, _STANDBY)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether what was asked for lies in the database, and cannot be read."""
+    return trouble(error) is _DAMAGED
 
 
 def is_collision(error: BaseException) -> bool:
@@ -164,10 +170,15 @@ def trouble(error: BaseException) -> Trouble:
         return SYSTEM.get(error.errno or 0, _DISK)
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     if cause is not None and hasattr(cause, "sqlstate"):
-        code = cause.sqlstate
+        code = None if _takes_all_down(cause) else cause.sqlstate
         return POSTGRESQL.get(code) or POSTGRESQL.get(code and code[:2], _BROKEN)
     name = getattr(cause, "sqlite_errorname", "")
     return SQLITE.get("_".join(name.split("_")[:2]), _BROKEN)
+
+
+def _takes_all_down(cause: BaseException) -> bool:
+    """PostgreSQL ends all its connections, and starts anew by itself if it can: whatever the reason, it is away."""
+    return getattr(getattr(cause, "diag", None), "severity_nonlocalized", None) == "PANIC"
 
 
 def _sqlstate(error: exc.DBAPIError) -> str | None:

@@ -129,6 +129,18 @@ def vacuum(path: Path, *, tell: Tell) -> Freed:
     return Freed(before, _size(path), bool(is_waiting))
 
 
+def must_be_there(path: Path) -> None:
+    """Before SQLite opens it, and makes an empty file where there is none."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "")
+        there = path.exists()
+    except OSError as error:
+        raise startup_error(error, path) from error
+    if not there:
+        raise StartupError(f"{path}: no database is there. Name its directory with --data, or the file with --db.")
+
+
 def _check_file(connection: Connection, findings: Findings, tell: Tell) -> None:
     """What SQLite itself can tell of its file: pages, indexes, references, and the counter behind our numbers."""
     tell("file", 0, None)
@@ -245,14 +257,7 @@ def _driver(connection: Connection) -> Any:
 @contextmanager
 def _reading(path: Path) -> Iterator[Connection]:
     """A transaction on the file, which must be there. It ends by a rollback, which a damaged file allows as well."""
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "")
-        there = path.exists()
-    except OSError as error:
-        raise startup_error(error, path) from error
-    if not there:
-        raise StartupError(f"{path}: no database is there. Name its directory with --data, or the file with --db.")
+    must_be_there(path)
     engine = sqlite.engine_for_reading(path, patience_s=_PATIENCE_S, connections=1)
     with _used(engine, path), engine.connect() as connection:
         yield connection

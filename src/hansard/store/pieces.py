@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, bindparam, delete, literal, select
 
 from hansard.core.pieces import Cut, digests
 from hansard.store.codec import pack, unpack
@@ -70,15 +70,18 @@ def read_each(connection: Connection, project: str, wanted: Iterable[bytes | Non
 
 def drop(connection: Connection, project: str, ends: Iterable[bytes | None]) -> None:
     """Let go of these pieces, and of those before them, as far as nothing stands on them any more."""
-    for digest in ends:
-        name: bytes | None = digest
-        while name is not None:
-            place = {"of_project": project, "of_digest": name}
-            # Whoever lets go of the same piece meanwhile has committed once this is locked; only then it is looked at.
-            if connection.execute(_LOCK, place).one_or_none() is None:
-                break
-            gone = connection.execute(_DROP, place).one_or_none()
-            name = None if gone is None else gone.parent
+    names = {digest for digest in ends if digest is not None}
+    while names:
+        before: set[bytes] = set()
+        for some in _some(sorted(names)):
+            place = {"of_project": project, "digests": some}
+            # Whoever lets go of the same pieces meanwhile has committed once they are locked; only then they are
+            # looked at. SQLite has nobody else.
+            if connection.dialect.name != "sqlite":
+                connection.execute(_LOCK, place).all()
+            # One that another of them stands on comes again as what was before that one.
+            before.update(parent for parent in connection.scalars(_DROP, place) if parent is not None)
+        names = before
 
 
 def _want(wanted: dict[bytes, _Piece], contents: Sequence[bytes]) -> bytes | None:
@@ -127,16 +130,27 @@ _EACH: Final = select(pieces.c.digest, pieces.c.content).where(
     pieces.c.project == bindparam("of_project"), pieces.c.digest.in_(bindparam("digests", expanding=True))
 )
 
-_OF_DIGEST: Final = and_(pieces.c.project == bindparam("of_project"), pieces.c.digest == bindparam("of_digest"))
-_LOCK: Final = select(literal(1)).select_from(pieces).where(_OF_DIGEST).with_for_update()
+_OF_DIGESTS: Final = and_(
+    pieces.c.project == bindparam("of_project"), pieces.c.digest.in_(bindparam("digests", expanding=True))
+)
+# In one order everywhere, so that two servers wait for each other and not in a circle.
+_LOCK: Final = select(literal(1)).select_from(pieces).where(_OF_DIGESTS).order_by(pieces.c.digest).with_for_update()
 
 _after = pieces.alias("following")
+
+
+def _who_stands_on(table: FromClause, column: ColumnElement[bytes]) -> ColumnElement[int]:
+    """One of them. Not EXISTS: PostgreSQL makes a join of that, and may read the whole table for it."""
+    one = select(literal(1)).where(table.c.project == bindparam("of_project"), column == pieces.c.digest)
+    return one.limit(1).correlate(pieces).scalar_subquery()
+
+
 _DROP: Final = (
     delete(pieces)
     .where(
-        _OF_DIGEST,
+        _OF_DIGESTS,
         *(
-            ~exists().where(table.c.project == bindparam("of_project"), column == bindparam("of_digest"))
+            _who_stands_on(table, column).is_(None)
             for table, column in (
                 (bodies, bodies.c.turns),
                 (bodies, bodies.c.tools),

@@ -48,6 +48,20 @@ _BEGIN_READING: Final = "; ".join(
     ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *(f"SET LOCAL {name} = off" for name in _AVOIDED)]
 )
 
+# A walk through whole tables, as a copy makes it, is no such query: the planner may choose for it, and nobody is to
+# end it half-way.
+_FOR_WALKING: Final = {
+    "cursor_tuple_fraction": "1",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+_BEGIN_WALKING: Final = "; ".join(
+    [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        *(f"SET LOCAL {name} = {value}" for name, value in _FOR_WALKING.items()),
+    ]
+)
+
 # Any number that is ours: the bytes of "hansard".
 _UPGRADING: Final = int.from_bytes(b"hansard", "big")
 
@@ -86,6 +100,9 @@ class Postgresql:
     def engine_for_reading(self, *, connections: int) -> Engine:
         return self._engine(_BEGIN_READING, connections=connections)
 
+    def engine_for_walking(self) -> Engine:
+        return self._engine(_BEGIN_WALKING, connections=1)
+
     def make(self) -> None:
         """A database is made by its administrator."""
 
@@ -118,6 +135,10 @@ class Postgresql:
     def confirm(self, connection: Connection) -> None:
         # A COMMIT of what has written nothing waits for no standby, and an empty message is the least there is.
         connection.exec_driver_sql("SELECT pg_logical_emit_message(true, 'hansard', '')")
+
+    def give_back(self, connection: Connection) -> int:
+        """Its own autovacuum frees what was deleted, for the rows to come."""
+        return 0
 
     def startup_error(self, error: BaseException) -> StartupError:
         what, advice, _ = trouble(error)

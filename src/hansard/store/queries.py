@@ -39,11 +39,11 @@ _WHOLE: Final = select(completions.c.number, *_RECORD).join_from(
 
 _BY_ID: Final = _WHOLE.where(completions.c.project == bindparam("project"), completions.c.id == bindparam("id"))
 
-_WANTED: Final = (
+WANTED: Final = (
     func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).table_valued("number", name="wanted").render_derived()
 )
 _ONE: Final = (
-    _WHOLE.where(completions.c.project == bindparam("project"), completions.c.number == _WANTED.c.number)
+    _WHOLE.where(completions.c.project == bindparam("project"), completions.c.number == WANTED.c.number)
     .limit(1)
     .lateral("one")
 )
@@ -55,7 +55,7 @@ _BY_NUMBERS: Final = {
         completions.c.project.concat("") == bindparam("project"),
         completions.c.number.in_(bindparam("numbers", expanding=True)),
     ),
-    "postgresql": select(_ONE).select_from(_WANTED.join(_ONE, true())),
+    "postgresql": select(_ONE).select_from(WANTED.join(_ONE, true())),
 }
 
 _PLACE: Final = union_all(
@@ -104,11 +104,18 @@ def page(
     """One page of records; if not ``whole``, their requests without messages."""
     wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
     numbers = ranges.numbers(connection, project, wanted, after=after, order=query.order, limit=limit)
+    return by_numbers(connection, project, numbers, whole=whole)
+
+
+def by_numbers(
+    connection: Connection, project: str, numbers: Sequence[int], *, whole: bool = False
+) -> Sequence[Record]:
+    """The records of these completions, in this order, as far as they are there."""
     if not numbers:
         return []
     rows = connection.execute(_BY_NUMBERS[connection.dialect.name], {"project": project, "numbers": numbers})
     by_number = {row.number: row for row in rows}
-    return _records(connection, project, [by_number[number] for number in numbers], whole=whole)
+    return _records(connection, project, [by_number[number] for number in numbers if number in by_number], whole=whole)
 
 
 def _records(

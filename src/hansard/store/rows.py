@@ -1,4 +1,4 @@
-"""Many rows inserted by one statement of the driver's own.
+"""Many rows inserted, or deleted, by one statement of the driver's own.
 
 SQLite has no other way to insert many at once: ``executemany`` runs one statement a row, and each lets go of the
 interpreter and has to win it back from the event loop. What SQLAlchemy adds to a row (binding, results) cost as
@@ -43,6 +43,31 @@ def insert_rows(
         if returning:
             returned += map(tuple, result)
     return returned
+
+
+def delete_rows(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[object]]
+) -> None:
+    """Delete the rows in which ``columns``, the whole of a key, have these values.
+
+    SQLite finds each by that key; in a list of keys (``IN``) it would look for every row of the table. PostgreSQL,
+    told of several, looks through whatever they have in common, so it gets a statement for each, all sent at once.
+    """
+    mark = _MARKS[connection.dialect.paramstyle]
+    if connection.dialect.name != "sqlite":
+        if rows:
+            connection.exec_driver_sql(_text_to_delete(table.name, columns, 1, mark), [tuple(row) for row in rows])
+        return
+    for start in range(0, len(rows), _MOST_AT_ONCE):
+        some = rows[start : start + _MOST_AT_ONCE]
+        text = _text_to_delete(table.name, columns, len(some), mark)
+        connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+
+
+@cache
+def _text_to_delete(table: str, columns: tuple[str, ...], count: int, mark: str) -> str:
+    row = f"({' AND '.join(f'{column} = {mark}' for column in columns)})"
+    return f"DELETE FROM {table} WHERE {' OR '.join([row] * count)}"  # noqa: S608 - as below
 
 
 @cache

@@ -14,6 +14,8 @@ tombstones    where a deleted completion stood, because clients delete while the
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
               if the completion is not stored; that of a stored one is its body's, and goes with it
 
+While search is on there is an index of words beside them, which is not drawn here: ``words`` makes and drops it.
+
 ``project`` leads every key but the number itself, and every statement names it. On PostgreSQL it leads those of the
 number as well, so that the tables can be distributed by project; SQLite finds a row by its number alone.
 """
@@ -180,5 +182,15 @@ for _table in (completions, bodies):
         "after_create",
         DDL(  # type: ignore[no-untyped-call]
             "ALTER TABLE %(table)s DROP CONSTRAINT %(table)s_pkey, ADD PRIMARY KEY (project, number)"
+        ).execute_if(dialect="postgresql"),
+    )
+
+for _table in (pieces, bodies):
+    event.listen(
+        _table,
+        "after_create",
+        DDL(  # type: ignore[no-untyped-call]
+            # It is compressed already: PostgreSQL would try in vain.
+            "ALTER TABLE %(table)s ALTER COLUMN content SET STORAGE EXTERNAL"
         ).execute_if(dialect="postgresql"),
     )

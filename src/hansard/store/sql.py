@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import msgspec
 from sqlalchemy import Connection, exc, literal, select
 
-from hansard.core.paging import ListQuery
-from hansard.errors import StartupError, StoreUnavailable
-from hansard.observe import Observer, StoreUpgraded, ignore
-from hansard.store import changes, migrate, outcomes, queries
-from hansard.store.base import Cursor, Outcome, Record
+from hansard.core.paging import ListQuery, SearchQuery
+from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
+from hansard.observe import Observer, SearchIndexed, StoreUpgraded, ignore
+from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, words
+from hansard.store.base import Cursor, Expired, Found, Outcome, Record
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
@@ -22,6 +23,10 @@ from hansard.store.readers import Readers
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
+_PAUSE_IN_OUTAGE_S: Final = 1.0
+
+# Completions that are put into the index between two lines of the log.
+_TOLD_EVERY: Final = 10_000
 
 D = TypeVar("D", bound=tuple[Any, ...])
 
@@ -29,7 +34,8 @@ D = TypeVar("D", bound=tuple[Any, ...])
 class SqlStore:
     """A ``Store`` in one SQL database.
 
-    At most ``queue_limit`` writes, of ``queue_limit_bytes`` together, wait for the disk.
+    At most ``queue_limit`` writes, of ``queue_limit_bytes`` together, wait for the disk. With ``search`` an index of
+    words is kept; a search looks at as much as it can in ``search_budget_s``.
     """
 
     def __init__(
@@ -39,11 +45,18 @@ class SqlStore:
         readers: int = 4,
         queue_limit: int = 1024,
         queue_limit_bytes: int = 256 * 1024 * 1024,
+        search: bool = False,
+        search_budget_s: float = 1.0,
         observer: Observer = ignore,
     ) -> None:
         self._observer = observer
+        self._searches = search
+        self._search_budget_s = search_budget_s
+        self._catching_up: asyncio.Task[None] | None = None
         self._database = database
         self._writing = database.engine_for_writing()
+        if search:
+            self._writing.update_execution_options(**{words.KEPT: True})
         self._reading = database.engine_for_reading(connections=readers)
         self._outage = Outage(bound_s=database.rides_out_s)
         self._writer = Writer(self._writing, limit=queue_limit, limit_bytes=queue_limit_bytes, outage=self._outage)
@@ -55,8 +68,13 @@ class SqlStore:
             self._observer(StoreUpgraded(before=before, now=migrate.HEAD))
         self._writer.start()
         self._readers.start()
+        if self._searches:
+            self._catching_up = asyncio.create_task(self._catch_up())  # ends with the store at the latest
 
     async def stop(self) -> None:
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            await asyncio.wait([self._catching_up])
         await self._writer.stop()
         await self._readers.stop()
         self._reading.dispose()
@@ -88,8 +106,25 @@ class SqlStore:
     async def locate(self, project: str, completion_id: str) -> Cursor | None:
         return await self._readers.read(partial(queries.locate, project=project, completion_id=completion_id))
 
-    async def page(self, project: str, query: ListQuery, *, after: Cursor | None, limit: int) -> Sequence[Record]:
-        return await self._readers.read(partial(queries.page, project=project, query=query, after=after, limit=limit))
+    async def page(
+        self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
+    ) -> Sequence[Record]:
+        return await self._readers.read(
+            partial(queries.page, project=project, query=query, after=after, limit=limit, whole=whole)
+        )
+
+    async def search(self, project: str, query: SearchQuery, *, after: Cursor | None) -> Found:
+        if not self._searches:
+            raise SearchIsOff
+        budget_s = self._search_budget_s
+        return await self._readers.read(
+            partial(search.find, project=project, query=query, after=after, budget_s=budget_s)
+        )
+
+    async def facets(self, project: str, key: str | None, *, limit: int) -> Sequence[tuple[str, int]]:
+        if key is None:
+            return await self._readers.read(partial(facets.keys, project=project, most=limit))
+        return await self._readers.read(partial(facets.values, project=project, key=key, most=limit))
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
         change = partial(changes.set_metadata, project=project, completion_id=completion_id, metadata=metadata)
@@ -128,6 +163,40 @@ class SqlStore:
             self._database.confirm(connection)
         return done
 
+    async def due(self, *, now: int) -> Sequence[str]:
+        return await self._readers.read(partial(retention.due, now=now))
+
+    async def expire(self, project: str, *, now: int, most: int) -> Expired:
+        def timed(connection: Connection) -> Expired:
+            started = time.monotonic()
+            expired = retention.expire(connection, project, now=now, most=most)
+            return msgspec.structs.replace(expired, took_s=time.monotonic() - started)
+
+        return await self._writer.write(timed)
+
+    async def give_back(self) -> int:
+        return await self._writer.write(self._database.give_back)
+
+    async def _catch_up(self) -> None:
+        """Put what was stored without an index into it, some at a time, so that nobody waits long for the writer."""
+        before: words.Place | None = None
+        indexed = 0
+        while True:
+            try:
+                places = await self._readers.read(partial(words.missing, before=before))
+                await self._writer.write(partial(words.catch_up, places=places))
+            except StoreUnavailable:
+                await asyncio.sleep(_PAUSE_IN_OUTAGE_S)
+                continue
+            indexed += len(places)
+            if not places:
+                break
+            if before is None or indexed % _TOLD_EVERY < len(places):
+                self._observer(SearchIndexed(completions=indexed, is_complete=False))
+            before = places[-1]
+        if indexed:
+            self._observer(SearchIndexed(completions=indexed, is_complete=True))
+
     def _open(self) -> str | None:
         deadline = time.monotonic() + self._database.locked_for_s
         while True:
@@ -149,6 +218,7 @@ class SqlStore:
             self._database.claim(connection)
             before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))
+            words.prepare(connection, on=self._searches)
             if not changes.works(connection):
                 raise StartupError(f"{place}: a record written there did not come back. Restore a backup.")
         return before

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -155,7 +155,7 @@ class LlamaCppEngine:
             order = await _fairly_penalized(running, order)
         watches = [None if watch is None else watch.another() for _ in range(order.n)]
         replies = [_reply(index, order, running, following) for index, following in enumerate(watches)]
-        choices = [self._choice(order, each, call.seed + index) for index, each in enumerate(replies)]
+        choices = [self._choice(order, each, call.seed + index, call.taken_up) for index, each in enumerate(replies)]
         async with aclosing(choices[0] if order.n == 1 else merge.interleaved(choices)) as chunks:
             async for together in chunks:
                 yield together
@@ -168,9 +168,12 @@ class LlamaCppEngine:
 
         return await self._compiler.run(ordered) if body.compiles(call.request) else ordered()
 
-    async def _choice(self, order: Order, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
+    async def _choice(
+        self, order: Order, answer: Reply, seed: int, taken_up: Callable[[], None]
+    ) -> AsyncGenerator[Chunks, None]:
         """One choice is one request to the engine, or two, and holds one slot."""
         async with self._admission.slot():
+            taken_up()
             async with aclosing(self._asked(order.body, answer, seed)) as chunks:
                 async for together in chunks:
                     yield together

@@ -57,6 +57,7 @@ class Attempts:
             try:
                 return await self._once(attempt)
             except HansardError as error:
+                error.has_begun = errand.has_begun
                 if tries > self._retries or errand.has_begun or not self._pauses.allow(error):
                     raise
                 pause_s = asked_pause_s(error) + self._pauses.after(tries, self._chance())

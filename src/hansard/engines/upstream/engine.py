@@ -114,7 +114,7 @@ class UpstreamEngine:
 
     async def complete(self, call: Call) -> Document:
         sent, headers = body.encode(call, stream=False, unsupported=self._unsupported), self._headers(call)
-        errand = self._client.errand()
+        errand = self._client.errand(taken_up=call.taken_up)
 
         async def ask() -> Document:
             answer = await self._client.post(_CHAT, sent, headers=headers, errand=errand)
@@ -126,7 +126,7 @@ class UpstreamEngine:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         sent, headers = body.encode(call, stream=True, unsupported=self._unsupported), self._headers(call)
-        errand = self._client.errand()
+        errand = self._client.errand(taken_up=call.taken_up)
         opened = await self._attempts.first_byte(lambda: self._open(sent, headers, errand), errand)
         async with aclosing(opened.rest) as reads:
             yield _handed_over(opened.first)

@@ -117,6 +117,8 @@ def _change_bodies() -> None:
         for row in rows:
             place = {"of_project": row.pop("project"), "of_number": row.pop("number")}
             op.get_bind().execute(change, {**place, **{f"new_{name}": value for name, value in row.items()}})
+    for table in ("pieces", "bodies"):
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN content SET STORAGE EXTERNAL")
     op.drop_column("bodies", "request")
     op.drop_column("bodies", "reply")
     op.alter_column("bodies", "content", nullable=False)

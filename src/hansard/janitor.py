@@ -1,0 +1,136 @@
+"""Who forgets what has expired while the server runs: a little at a time, so that nobody waits for it noticeably.
+
+When something expires is ``core.lifetimes``; how it is forgotten is the store's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import msgspec
+
+from hansard.errors import StoreUnavailable
+from hansard.observe import Crashed, Observer, RecordsExpired
+from hansard.store.base import Expired, Expiring
+
+_LOOKS_EVERY_S: Final = 1.0
+
+# So long a batch should hold the writer; how many completions that takes is tried out.
+_BATCH_S: Final = 0.02
+_MOST_AT_ONCE: Final = 64
+
+# For each second of work so many for everybody else.
+_REST: Final = 4.0
+_SHORTEST_REST_S: Final = 0.01
+
+# A long clean-up is told of as it goes on.
+_TELLS_EVERY_S: Final = 10.0
+
+_WHERE: Final = "janitor"
+
+
+class _Tally(msgspec.Struct):
+    """What one sweep has done so far."""
+
+    records: int = 0
+    bodies: int = 0
+    freed_bytes: int = 0
+
+
+class Janitor:
+    """Sweeps every second, or on and on while there is something left. ``clock`` gives unix seconds."""
+
+    def __init__(
+        self,
+        *,
+        store: Expiring,
+        observer: Observer,
+        clock: Callable[[], float] = time.time,
+        looks_every_s: float = _LOOKS_EVERY_S,
+    ) -> None:
+        self._store = store
+        self._observer = observer
+        self._clock = clock
+        self._looks_every_s = looks_every_s
+        self._most = _MOST_AT_ONCE
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Sweep meanwhile; at the end what is under way is still committed, or was not begun."""
+        # Not in a task group: it would wrap what whoever runs beside it raises, and this task raises nothing.
+        task = asyncio.get_running_loop().create_task(self._work(), name="hansard-janitor")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def sweep(self) -> bool:
+        """Forget what has expired by now, and tell of it; whether something may be left."""
+        started = time.monotonic()
+        now = int(self._clock())
+        tally = _Tally()
+        is_late = False
+        try:
+            projects = list(await self._store.due(now=now))
+            while projects and not is_late:  # each in its turn, so that none waits for all of another's
+                projects = [project for project in projects if await self._batch(project, now, tally)]
+                is_late = time.monotonic() - started > _TELLS_EVERY_S
+            if tally.records or tally.bodies:
+                await self._give_back(tally)
+        finally:
+            if tally.records or tally.bodies:
+                self._observer(
+                    RecordsExpired(
+                        records=tally.records,
+                        bodies=tally.bodies,
+                        freed_bytes=tally.freed_bytes,
+                        duration_s=time.monotonic() - started,
+                    )
+                )
+        return is_late
+
+    async def _work(self) -> None:
+        while True:
+            is_more = False
+            try:
+                with suppress(StoreUnavailable):  # those who store are told so, and there is time
+                    is_more = await self.sweep()
+            except Exception as error:  # noqa: BLE001 - the edge of this task: a bug here must not end the server
+                self._observer(Crashed(request_id=_WHERE, exception=error))
+            if not is_more:
+                await asyncio.sleep(self._looks_every_s)
+
+    async def _batch(self, project: str, now: int, tally: _Tally) -> bool:
+        """Whether there was something to forget."""
+        expired = await self._store.expire(project, now=now, most=self._most)
+        tally.records += expired.records
+        tally.bodies += expired.bodies
+        self._pace(expired)
+        if not (expired.records or expired.bodies):
+            return False
+        await _rest(expired.took_s)
+        return True
+
+    def _pace(self, expired: Expired) -> None:
+        if expired.took_s > 2 * _BATCH_S:
+            self._most = max(1, self._most // 2)
+        elif expired.took_s < _BATCH_S:
+            self._most = min(_MOST_AT_ONCE, self._most + 4)
+
+    async def _give_back(self, tally: _Tally) -> None:
+        while True:
+            started = time.monotonic()
+            freed_bytes = await self._store.give_back()
+            if not freed_bytes:
+                return
+            tally.freed_bytes += freed_bytes
+            await _rest(time.monotonic() - started)
+
+
+async def _rest(took_s: float) -> None:
+    await asyncio.sleep(max(_SHORTEST_REST_S, _REST * took_s))
