@@ -27,10 +27,15 @@ class _Delta(msgspec.Struct, gc=False):
     audio: None = None  # it ends a choice in a way of its own
 
 
+class _Logprobs(msgspec.Struct, gc=False):
+    """Some object."""
+
+
 class SpelledChoice(msgspec.Struct, gc=False):
     """What a choice of the chunk says of its end."""
 
     delta: _Delta
+    logprobs: _Logprobs | None = None
     index: int = 0
     finish_reason: Annotated[str, msgspec.Meta(min_length=1)] | None = None  # an empty one is to become null
 

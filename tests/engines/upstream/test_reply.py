@@ -152,6 +152,24 @@ def test_a_chunk_may_have_a_message_of_its_own() -> None:
     assert reply.Reader().chunks([payload]) == ([msgspec.json.decode(payload)], None)
 
 
+@pytest.mark.parametrize("head", ["", '"id":"x","object":"chat.completion.chunk","created":1,"model":"m",'])
+@pytest.mark.parametrize(
+    "choices",
+    [
+        "7",
+        '{"index":0}',
+        '["x"]',
+        '[{"index":0,"delta":"x","finish_reason":"stop"}]',
+        '[{"index":0,"delta":{},"logprobs":"x","finish_reason":"stop"}]',
+    ],
+)
+def test_what_has_not_the_shape_of_a_chunk_is_unusable_whether_it_is_kept_or_not(head: str, choices: str) -> None:
+    _, failure = reply.Reader().chunks([f'{{{head}"choices":{choices}}}'.encode()])
+
+    assert failure is not None
+    assert (failure.status, failure.code) == (502, "upstream_invalid_response")
+
+
 def test_a_null_error_is_none() -> None:
     assert reply.Reader().chunks([b'{"choices":[],"error":null}']) == ([{"choices": [], "error": None}], None)
 

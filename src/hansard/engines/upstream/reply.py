@@ -30,6 +30,14 @@ class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
 
 
+class _Part(msgspec.Struct, gc=False):
+    """The choice of a chunk; kept or not, it is judged alike."""
+
+    delta: dict[str, Any] | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+_Parts: TypeAlias = list[_Part] | None
 _Choices: TypeAlias = Annotated[list[_Choice], msgspec.Meta(min_length=1)]
 _as_spelled = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # Read by us, so decoded; everything else is only passed on.
@@ -83,6 +91,10 @@ def _chunk(payload: bytes) -> Document:
     chunk = _decode(payload)
     if refusals.is_failure(chunk):
         raise refusals.of_frame(payload)
+    try:
+        msgspec.convert(chunk.get("choices"), _Parts)
+    except msgspec.ValidationError as error:
+        raise refusals.unreadable() from error
     _complete(chunk)
     return chunk
 
@@ -125,8 +137,6 @@ def _with_keys(at: int, choice: Document) -> Document:
 def _complete(chunk: Document) -> None:
     """Fill in a delta, which every client reads, and make an empty reason null, which means "not yet"."""
     for choice in chunk.get("choices") or ():
-        if not isinstance(choice, dict):
-            continue
         if choice.get("delta") is None:
             choice["delta"] = {}
         if choice.get("finish_reason") == "":
