@@ -16,7 +16,7 @@ from hansard.engines import client as module
 from hansard.engines.client import ChatClient, NotAStream
 from hansard.engines.patience import Timeouts
 from hansard.engines.wire import Full, Unreadable
-from hansard.errors import EngineBusy, UpstreamFailed, UpstreamTimeout
+from hansard.errors import BrokenOff, EngineBusy, UpstreamFailed, UpstreamTimeout
 from tests.engines.mock import Asked, serving
 
 pytestmark = pytest.mark.anyio
@@ -281,6 +281,7 @@ async def test_a_connection_cut_in_a_stream_is_a_failure(tmp_path: Path) -> None
         with pytest.raises(UpstreamFailed) as caught:
             await anext(payloads)
 
+    assert isinstance(caught.value, BrokenOff)
     assert caught.value.code == "upstream_unreachable"
 
 

@@ -17,7 +17,7 @@ import msgspec
 from hansard.core.sse import Decoder
 from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Patience, Timeouts
 from hansard.engines.wire import Broken, Connection, Full, Head, Pool, Unreadable, new_room
-from hansard.errors import EngineBusy, HansardError, UpstreamFailed, UpstreamTimeout
+from hansard.errors import BrokenOff, EngineBusy, HansardError, UpstreamFailed, UpstreamTimeout
 
 # A relay forwards what it reads: a compressed reply would only be unpacked again.
 DEFAULT_HEADERS = {"User-Agent": "hansard", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -284,8 +284,8 @@ TABLE: tuple[tuple[type[Exception], type[HansardError], str, str], ...] = (
     (ssl.SSLCertVerificationError, UpstreamFailed, "upstream_unreachable", UNTRUSTED),
     (ssl.SSLError, UpstreamFailed, "upstream_unreachable", UNSAFE),
     (ConnectionRefusedError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
-    (Broken, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
-    (ConnectionError, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
+    (Broken, BrokenOff, "upstream_unreachable", BROKEN_OFF),
+    (ConnectionError, BrokenOff, "upstream_unreachable", BROKEN_OFF),
     (OSError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
     (UnicodeError, UpstreamFailed, "upstream_unreachable", MISADDRESSED),
     (Unreadable, UpstreamFailed, "upstream_invalid_response", UNREADABLE),
