@@ -161,6 +161,9 @@ def test_a_chunk_may_have_a_message_of_its_own() -> None:
         '["x"]',
         '[{"index":0,"delta":"x","finish_reason":"stop"}]',
         '[{"index":0,"delta":{},"logprobs":"x","finish_reason":"stop"}]',
+        '[{"index":0,"delta":{"tool_calls":[null]},"finish_reason":"stop"}]',
+        '[{"index":"0","delta":{},"finish_reason":"stop"}]',
+        '[{"index":1.5,"delta":{},"finish_reason":"stop"}]',
     ],
 )
 def test_what_has_not_the_shape_of_a_chunk_is_unusable_whether_it_is_kept_or_not(head: str, choices: str) -> None:
@@ -168,6 +171,12 @@ def test_what_has_not_the_shape_of_a_chunk_is_unusable_whether_it_is_kept_or_not
 
     assert failure is not None
     assert (failure.status, failure.code) == (502, "upstream_invalid_response")
+
+
+def test_a_null_index_is_the_first() -> None:
+    chunks, _ = reply.Reader().chunks([b'{"choices":[{"index":null,"delta":{},"finish_reason":"stop"}]}'])
+
+    assert decoded(chunks[0])["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
 
 
 def test_a_null_error_is_none() -> None:

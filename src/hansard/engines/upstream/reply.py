@@ -33,7 +33,8 @@ class _Choice(msgspec.Struct, gc=False):
 class _Part(msgspec.Struct, gc=False):
     """The choice of a chunk; kept or not, it is judged alike."""
 
-    delta: dict[str, Any] | None = None
+    delta: _Message | None = None
+    index: int | None = None
     logprobs: dict[str, Any] | None = None
 
 
@@ -135,9 +136,11 @@ def _with_keys(at: int, choice: Document) -> Document:
 
 
 def _complete(chunk: Document) -> None:
-    """Fill in a delta, which every client reads, and make an empty reason null, which means "not yet"."""
+    """Fill in a delta and a number, which every client reads, and make an empty reason null: it means "not yet"."""
     for choice in chunk.get("choices") or ():
         if choice.get("delta") is None:
             choice["delta"] = {}
+        if "index" in choice and choice["index"] is None:
+            choice["index"] = 0
         if choice.get("finish_reason") == "":
             choice["finish_reason"] = None
