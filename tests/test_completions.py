@@ -16,7 +16,7 @@ from hansard.core.paging import ListQuery, MessagesQuery
 from hansard.core.validate import parse_create
 from hansard.engines.base import Call, Chunks, Health
 from hansard.engines.router import Router, Target
-from hansard.errors import CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
+from hansard.errors import BrokenOff, CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
 from hansard.observe import Event, RecordLost
 from hansard.recorder import Recorder
 from hansard.runs import Asked, Progress
@@ -170,6 +170,26 @@ async def test_a_stream_that_ends_early_is_an_error_and_not_stored() -> None:
 
     with pytest.raises(IncompleteStream):
         await house.stream(store=True)
+    assert await house.stored() == []
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_a_stream_cut_off_behind_its_finish_is_complete(store: bool) -> None:
+    """What is missing is ``[DONE]``, or usage: nothing that was said."""
+    house = House(*HELLO[:-1], BrokenOff("cut"))
+
+    chunks = await house.stream(store=store)
+
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert [one["choices"][0]["message"]["content"] for one in await house.stored()] == ["Hello"] * store
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_a_stream_cut_off_before_each_choice_has_finished_is_an_error(store: bool) -> None:
+    house = House(*HELLO[:-1], opener(1), BrokenOff("cut"))
+
+    with pytest.raises(BrokenOff):
+        await house.stream(store=store, n=2)
     assert await house.stored() == []
 
 

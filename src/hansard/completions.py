@@ -23,7 +23,7 @@ from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.engines import check
 from hansard.engines.base import Chunks, Health, ServedModel
 from hansard.engines.router import Router, Target
-from hansard.errors import CompletionNotFound, Conflict, InvalidRequest, ModelNotFound
+from hansard.errors import BrokenOff, CompletionNotFound, Conflict, InvalidRequest, ModelNotFound
 from hansard.recorder import Recorder
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Progress, Run, Shown, replayed
@@ -247,6 +247,9 @@ class Completions:
             if run.kept and seen.finished:
                 await self._conclude(run, seen.finish())
             raise
+        except BrokenOff:
+            if not seen.finished:
+                raise
         if run.kept:
             await self._conclude(run, seen.finish())
             if run.was_second:

@@ -202,6 +202,10 @@ class UpstreamFailed(HansardError):
     code = "upstream_unreachable"
 
 
+class BrokenOff(UpstreamFailed):
+    """The connection to the upstream ended before the reply did; a stream may have said all by then."""
+
+
 class UpstreamTimeout(HansardError):
     """The upstream did not answer in time."""
 

@@ -231,6 +231,37 @@ def test_unknown_keys_survive_and_unknown_nulls_do_not() -> None:
     assert list(completion) == ["choices", "provider_name", "timings", "moderation"]
 
 
+def test_a_message_beside_the_deltas_changes_nothing() -> None:
+    """Some servers repeat in each chunk all that was said so far."""
+    completion = accumulate(
+        chunk({"role": "assistant", "content": "a"}, message={"role": "assistant", "content": "a"}),
+        chunk({"content": "b"}, message={"role": "assistant", "content": "ab"}),
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "message": {"content": "ab"}}]},
+    )
+    assert completion["choices"] == [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "ab", "refusal": None, "annotations": []},
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ]
+
+
+def test_beside_the_delta_what_is_said_again_is_said_anew_and_lists_go_on() -> None:
+    filtered = {"hate": {"filtered": False, "severity": "safe"}}
+    said = {"provider": "Az", "content_filter_results": filtered, "depth": 1}
+    [choice] = accumulate(
+        {"choices": [{"index": 0, "delta": {"content": "a"}, **said, "token_ids": [1, 2]}]},
+        {"choices": [{"index": 0, "delta": {"content": "b"}, **said, "token_ids": [3]}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "content_filter_results": {}, "depth": 2}]},
+    )["choices"]
+
+    assert choice["provider"] == "Az"
+    assert choice["content_filter_results"] == filtered
+    assert (choice["depth"], choice["token_ids"]) == (2, [1, 2, 3])
+
+
 def test_annotations_gather() -> None:
     cited = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "t", "url": "u"}}
     assert message(OPENER, chunk({"annotations": [cited]}), chunk({"annotations": [cited]}), stopped())[
@@ -277,6 +308,7 @@ def test_audio_ends_with_its_expiry_instead_of_a_finish_reason() -> None:
         [{"choices": [], "usage": {"total_tokens": 1}}],
         [OPENER],
         [OPENER, chunk({"content": "a"})],
+        [{"choices": [{"index": 0, "message": {"content": "a"}}]}],
         [OPENER, chunk({"role": "assistant"}, 1), stopped(0)],
         [OPENER, {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": ""}]}],
     ],
@@ -295,6 +327,14 @@ def test_finished_waits_for_as_many_choices_as_were_asked_for() -> None:
     assert not accumulator.finished
     accumulator.feed(stopped(1))
     assert accumulator.finished
+
+
+def test_a_stream_with_fewer_choices_than_were_asked_for_is_no_completion() -> None:
+    accumulator = Accumulator(choices=2)
+    accumulator.feed(stopped(0))
+
+    with pytest.raises(IncompleteStream):
+        accumulator.finish()
 
 
 def test_feeding_changes_no_chunk() -> None:

@@ -51,6 +51,14 @@ def test_an_incomplete_stream_is_an_error() -> None:
         ending.finish()
 
 
+def test_a_stream_with_fewer_choices_than_were_asked_for_is_an_error() -> None:
+    ending = Ending(choices=2)
+    ending.feed(said({}, "stop"))
+
+    with pytest.raises(IncompleteStream):
+        ending.finish()
+
+
 def test_it_keeps_the_usage_and_nothing_else() -> None:
     ending = Ending()
     for chunk in (said({"content": "a"}), said({}, "stop"), {"choices": [], "usage": USAGE}):

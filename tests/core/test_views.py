@@ -126,6 +126,38 @@ def test_a_reply_without_fingerprint_or_tier_has_nulls() -> None:
     assert (shown["system_fingerprint"], shown["service_tier"], len(shown)) == (None, None, 19)
 
 
+@pytest.mark.parametrize(
+    ("choices", "shown"),
+    [
+        (None, []),
+        ("x", []),
+        ([], []),
+        ([None, 3], []),
+        ([{}], [(0, None, None)]),
+        ([{"index": 4, "message": None, "finish_reason": "stop"}], [(4, None, "stop")]),
+        ([{"text": "Hi", "finish_reason": "stop"}], [(0, None, "stop")]),
+        ([{"message": {"content": "a", "tool_calls": "x"}}, {"message": "y"}], [(0, "a", None), (1, None, None)]),
+    ],
+)
+def test_what_was_kept_of_an_odd_reply_is_still_shown(choices: object, shown: list[object]) -> None:
+    """Such replies are refused today; one of them in the store must not hide the others on its page."""
+    found = view(made=reply(choices=choices))["choices"]
+
+    assert [(one["index"], one["message"]["content"], one["finish_reason"]) for one in found] == shown
+    assert all(one["message"]["tool_calls"] is None and one["message"]["role"] == "assistant" for one in found)
+
+
+def test_a_call_that_is_none_is_left_out() -> None:
+    assert view(made=reply({"tool_calls": ["x", {"id": "call_1"}]}))["choices"][0]["message"]["tool_calls"] == [
+        {"id": "call_1"}
+    ]
+
+
+@pytest.mark.parametrize("sent", [{"role": "user", "content": ["a", {"text": "b"}]}, {"content": "b"}])
+def test_a_message_of_no_known_form_is_still_shown(sent: Document) -> None:
+    assert message(sent)["content"] == "b"
+
+
 def message(sent: Document) -> Document:
     [shown] = stored_messages("chatcmpl-1", {"messages": [sent]})
     return shown

@@ -16,7 +16,8 @@ from hansard.engines import client as module
 from hansard.engines.client import ChatClient, NotAStream
 from hansard.engines.patience import Timeouts
 from hansard.engines.wire import Full, Unreadable
-from hansard.errors import EngineBusy, UpstreamFailed, UpstreamTimeout
+from hansard.errors import BrokenOff, EngineBusy, UpstreamFailed, UpstreamTimeout
+from tests.engines.mock import Asked, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +84,121 @@ async def test_events_are_the_same_however_the_bytes_are_cut(tmp_path: Path, siz
             '{"a":"é"}'.encode(),
             b'{"b":2}',
         ]
+
+
+@pytest.mark.parametrize("end", ["[DONE] ", " [DONE]", "[DONE]\r"])
+@pytest.mark.parametrize("is_cut", [True, False])
+async def test_spaces_around_done_do_not_matter(tmp_path: Path, end: str, is_cut: bool) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = await opened(request)
+        await response.write(f"data: 1\n\ndata: {end}\n".encode() + (b"" if is_cut else b"\n"))
+        return response
+
+    async with served(handler, tmp_path / "s") as client:
+        assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1"]
+
+
+@pytest.mark.parametrize("kind", [b"", b"content-type: text/plain\r\n", b"content-type: text/plain; charset=utf-8\r\n"])
+@pytest.mark.parametrize("first", [b"data: 1\n\n", b": hello\n\ndata: 1\n\n", b"event: x\ndata: 1\n\n"])
+@pytest.mark.parametrize("cut", [1, 6, None])
+async def test_what_begins_like_events_without_being_called_so_is_a_stream(
+    kind: bytes, first: bytes, cut: int | None
+) -> None:
+    async def handler(asked: Asked) -> None:
+        await asked.write(b"HTTP/1.1 200 OK\r\n" + kind + b"transfer-encoding: chunked\r\n\r\n")
+        for piece in (first[:cut], first[len(first[:cut]) :]):
+            if piece:
+                await asked.send(piece)
+                await asyncio.sleep(0)
+        await asked.send(b"data: [DONE]\n\n")
+        await asked.write(b"0\r\n\r\n")
+
+    async with serving(handler) as mock:
+        client = ChatClient(base_url=mock.base_url)
+        assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1"]
+        await client.close()
+
+
+async def test_done_is_told_before_the_body_ends() -> None:
+    """The end of the body is waited for by nobody, and the connection goes if it does not come."""
+
+    async def handler(asked: Asked) -> None:
+        await asked.start_stream()
+        await asked.send(b"data: 1\n\ndata: [DONE]\n\n")
+        await asyncio.Event().wait()
+
+    async with serving(handler) as mock:
+        client = ChatClient(base_url=mock.base_url)
+        started = asyncio.get_running_loop().time()
+        assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1"]
+        assert asyncio.get_running_loop().time() - started < module.DRAIN_S / 2
+        await mock.until(lambda: not mock.connections)
+        await client.close()
+
+
+async def test_a_body_that_ends_behind_done_leaves_its_connection_to_the_next() -> None:
+    ended = asyncio.Event()
+
+    async def handler(asked: Asked) -> None:
+        await asked.start_stream()
+        await asked.send(b"data: 1\n\ndata: [DONE]\n\n")
+        await ended.wait()
+        await asked.write(b"0\r\n\r\n")
+
+    async with serving(handler) as mock:
+        client = ChatClient(base_url=mock.base_url, max_connections=1)
+        peers = set()
+        for _ in range(3):
+            ended.clear()
+            asyncio.get_running_loop().call_later(0.02, ended.set)
+            assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1"]
+            peers |= mock.connections
+        assert len(peers) == 1
+        await client.close()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_at_once(streamed: bool) -> None:
+    """Nobody has worked for such a request: the server closed before it came."""
+    ends = [False, True, False]
+
+    async def handler(asked: Asked) -> None:
+        if ends.pop(0):
+            asked.cut()
+        elif asked.json:
+            await asked.stream(b"1", "[DONE]")
+        else:
+            await asked.reply(200, {})
+
+    async with serving(handler) as mock:
+        client = ChatClient(base_url=mock.base_url)
+        await client.post("/chat", b"{}")
+        if streamed:
+            assert [payload async for read in client.stream("/x", b"[1]") for payload in read] == [b"1"]
+        else:
+            assert (await client.post("/chat", b"{}")).status == 200
+        assert (len(mock.asked), ends) == (3, [])
+        await client.close()
+
+
+@pytest.mark.parametrize("first", [b"", b"H"])
+async def test_it_is_replaced_once_and_only_before_the_first_byte(first: bytes) -> None:
+    async def handler(asked: Asked) -> None:
+        if len(mock.asked) == 1:
+            await asked.reply(200, {})
+            return
+        if first:
+            await asked.write(first)
+        asked.cut()
+
+    async with serving(handler) as mock:
+        client = ChatClient(base_url=mock.base_url)
+        await client.post("/chat", b"{}")
+        with pytest.raises(UpstreamFailed) as caught:
+            await client.post("/chat", b"{}")
+        assert caught.value.code == "upstream_unreachable"
+        assert len(mock.asked) == (2 if first else 3)
+        await client.close()
 
 
 async def test_a_stream_without_done_ends_with_its_bytes(tmp_path: Path) -> None:
@@ -165,6 +281,7 @@ async def test_a_connection_cut_in_a_stream_is_a_failure(tmp_path: Path) -> None
         with pytest.raises(UpstreamFailed) as caught:
             await anext(payloads)
 
+    assert isinstance(caught.value, BrokenOff)
     assert caught.value.code == "upstream_unreachable"
 
 

@@ -114,7 +114,7 @@ class Accumulator:
 
     def finish(self) -> Document:
         """The completion, keys in wire order; raises ``IncompleteStream``."""
-        if not self._choices or not all(choice.finished for choice in self._choices.values()):
+        if not self.finished:
             raise IncompleteStream("The model's stream ended before its reply was complete.")
         try:
             choices = [_finished(index, self._choices[index]) for index in sorted(self._choices)]
@@ -154,8 +154,21 @@ class Accumulator:
                 if state.logprobs is None:
                     state.logprobs = {}
                 _merge(state.logprobs, value)
-            else:
-                _merge(state.rest, {key: value})
+            elif key != "message":  # what was said so far, once more
+                _say_anew(state.rest, key, value)
+
+
+def _say_anew(rest: Document, key: str, value: Any) -> None:
+    """Beside the delta a value comes whole: the newest counts. Objects say more, and lists (vLLM's tokens) go on."""
+    old = rest.get(key)
+    if isinstance(value, dict) and isinstance(old, dict):
+        rest[key] = {**old, **value}
+    elif isinstance(value, list):
+        if not isinstance(old, list):
+            old = rest[key] = []
+        _extend(old, value)
+    else:
+        rest[key] = value
 
 
 def _feed_delta(message: Document, delta: Document) -> None:

@@ -46,7 +46,7 @@ class Ending:
 
     def finish(self) -> Document:
         """``usage``, if it was said; raises ``IncompleteStream``."""
-        if not self._ended or not all(self._ended.values()):
+        if not self.finished:
             raise IncompleteStream("The model's stream ended before its reply was complete.")
         return {} if self._usage is None else {"usage": self._usage}
 

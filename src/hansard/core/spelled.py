@@ -23,7 +23,12 @@ _decode: Final = msgspec.json.Decoder().decode
 # Where only null may stand, anything else makes the chunk an unusual one.
 
 
+class _Object(msgspec.Struct, gc=False):
+    """Some object."""
+
+
 class _Delta(msgspec.Struct, gc=False):
+    tool_calls: list[_Object] | None = None
     audio: None = None  # it ends a choice in a way of its own
 
 
@@ -31,6 +36,7 @@ class SpelledChoice(msgspec.Struct, gc=False):
     """What a choice of the chunk says of its end."""
 
     delta: _Delta
+    logprobs: _Object | None = None
     index: int = 0
     finish_reason: Annotated[str, msgspec.Meta(min_length=1)] | None = None  # an empty one is to become null
 

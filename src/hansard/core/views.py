@@ -1,7 +1,8 @@
 """What a stored completion looks like from outside: the stored object and the list of its input messages.
 
 Both are made from the request and the reply as they were, so nothing is stored twice. Shapes and
-key order are the API's own; what we add to them is marked.
+key order are the API's own; what we add to them is marked. Nothing that was ever kept fails here: one odd record
+would hide the whole page that it is on.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def stored_completion(
         "service_tier": reply.get("service_tier"),
         "tools": request.get("tools"),
         "metadata": dict(metadata),
-        "choices": [_stored_choice(choice) for choice in reply["choices"]],
+        "choices": [_stored_choice(at, choice) for at, choice in enumerate(_objects(reply.get("choices")))],
         "response_format": request.get("response_format"),
     }
 
@@ -64,12 +65,17 @@ def _number(request: Document, key: str, default: float) -> Any:
     return default if value is None else value
 
 
-def _stored_choice(choice: Document) -> Document:
+def _objects(value: Any) -> list[Document]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _stored_choice(at: int, choice: Document) -> Document:
     """``finish_reason`` stands before ``logprobs`` here, after it in the create reply."""
+    message = choice.get("message")
     known = {
-        "index": choice["index"],
-        "message": _stored_reply(choice["message"]),
-        "finish_reason": choice["finish_reason"],
+        "index": choice.get("index", at),
+        "message": _stored_reply(message if isinstance(message, dict) else {}),
+        "finish_reason": choice.get("finish_reason"),
         "logprobs": choice.get("logprobs"),
     }
     return known | {key: value for key, value in choice.items() if key not in known}
@@ -81,7 +87,7 @@ def _stored_reply(message: Document) -> Document:
     known = {
         "content": message.get("content"),
         "role": message.get("role", "assistant"),
-        "tool_calls": None if calls is None else [_id_last(call) for call in calls],
+        "tool_calls": [_id_last(call) for call in _objects(calls)] if isinstance(calls, list) else None,
         "function_call": message.get("function_call"),
         "refusal": message.get("refusal"),
         "annotations": message.get("annotations") or [],
@@ -98,7 +104,7 @@ def _stored_message(message_id: str, message: Document) -> Document:
     content, parts = _content(message.get("content"))
     shown: Document = {
         "id": message_id,
-        "role": message["role"],
+        "role": message.get("role"),
         "content": content,
         "content_parts": parts,
         "name": message.get("name"),
@@ -112,10 +118,10 @@ def _content(content: Any) -> tuple[str | None, list[Document] | None]:
     """Content as text and as parts. Parts that are no text count as empty in the text (recorded)."""
     if not isinstance(content, list):
         return content, None
-    text = " ".join(part.get("text") or "" for part in content)
-    return text, [_content_part(part) for part in content]
+    parts = _objects(content)
+    return " ".join(str(part.get("text") or "") for part in parts), [_content_part(part) for part in parts]
 
 
 def _content_part(part: Document) -> Document:
     """The part without its null slots (decision 28)."""
-    return {"type": part["type"]} | {key: part[key] for key in _PART_VALUES if part.get(key) is not None}
+    return {"type": part.get("type")} | {key: part[key] for key in _PART_VALUES if part.get(key) is not None}

@@ -17,13 +17,17 @@ import msgspec
 from hansard.core.sse import Decoder
 from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Patience, Timeouts
 from hansard.engines.wire import Broken, Connection, Full, Head, Pool, Unreadable, new_room
-from hansard.errors import EngineBusy, HansardError, UpstreamFailed, UpstreamTimeout
+from hansard.errors import BrokenOff, EngineBusy, HansardError, UpstreamFailed, UpstreamTimeout
 
 # A relay forwards what it reads: a compressed reply would only be unpacked again.
 DEFAULT_HEADERS = {"User-Agent": "hansard", "Accept": "*/*", "Accept-Encoding": "identity"}
 EVENT_STREAM = "text/event-stream"
 STREAM_END = b"[DONE]"
+# How long the body may go on behind ``[DONE]`` before its connection is given up; nobody waits meanwhile.
 DRAIN_S = 0.25
+# A type that servers fall back to, and how a stream of events begins that has it; JSON begins with none of these.
+_UNTOLD = ("", "text/plain")
+_LIKE_EVENTS = (b"d", b"e", b":")
 LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -69,7 +73,6 @@ class ChatClient:
         self._limit_bytes = limit_bytes
         self._connection = partial(Connection, new_room())
         self._pool = Pool(self._connect, limit=max_connections, keep=keep_alive)
-        self._keep_alive = keep_alive
         self._tls: ssl.SSLContext | None = None
         self._starts: dict[tuple[str, str], bytes] = {}
 
@@ -100,17 +103,16 @@ class ChatClient:
         the other end. Raises ``NotAStream`` when the reply is anything but a stream of events.
         """
         errand = errand or self.errand()
-        connection = await self._connected(errand)
-        errand.taken_up()
-        patience = Patience(connection, self._pool, self._timeouts, errand)
+        connection, patience, head = await self._asked(self._request("POST", path, body, headers), errand)
+        is_complete = False
         try:
-            head = await self._ask(self._request("POST", path, body, headers), connection, patience, errand)
-            if head.status != 200 or _content_type(head) != EVENT_STREAM:
-                raise NotAStream(await self._read(head, connection, patience))
+            first = await self._first_of_stream(head, connection, patience)
             decoder, unfinished_bytes = Decoder(), 0
             while True:
-                with patience:
-                    data = await connection.read()
+                data, first = first, b""
+                if not data:
+                    with patience:
+                        data = await connection.read()
                 if not data:
                     break
                 payloads = decoder.feed(data)
@@ -118,29 +120,28 @@ class ChatClient:
                 del data  # a slow reader keeps us below for long
                 if unfinished_bytes > self._limit_bytes:
                     raise self._too_large()
-                done = STREAM_END in payloads
-                if done:
-                    payloads = payloads[: payloads.index(STREAM_END)]
+                is_complete = _cut_at_end(payloads)
                 if payloads:
                     patience.begun()
                     yield payloads
-                if done:
-                    await self._drain(connection)
+                if is_complete:
                     return
-            if payloads := [payload for payload in decoder.flush() if payload != STREAM_END]:
+            payloads = decoder.flush()
+            _cut_at_end(payloads)
+            if payloads:
                 yield payloads
         except FOREIGN as failure:
             raise translate(failure) from failure
         finally:
             patience.end()
-            self._pool.give_back(connection)
+            if is_complete:
+                self._pool.give_back_whole(connection, within_s=DRAIN_S)
+            else:
+                self._pool.give_back(connection)
 
     async def _whole(self, request: bytes, errand: Errand) -> Reply:
-        connection = await self._connected(errand)
-        errand.taken_up()
-        patience = Patience(connection, self._pool, self._timeouts, errand)
+        connection, patience, head = await self._asked(request, errand)
         try:
-            head = await self._ask(request, connection, patience, errand)
             return await self._read(head, connection, patience)
         except FOREIGN as failure:
             raise translate(failure) from failure
@@ -148,30 +149,55 @@ class ChatClient:
             patience.end()
             self._pool.give_back(connection)
 
-    async def _connected(self, errand: Errand) -> Connection:
-        if (connection := self._pool.take_idle()) is not None:
-            return connection
+    async def _asked(self, request: bytes, errand: Errand) -> tuple[Connection, Patience, Head]:
+        """The head of the reply, and where the rest comes from; a kept connection may be found closed, once."""
+        if (kept := self._pool.take_idle()) is not None:
+            try:
+                return await self._ask(request, kept, errand)
+            except ConnectionError as failure:
+                if kept.has_begun:
+                    raise translate(failure) from failure
+                self._pool.let_go()  # the others are older
+            except FOREIGN as failure:
+                raise translate(failure) from failure
         try:
             await self._pool.room(errand.cap(self._timeouts.first_byte_s))
             async with asyncio.timeout(errand.cap(None)):
-                return await self._pool.take()
+                connection = await self._pool.take()
+            return await self._ask(request, connection, errand)
         except FOREIGN as failure:
             raise translate(failure) from failure
 
-    async def _ask(self, request: bytes, connection: Connection, patience: Patience, errand: Errand) -> Head:
-        connection.send(request)
+    async def _ask(self, request: bytes, connection: Connection, errand: Errand) -> tuple[Connection, Patience, Head]:
+        errand.taken_up()
+        patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
+            connection.send(request)
             with patience:
                 head = await connection.head()
-        except FOREIGN:
+        except BaseException:
             errand.has_begun = connection.has_begun  # what it would have said nobody knows
+            patience.end()
+            self._pool.give_back(connection)
             raise
         errand.has_begun = head.status < 300
-        return head
+        return connection, patience, head
 
-    async def _read(self, head: Head, connection: Connection, patience: Patience) -> Reply:
-        pieces: list[bytes] = []
-        size = 0
+    async def _first_of_stream(self, head: Head, connection: Connection, patience: Patience) -> bytes:
+        """What had to be read to know that it is one, or ``NotAStream``: some servers do not say so in the head."""
+        kind, first = _content_type(head), b""
+        if head.status == 200 and kind == EVENT_STREAM:
+            return first
+        if head.status == 200 and kind in _UNTOLD:
+            with patience:
+                first = await connection.read()
+            patience.begun()
+            if first.startswith(_LIKE_EVENTS):
+                return first
+        raise NotAStream(await self._read(head, connection, patience, first))
+
+    async def _read(self, head: Head, connection: Connection, patience: Patience, first: bytes = b"") -> Reply:
+        pieces, size = [first], len(first)
         while True:
             with patience:
                 data = await connection.read()
@@ -183,17 +209,6 @@ class ChatClient:
             if size > self._limit_bytes:
                 raise self._too_large()
         return Reply(status=head.status, headers=head.headers, body=b"".join(pieces))
-
-    async def _drain(self, connection: Connection) -> None:
-        """Read the few bytes behind the last event, so that the connection can serve again."""
-        if not self._keep_alive or connection.is_reusable:
-            return
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                while await connection.read():
-                    pass
-        except FOREIGN:
-            return  # The reply is complete: nobody misses what could not be read behind it.
 
     def _request(self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
         start = self._starts.get((method, path))
@@ -238,6 +253,17 @@ def _header(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
+def _cut_at_end(payloads: list[bytes]) -> bool:
+    """Take away ``[DONE]`` and what follows it, if it is there; chunks are objects, so few need a closer look."""
+    if not payloads or (STREAM_END not in payloads and not payloads[-1].strip().startswith(b"[")):
+        return False
+    for at, payload in enumerate(payloads):
+        if payload.strip() == STREAM_END:
+            del payloads[at:]
+            return True
+    return False
+
+
 def _content_type(head: Head) -> str:
     return head.headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -258,8 +284,8 @@ TABLE: tuple[tuple[type[Exception], type[HansardError], str, str], ...] = (
     (ssl.SSLCertVerificationError, UpstreamFailed, "upstream_unreachable", UNTRUSTED),
     (ssl.SSLError, UpstreamFailed, "upstream_unreachable", UNSAFE),
     (ConnectionRefusedError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
-    (Broken, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
-    (ConnectionError, UpstreamFailed, "upstream_unreachable", BROKEN_OFF),
+    (Broken, BrokenOff, "upstream_unreachable", BROKEN_OFF),
+    (ConnectionError, BrokenOff, "upstream_unreachable", BROKEN_OFF),
     (OSError, UpstreamFailed, "upstream_unreachable", UNREACHABLE),
     (UnicodeError, UpstreamFailed, "upstream_unreachable", MISADDRESSED),
     (Unreadable, UpstreamFailed, "upstream_invalid_response", UNREADABLE),

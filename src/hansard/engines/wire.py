@@ -54,7 +54,7 @@ class Connection(asyncio.BufferedProtocol):
     """One exchange at a time: ``send``, then ``head``, then ``read`` until it gives nothing.
 
     ``fail`` ends the waiting of whoever reads with that exception. ``room`` is where reads arrive and are parsed at
-    once: the connections of one loop may share it.
+    once: the connections of one loop may share it. ``ended`` is called when no more of the reply will come.
     """
 
     _transport: asyncio.Transport
@@ -65,6 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self._room = new_room() if room is None else room
         self._waiter: asyncio.Future[None] | None = None
+        self.ended: Callable[[], None] | None = None
         self._is_paused = False
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
@@ -209,6 +210,8 @@ class Connection(asyncio.BufferedProtocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+        if self.ended is not None and (self._is_whole or self._failure is not None):
+            self.ended()
 
 
 class Pool:
@@ -272,11 +275,31 @@ class Pool:
             connection.close()
         self._next()
 
-    def close(self) -> None:
-        """Close all of them, those in use too."""
-        for connection in (*self._idle, *self._busy):
+    def give_back_whole(self, connection: Connection, *, within_s: float) -> None:
+        """Give it back as soon as its reply is whole, at the latest after so long: nobody waits for the rest."""
+        if connection not in self._busy or not self._keep or connection.is_reusable or not connection.is_open:
+            self.give_back(connection)
+            return
+
+        def end() -> None:
+            timer.cancel()
+            connection.ended = None
+            self.give_back(connection)
+
+        timer = connection.loop.call_later(within_s, end)
+        connection.ended = end
+
+    def let_go(self) -> None:
+        """Close those that are idle."""
+        for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+    def close(self) -> None:
+        """Close all of them, those in use too."""
+        self.let_go()
+        for connection in [*self._busy]:
+            connection.close()
 
     def _is_full(self) -> bool:
         return bool(self._limit) and len(self._busy) + self._opening >= self._limit

@@ -453,7 +453,9 @@ async def test_headers_without_end_are_a_502() -> None:
     assert (failed.value.status, failed.value.code) == (502, "upstream_invalid_response")
 
 
-@pytest.mark.parametrize(("status", "ours"), [(400, InvalidRequest), (429, RateLimited), (401, UpstreamFailed)])
+@pytest.mark.parametrize(
+    ("status", "ours"), [(400, InvalidRequest), (429, RateLimited), (401, UpstreamFailed), (307, UpstreamFailed)]
+)
 @BOTH
 async def test_a_refusal_is_passed_on_at_once(status: int, ours: type[HansardError], streamed: bool) -> None:
     async with serving(failing(1, status=status, retry_after="7")) as mock, relaying(mock.base_url) as relay:

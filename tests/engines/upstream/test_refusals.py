@@ -36,7 +36,9 @@ def refusal(status: int, body: object = None, *, key_is_clients: bool = False, *
         (401, 502, "server_error", "upstream_auth"),
         (403, 502, "server_error", "upstream_auth"),
         # and what broke there is a gateway's error here.
-        (301, 502, "server_error", "upstream_error"),
+        (204, 502, "server_error", "upstream_invalid_response"),
+        (301, 502, "server_error", "upstream_invalid_response"),
+        (307, 502, "server_error", "upstream_invalid_response"),
         (500, 502, "server_error", "upstream_error"),
         (502, 502, "server_error", "upstream_error"),
         (503, 503, "server_error", "upstream_unavailable"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -152,13 +152,41 @@ def test_a_chunk_may_have_a_message_of_its_own() -> None:
     assert reply.Reader().chunks([payload]) == ([msgspec.json.decode(payload)], None)
 
 
+@pytest.mark.parametrize("head", ["", '"id":"x","object":"chat.completion.chunk","created":1,"model":"m",'])
+@pytest.mark.parametrize(
+    "choices",
+    [
+        "7",
+        '{"index":0}',
+        '["x"]',
+        '[{"index":0,"delta":"x","finish_reason":"stop"}]',
+        '[{"index":0,"delta":{},"logprobs":"x","finish_reason":"stop"}]',
+        '[{"index":0,"delta":{"tool_calls":[null]},"finish_reason":"stop"}]',
+        '[{"index":"0","delta":{},"finish_reason":"stop"}]',
+        '[{"index":1.5,"delta":{},"finish_reason":"stop"}]',
+    ],
+)
+def test_what_has_not_the_shape_of_a_chunk_is_unusable_whether_it_is_kept_or_not(head: str, choices: str) -> None:
+    _, failure = reply.Reader().chunks([f'{{{head}"choices":{choices}}}'.encode()])
+
+    assert failure is not None
+    assert (failure.status, failure.code) == (502, "upstream_invalid_response")
+
+
+def test_a_null_index_is_the_first() -> None:
+    chunks, _ = reply.Reader().chunks([b'{"choices":[{"index":null,"delta":{},"finish_reason":"stop"}]}'])
+
+    assert decoded(chunks[0])["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+
+
 def test_a_null_error_is_none() -> None:
     assert reply.Reader().chunks([b'{"choices":[],"error":null}']) == ([{"choices": [], "error": None}], None)
 
 
 def test_a_whole_completion_keeps_the_spelling_of_everything() -> None:
     choices = (
-        b'[ {"message":{"content":"\\u0048i","refusal":null,"role":"assistant","annotations":[]},"logprobs":null} ]'
+        b'[ {"index":0,"message":{"content":"\\u0048i","refusal":null,"role":"assistant","annotations":[]},'
+        b'"finish_reason":"stop","logprobs":null} ]'
     )
     body = b'{"id": "x", "choices": ' + choices + b', "cost": 0.10, "big": 12345678901234567890123}'
 
@@ -175,7 +203,7 @@ def test_what_a_choice_leaves_out_is_filled_in() -> None:
     bare = {"finish_reason": "stop", "index": 0, "message": {"role": "assistant", "content": "Hi", "cost": 1}}
     calling = {"index": 1, "message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}
 
-    completion = reply.completion(msgspec.json.encode({"choices": [bare, calling, 7]}))
+    completion = reply.completion(msgspec.json.encode({"choices": [bare, calling]}))
 
     assert msgspec.json.decode(msgspec.json.encode(completion)) == {
         "choices": [
@@ -197,7 +225,6 @@ def test_what_a_choice_leaves_out_is_filled_in() -> None:
                 "logprobs": None,
                 "finish_reason": "tool_calls",
             },
-            7,
         ]
     }
     first = completion["choices"][0]
@@ -210,6 +237,46 @@ def test_what_is_no_completion_is_unusable(body: bytes) -> None:
     with pytest.raises(HansardError) as caught:
         reply.completion(body)
     assert (caught.value.status, caught.value.code) == (502, "upstream_invalid_response")
+
+
+SAID = '"message":{"role":"assistant","content":"Hi"}'
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        "[]",
+        "[{}]",
+        '[null,3,"x"]',
+        f'[{{"index":0,{SAID}}}]',
+        f'[{{"index":0,{SAID},"finish_reason":null}}]',
+        f'[{{"index":0,{SAID},"finish_reason":""}}]',
+        f'[{{"index":"0",{SAID},"finish_reason":"stop"}}]',
+        '[{"index":0,"message":null,"finish_reason":"stop"}]',
+        '[{"index":0,"text":"Hi","finish_reason":"stop"}]',
+        '[{"index":0,"message":{"tool_calls":"x"},"finish_reason":"stop"}]',
+        '[{"index":0,"message":{"tool_calls":[1]},"finish_reason":"stop"}]',
+        f'[{{"index":0,{SAID},"finish_reason":"stop"}},{{}}]',
+    ],
+)
+@pytest.mark.parametrize("read", [reply.completion, reply.exploded])
+def test_what_lacks_a_reply_or_its_end_is_no_completion(choices: str, read: Callable[[bytes], object]) -> None:
+    """The official document has index, message and finish_reason always; what is kept must be readable for good."""
+    with pytest.raises(HansardError) as caught:
+        read(f'{{"choices":{choices}}}'.encode())
+    assert (caught.value.status, caught.value.code) == (502, "upstream_invalid_response")
+
+
+def test_choices_without_an_index_are_counted() -> None:
+    """As streams without one are taken: which choice it is leaves no doubt."""
+    body = f'{{"choices":[{{{SAID},"finish_reason":"stop"}},{{{SAID},"finish_reason":"length"}}]}}'
+
+    completion = reply.completion(body.encode())
+
+    assert [(choice["index"], choice["finish_reason"]) for choice in completion["choices"]] == [
+        (0, "stop"),
+        (1, "length"),
+    ]
 
 
 def test_an_error_with_status_200_is_an_error() -> None:

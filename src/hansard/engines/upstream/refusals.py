@@ -63,6 +63,8 @@ def _error(reply: Reply, failure: _Failure, *, key_is_clients: bool) -> HansardE
             return RateLimited(text, code=failure.code, retry_after_s=retry_after_s)
         case status if 400 <= status < 500:
             return UpstreamRefused(text, status=status, param=failure.param, code=failure.code)
+        case status if status < 400:  # nothing that a second try could change
+            return UpstreamFailed(text, code="upstream_invalid_response")
         case status if status in _OVERLOADED:
             return Unavailable(text, code="upstream_unavailable", retry_after_s=retry_after_s)
         case 504:

@@ -7,7 +7,7 @@ decoded, and where it lacks what the contract promises and clients rely on, that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,29 @@ from hansard.core.spelled import Spelled, Speller
 from hansard.engines.upstream import refusals
 from hansard.errors import HansardError
 
+
+class _Message(msgspec.Struct, gc=False):
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    """What makes a choice one: a reply, and why it ended. An unstreamed reply says it for audio too."""
+
+    message: _Message
+    finish_reason: Annotated[str, msgspec.Meta(min_length=1)]
+    index: int | None = None
+
+
+class _Part(msgspec.Struct, gc=False):
+    """The choice of a chunk; kept or not, it is judged alike."""
+
+    delta: _Message | None = None
+    index: int | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+_Parts: TypeAlias = list[_Part] | None
+_Choices: TypeAlias = Annotated[list[_Choice], msgspec.Meta(min_length=1)]
 _as_spelled = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # Read by us, so decoded; everything else is only passed on.
 _READ = ("id", "model")
@@ -32,7 +55,7 @@ def completion(body: bytes) -> Document:
         if key in known:
             document[key] = known[key]
     if not all(map(_is_complete, known["choices"])):
-        document["choices"] = [_completed(choice) for choice in known["choices"]]
+        document["choices"] = _completed(known["choices"])
     return document
 
 
@@ -40,8 +63,7 @@ def exploded(body: bytes) -> list[Document | Spelled]:
     """The chunks of a whole completion, for an upstream that does not stream."""
     known = _completion(body)
     try:
-        choices = [{"index": at} | _completed(choice) for at, choice in enumerate(known["choices"])]
-        return list(explode({**known, "choices": choices}))
+        return list(explode({**known, "choices": _completed(known["choices"])}))
     except (AttributeError, KeyError, TypeError) as error:
         raise refusals.unreadable() from error
 
@@ -70,14 +92,20 @@ def _chunk(payload: bytes) -> Document:
     chunk = _decode(payload)
     if refusals.is_failure(chunk):
         raise refusals.of_frame(payload)
+    try:
+        msgspec.convert(chunk.get("choices"), _Parts)
+    except msgspec.ValidationError as error:
+        raise refusals.unreadable() from error
     _complete(chunk)
     return chunk
 
 
 def _completion(body: bytes) -> Document:
     document = _decode(body)
-    if not isinstance(document.get("choices"), list):
-        raise refusals.of_frame(body) if refusals.is_failure(document) else refusals.unreadable()
+    try:
+        msgspec.convert(document.get("choices"), _Choices)
+    except msgspec.ValidationError as error:
+        raise (refusals.of_frame(body) if refusals.is_failure(document) else refusals.unreadable()) from error
     return document
 
 
@@ -91,27 +119,28 @@ def _decode(body: bytes) -> Document:
     return document
 
 
-def _is_complete(choice: Any) -> bool:
-    """Whether it has the keys that the contract promises; what is no choice at all is not ours to mend."""
-    message = choice.get("message") if isinstance(choice, dict) else None
-    return not isinstance(message, dict) or ("logprobs" in choice and message.keys() >= _MESSAGE.keys())
+def _is_complete(choice: Document) -> bool:
+    """Whether it has the keys that the contract promises."""
+    return "logprobs" in choice and choice.get("index") is not None and choice["message"].keys() >= _MESSAGE.keys()
 
 
-def _completed(choice: Any) -> Any:
-    """The choice with what many servers leave out: null for nothing, ``[]`` for no annotations."""
-    if _is_complete(choice):
-        return choice
-    message = choice["message"]
-    shown = {"index": choice.get("index", 0), "message": {**_MESSAGE, **message}, "logprobs": None}
-    return shown | {key: value for key, value in choice.items() if key != "message"}
+def _completed(choices: Iterable[Document]) -> list[Document]:
+    """The choices with what many servers leave out: their numbers, null for nothing, ``[]`` for no annotations."""
+    return [choice if _is_complete(choice) else _with_keys(at, choice) for at, choice in enumerate(choices)]
+
+
+def _with_keys(at: int, choice: Document) -> Document:
+    index = at if choice.get("index") is None else choice["index"]
+    shown: Document = {"index": index, "message": {**_MESSAGE, **choice["message"]}, "logprobs": None}
+    return shown | {key: value for key, value in choice.items() if key not in ("index", "message")}
 
 
 def _complete(chunk: Document) -> None:
-    """Fill in a delta, which every client reads, and make an empty reason null, which means "not yet"."""
+    """Fill in a delta and a number, which every client reads, and make an empty reason null: it means "not yet"."""
     for choice in chunk.get("choices") or ():
-        if not isinstance(choice, dict):
-            continue
         if choice.get("delta") is None:
             choice["delta"] = {}
+        if "index" in choice and choice["index"] is None:
+            choice["index"] = 0
         if choice.get("finish_reason") == "":
             choice["finish_reason"] = None
