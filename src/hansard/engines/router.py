@@ -98,7 +98,7 @@ class Route:
         """
         if error.has_begun or (error.status < 500 and error.status != 429):
             raise error
-        self._observer(TargetFailed(engine=target.engine.name, model=target.model, reason=error.code or error.type))
+        self._observer(TargetFailed(engine=target.engine.name, model=target.model, reason=error.word))
 
 
 class Router:
