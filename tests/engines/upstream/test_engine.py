@@ -17,6 +17,7 @@ from hansard.core.spelled import Spelled
 from hansard.core.validate import parse_create
 from hansard.engines.base import Call
 from hansard.engines.patience import Timeouts
+from hansard.engines.router import Router, Target
 from hansard.engines.upstream import Breaker, Pauses, UpstreamEngine
 from hansard.errors import (
     EngineBusy,
@@ -673,3 +674,19 @@ async def _until_it_stops(written: list[int]) -> int:
         for _ in range(200):
             await asyncio.sleep(0.0005)
     return last
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.99])
+async def test_a_field_that_one_of_several_targets_cannot_take_goes_to_the_other(chance: float) -> None:
+    async with (
+        serving(hello) as without,
+        serving(hello) as knowing,
+        relaying(without.base_url, name="without", unsupported={"n"}) as narrow,
+        relaying(knowing.base_url, name="knowing") as wide,
+    ):
+        targets = [Target(narrow, "m", 1.0), Target(wide, "m", 1.0)]
+        router = Router(engines=[narrow, wide], aliases={}, targets={"chat": targets}, chance=lambda: chance)
+        route = router.pick("chat")
+        await route.complete(call(b'{"n": 2}', model="chat"))
+
+    assert route.answered.engine is wide
