@@ -82,7 +82,7 @@ def test_aliases(server: Server, upstream: Upstream, name: str) -> None:
 
 def test_models_are_the_upstreams_and_the_aliases(server: Server) -> None:
     listed = [model["id"] for model in server.get("/models").json()["data"]]
-    assert listed == ["steady", "breaks", "fails", "pauses", "silent", "limits", "refuses-key", "gpt-4o"]
+    assert listed == ["steady", "breaks", "fails", "pauses", "waits", "silent", "limits", "refuses-key", "gpt-4o"]
 
 
 @pytest.mark.parametrize("model", ["breaks", "fails"])
