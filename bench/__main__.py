@@ -1,4 +1,7 @@
-"""``python -m bench [NAME] ...``: runs one bench, or all that can run, and keeps what each measured as JSON."""
+"""``python -m bench [NAME] ...``: runs one bench, or all that can run, and keeps what each measured as JSON.
+
+Ends with status 1 if a bar was missed or a bench could not run.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from types import ModuleType
 
 from bench import validation
 from bench.engine import run as engine
-from bench.processes import ROOT, CannotRun
+from bench.processes import ROOT, CannotRun, unwind_at_sigterm
 from bench.proxy import many_streams
 from bench.proxy import run as proxy
-from bench.results import DOCUMENT, FOLDER, Busy, document, keep
+from bench.results import DOCUMENT, FOLDER, Busy, document, keep, missed
 
 BENCHES: dict[str, ModuleType] = {
     "validation": validation,
@@ -30,6 +33,7 @@ def main() -> None:
         module.add_arguments(names.add_parser(name, help=(module.__doc__ or "").partition("\n")[0]))
     names.add_parser("document", help=f"put the last results into {DOCUMENT.relative_to(ROOT)}")
     asked = parser.parse_args()
+    unwind_at_sigterm()
     if asked.bench == "document":
         document({name: module.report for name, module in BENCHES.items()}, asked.results)
         return
@@ -41,10 +45,11 @@ def main() -> None:
         try:
             measured = BENCHES[name].run(told, FOLDER)
             keep(asked.results, name, {**measured, "other_work": Busy.now().others_since(before)})
+            failed += [f"{name}: {each}" for each in missed(measured)]
         except CannotRun as failure:
             failed.append(f"{name}: {failure}")
     if failed:
-        raise SystemExit("\n".join(["These could not run:", *failed]))
+        raise SystemExit("\n".join(["Missed, or could not run:", *failed]))
 
 
 if __name__ == "__main__":

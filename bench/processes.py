@@ -40,6 +40,18 @@ class Server:
         return int(self.url.rpartition(":")[2])
 
 
+def unwind_at_sigterm() -> None:
+    """From now on SIGTERM ends this process as an exception does, so that the servers it started end with it.
+
+    They would live on: each is in a session of its own.
+    """
+
+    def unwind(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, unwind)
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:

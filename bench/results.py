@@ -48,6 +48,16 @@ def keep(folder: Path, name: str, measured: dict[str, Any]) -> None:
     print(f"\nwritten to {file}")
 
 
+def missed(measured: Mapping[str, Any]) -> list[str]:
+    """What was asked of Hansard and not met. What could not be measured, as a peer is missing, is neither."""
+    return [
+        f"{bar['what']}: {bar['measured']:,.4g}, {sense.replace('_', ' ')} {bar[sense]:,.4g} is asked"
+        for bar in measured["bars"]
+        for sense in ("at_most", "at_least")
+        if sense in bar and bar["met"] is False
+    ]
+
+
 def document(reports: Mapping[str, Callable[[dict[str, Any]], str]], results: Path) -> None:
     """Replace the table of each bench in the document by that of its last results."""
     text = DOCUMENT.read_text()

@@ -73,11 +73,8 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for _ in range(asked.rounds):
         for case, body, taken in zip(CASES, bodies, taken_us, strict=True):
             taken.append(_round_us(body, case.repeats))
-    measured = {
-        "rows": [
-            _summary(case, len(body), median(taken)) for case, body, taken in zip(CASES, bodies, taken_us, strict=True)
-        ]
-    }
+    rows = [_summary(case, len(body), median(taken)) for case, body, taken in zip(CASES, bodies, taken_us, strict=True)]
+    measured = {"rows": rows, "bars": [_bar(row) for row in rows]}
     print(report(measured))
     return measured
 
@@ -129,6 +126,11 @@ def _summary(case: Case, size_bytes: int, cpu_us: float) -> dict[str, Any]:
         "at_most_us": case.bar_us,
         "met": cpu_us <= case.bar_us,
     }
+
+
+def _bar(row: dict[str, Any]) -> dict[str, Any]:
+    what = f"CPU us to check {row['row']}"
+    return {"what": what, "at_most": row["at_most_us"], "measured": row["cpu_us"], "met": row["met"]}
 
 
 def report(measured: dict[str, Any]) -> str:

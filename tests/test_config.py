@@ -672,10 +672,10 @@ name = "b"
         ("base_url", "23"),
         ("ctx", "9"),
         ("headers", "13"),
-        ("model", "20"),
+        ("model", "21"),
         ("port", "2"),
         ("quue", "3"),
-        ("unsupported", "14"),
+        ("unsupported", "16"),
     ]
     assert f"ctx of models in {file}, number 2 (line 9): 0 is not a whole number, 1 or more." in place.problems(
         with_lines=True

@@ -103,3 +103,29 @@ name = "chat"
 targets = [ {{ {target} }} ]
 """
     assert [text for _, text in told(tmp_path, text)] == mistakes
+
+
+def test_every_row_of_a_list_has_its_own_line(tmp_path: Path) -> None:
+    text = """[[upstreams]]
+name = "a"  # a row may hold commas and brackets: [{,
+base_url = "http://x/v1"
+unsupported = [
+  "n",
+  "nn",
+]
+[[models]]
+name = "chat"
+targets = [ { upstream = "a", model = "}],#" },  # ] {
+  # nothing, { here
+  { upstream = "zz", model = 'm"' }, { upstream = "a", model = "m", weight = 0 },
+
+  { upstream = "a", model = 3 },
+  { model = "none" } ]
+"""
+    assert told(tmp_path, text) == [
+        (6, "nn is no field of a request that can be left out; did you mean n?"),
+        (12, "0 is not a number above 0."),
+        (12, "no upstream is called zz; these are there: a."),
+        (14, "3 is not a text."),
+        (15, "no model here is called none; name its upstream, or add it under [[models]]."),
+    ]

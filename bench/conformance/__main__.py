@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from bench.conformance.page import page
 from bench.conformance.subjects import SUBJECTS, UPSTREAM_MODEL, Subject, engine_server
-from bench.processes import OURS, ROOT, CannotRun, Server, alive, free_port, running
+from bench.processes import OURS, ROOT, CannotRun, Server, alive, free_port, running, unwind_at_sigterm
 from bench.proxy.peers import CannotInstall, Place
 
 FOLDER = ROOT / ".bench"
@@ -40,7 +39,7 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(names):
         parser.error(f"nobody is called {', '.join(sorted(unknown))}; there are: {'; '.join(names)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers end with us
+    unwind_at_sigterm()
     RESULTS.mkdir(parents=True, exist_ok=True)
     failed = []
     for subject in () if asked.page else SUBJECTS:

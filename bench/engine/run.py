@@ -74,8 +74,31 @@ def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 "after_load_mb": round(resident_mb_alone(hansard), 1),
                 "cold_start_s": round(ready_s, 2),
             }
+    measured["bars"] = bars(measured)
     print(report(measured))
     return measured
+
+
+def bars(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is asked beside what was measured."""
+    held = []
+    for row in measured["rows"]:
+        streams, more_ms = row["streams"], row["hansard_first_token_ms"] - row["engine_first_token_ms"]
+        fast = row["ratio"] >= RATIO_BAR
+        held += [
+            {"what": f"ratio at {streams}", "at_least": RATIO_BAR, "measured": row["ratio"], "met": fast},
+            _at_most(f"first token later at {streams}, ms", FIRST_TOKEN_BAR_MS, more_ms),
+        ]
+    return [
+        *held,
+        _at_most("event-loop lag p99, ms", LAG_BAR_MS, measured["event_loop_lag_p99_ms"]),
+        _at_most("idle memory, MB", IDLE_BAR_MB, measured["idle_mb"]),
+        _at_most("cold start to ready, s", START_BAR_S, measured["cold_start_s"]),
+    ]
+
+
+def _at_most(what: str, bar: float, measured: float) -> dict[str, Any]:
+    return {"what": what, "at_most": bar, "measured": measured, "met": measured <= bar}
 
 
 def resident_mb_alone(server: Server) -> float:

@@ -119,6 +119,8 @@ class Asking(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
+            if begun := self._reply.bytes():
+                self._outcome.failures.append(f"a reply cut off: {begun[-300:]!r}")
             self.done.set_result(False)  # the server closes between requests: another connection takes over
 
     def _ask(self) -> None:

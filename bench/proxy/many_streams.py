@@ -54,6 +54,7 @@ class Listening(asyncio.Protocol):
         self._target = target
         self._tally = tally
         self._reply = Reply()
+        self._is_whole = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -66,12 +67,14 @@ class Listening(asyncio.Protocol):
             now = time.monotonic_ns()
             self._tally.delays_ms.extend((now - int(sent)) / 1e6 for sent in SENT.findall(data))
         if self._reply.feed(data):
+            self._is_whole = True
             whole = self._reply.bytes()
             self._tally.broken += not whole.startswith(b"HTTP/1.1 200 ") or b"data: [DONE]" not in whole[-64:]
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._tally.running -= 1
+        self._tally.broken += not self._is_whole
         self.done.set_result(None)
 
 
@@ -208,6 +211,8 @@ def bars(samples: Sequence[Sample], soak: dict[str, Any] | None) -> list[dict[st
         held.append(_bar("CPU per chunk at 20 chunks/s, us", CPU_BAR_US, fast.cpu_us))
     if slow is not None:
         held.append(_bar("memory per stream, KB", MEMORY_BAR_KB, slow.kb_per_stream))
+    broken = sum(sample.broken for sample in samples if sample.server == "Hansard")
+    held.append(_bar("broken streams", 0, broken))
     if soak is not None:
         growth_mb = soak["held_mb"][-1] - soak["held_mb"][SOAK_PARTS // 2 - 1]
         what = f"growth over the second half of {soak['chunks']:,} relayed chunks, MB"

@@ -207,6 +207,9 @@ def bars(rows: Sequence[dict[str, Any]], servers: Sequence[dict[str, Any]], help
         found = ratio(ours, theirs) if ours is not None and theirs is not None else None
         what = f"{row}, {connections} connection{'s' if connections > 1 else ''}: CPU against {peer}"
         held.append(_bar(what, bar, found, part=bar < 1))
+    held.append(_bar("failed replies", 0, sum(each["failures"] for each in rows if each["server"] == OURS)))
+    lost = next((each["acknowledged"] - each["kept"] for each in servers if each["server"] == OURS), None)
+    held.append(_bar("replies to store: true without a row", 0, None if lost is None else max(0, lost)))
     start_s = next((each["cold_start_s"] for each in servers if each["server"] == OURS), None)
     held.append(_bar("cold start to the first answer, s", COLD_START_BAR_S, start_s))
     held.append(_bar("hansard --help, s", HELP_BAR_S, help_s))

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from types import ModuleType
 
-from bench.processes import CannotRun
+from bench.processes import CannotRun, unwind_at_sigterm
 from bench.results import FOLDER, Busy, document, keep
 from bench.store import disturb, reads, rows, size, writes
 from bench.store.bars import missed
@@ -24,6 +24,7 @@ _NAMES = (*PARTS, FILL, "document")
 def main() -> None:
     """Run what was asked for; without a part, all of them."""
     asked = arguments().parse_args()
+    unwind_at_sigterm()
     reports = {f"store-{part}-{name}": PARTS[part].report for part in PARTS for name in NAMES}
     if asked.parts == ["document"]:
         document(reports, asked.results)

@@ -37,7 +37,7 @@ class HansardError(Exception):
 
     ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
     not to try again, which by its status they would. ``has_begun``: whoever was asked had begun to answer, so nobody
-    is asked again.
+    is asked again. ``is_quoted``: type and code are an upstream's words.
     """
 
     status: int = 500
@@ -46,6 +46,7 @@ class HansardError(Exception):
     retry_after_s: int | None = None
     is_final: bool = False
     has_begun: bool = False
+    is_quoted: bool = False
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after_s: int | None = None
@@ -57,6 +58,11 @@ class HansardError(Exception):
             self.code = code
         if retry_after_s is not None:
             self.retry_after_s = retry_after_s
+
+    @property
+    def word(self) -> str:
+        """What logs and metrics call it: one of a closed set, whatever an upstream says."""
+        return f"upstream_refused_{self.status}" if self.is_quoted else self.code or self.type
 
 
 class InvalidRequest(HansardError):

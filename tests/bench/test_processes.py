@@ -1,10 +1,23 @@
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.processes import TICKS_PER_S, alive, cpu_s, family, peak_mb, resident_mb, running, stat_fields
+from bench.processes import (
+    OURS,
+    TICKS_PER_S,
+    Server,
+    alive,
+    cpu_s,
+    family,
+    peak_mb,
+    resident_mb,
+    running,
+    stat_fields,
+)
 
 # proc(5): pid (comm) state ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime
 STAT = "{pid} ({name}) S {parent} 1 1 0 -1 4194304 10 20 30 40 {user} {system} {child_user} {child_system} 20 0 1 0\n"
@@ -65,4 +78,30 @@ def test_a_process_runs_where_it_is_told_and_ends_with_its_block(tmp_path: Path)
             os.sched_yield()
 
     assert (tmp_path / "log").read_text().startswith(f"{{{core}}}")
+    assert not alive(server)
+
+
+BENCH = """
+import asyncio, sys, uvloop
+from pathlib import Path
+from bench.processes import running, unwind_at_sigterm
+
+unwind_at_sigterm()
+command = [sys.executable, "-c", "import time; time.sleep(60)"]
+with running("sleeper", command, port=0, log=Path(sys.argv[1])) as server:
+    print(server.pid, flush=True)
+    WAIT
+"""
+
+
+@pytest.mark.parametrize("wait", ["import time; time.sleep(60)", "uvloop.run(asyncio.sleep(60))"])
+def test_the_servers_of_a_bench_that_is_ended_end_with_it(tmp_path: Path, wait: str):
+    command = [sys.executable, "-c", BENCH.replace("WAIT", wait), str(tmp_path / "log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **OURS}) as bench:
+        server = Server("sleeper", "", int(bench.stdout.readline()), 0.0)
+        assert alive(server)
+
+        bench.terminate()
+
+        assert bench.wait(20) == 128 + signal.SIGTERM
     assert not alive(server)

@@ -1,7 +1,10 @@
+import asyncio
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.proxy.load import Reply, Target, problem
+from bench.proxy.load import Reply, Target, play, problem
 
 WHOLE = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"content":"Aye"}'
 IN_CHUNKS = (
@@ -41,3 +44,21 @@ def test_a_request_is_rendered_whole():
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:81\r\ncontent-type: application/json\r\n"
         b'content-length: 17\r\nx-key: k\r\n\r\n{"model": "mock"}'
     )
+
+
+@pytest.mark.anyio
+async def test_a_reply_that_is_cut_off_is_a_failure():
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(WHOLE if not answered else WHOLE[:-1])
+        answered.append(1)
+        writer.close()
+
+    answered: list[int] = []
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        target = Target.chat(server.sockets[0].getsockname()[1], {}, {}, contents=1)
+        outcome = await play(target, connections=1, seconds=0.05)
+
+    assert len(outcome.latencies_s) == 1
+    assert outcome.failures
+    assert all(failure.startswith("a reply cut off") for failure in outcome.failures)

@@ -1,13 +1,15 @@
+import pytest
+
 from bench.proxy.load import Outcome
 from bench.proxy.run import Cell, bars
 
 
-def row(name: str, connections: int, server: str, cpu_us: float) -> dict[str, object]:
-    return {"row": name, "connections": connections, "server": server, "cpu_us": cpu_us}
+def row(name: str, connections: int, server: str, cpu_us: float, failures: int = 0) -> dict[str, object]:
+    return {"row": name, "connections": connections, "server": server, "cpu_us": cpu_us, "failures": failures}
 
 
-def held(rows: list[dict[str, object]]) -> dict[str, object]:
-    servers = [{"server": "Hansard", "cold_start_s": 1.0}]
+def held(rows: list[dict[str, object]], *, acknowledged: int = 7, kept: int = 7) -> dict[str, object]:
+    servers = [{"server": "Hansard", "cold_start_s": 1.0, "acknowledged": acknowledged, "kept": kept}]
     return {each["what"]: each for each in bars(rows, servers, 0.1)}
 
 
@@ -49,3 +51,16 @@ def test_a_missing_peer_is_neither_met_nor_missed():
 
     bar = found["plain, 32 connections: CPU against LiteLLM"]
     assert (bar["measured"], bar["met"]) == (None, None)
+
+
+def test_a_failed_reply_of_ours_is_a_miss_and_one_of_a_peers_is_not():
+    assert held([row("plain", 1, "Hansard", 1.0), row("plain", 1, "OGX", 1.0, failures=1)])["failed replies"]["met"]
+    bar = held([row("plain", 1, "Hansard", 1.0), row("plain", 32, "Hansard", 1.0, failures=1)])["failed replies"]
+    assert (bar["measured"], bar["met"]) == (1, False)
+
+
+@pytest.mark.parametrize(("kept", "lost"), [(7, 0), (8, 0), (6, 1)])
+def test_a_stored_reply_without_a_row_is_a_miss(kept: int, lost: int):
+    bar = held([], acknowledged=7, kept=kept)["replies to store: true without a row"]
+
+    assert (bar["measured"], bar["met"]) == (lost, lost == 0)

@@ -9,6 +9,7 @@ import pytest
 from hansard.core.accumulate import Accumulator
 from hansard.core.validate import parse_create
 from hansard.engines.base import Call
+from hansard.engines.echo import EchoEngine
 from hansard.engines.router import Router, Target
 from hansard.errors import (
     HansardError,
@@ -17,6 +18,7 @@ from hansard.errors import (
     RateLimited,
     Unavailable,
     UpstreamFailed,
+    UpstreamRefused,
     UpstreamTimeout,
 )
 from hansard.observe import Event, TargetFailed
@@ -165,11 +167,68 @@ async def test_the_last_failure_is_the_one_that_is_told(streamed: bool) -> None:
 @pytest.mark.anyio
 async def test_what_is_the_clients_own_doing_is_told_at_once(streamed: bool) -> None:
     second = engine("two")
-    with pytest.raises(InvalidRequest):
-        await asked_of(
-            over(Target(engine("one", InvalidRequest("wrong")), "a"), Target(second, "b")), streamed=streamed
-        )
+    refused = UpstreamRefused("wrong", status=400)
+    with pytest.raises(UpstreamRefused):
+        await asked_of(over(Target(engine("one", refused), "a"), Target(second, "b")), streamed=streamed)
     assert second.calls == []
+
+
+CANNOT = InvalidRequest("no n", param="n")
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.99])
+@pytest.mark.parametrize("weight", [None, 1.0])
+@BOTH
+@pytest.mark.anyio
+async def test_a_target_that_cannot_take_the_request_is_left_out(
+    streamed: bool, weight: float | None, chance: float
+) -> None:
+    """Whoever is drawn: what a request may say must not depend on chance. Nor is that a failure of the target's."""
+    events: list[Event] = []
+    able, unable = Target(engine("able"), "a", weight), Target(engine("unable", CANNOT), "b", weight)
+
+    for targets in ([able, unable], [unable, able]):
+        answer = await asked_of(over(*targets, events=events, chance=chance), streamed=streamed)
+        assert answer == ("able", "able", "a")
+    assert events == []
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.99])
+@BOTH
+@pytest.mark.anyio
+async def test_one_that_could_and_is_away_is_told_rather_than_one_that_cannot(streamed: bool, chance: float) -> None:
+    away, unable = Target(engine("away", DOWN), "a", 1.0), Target(engine("unable", CANNOT), "b", 1.0)
+
+    with pytest.raises(UpstreamFailed, match="gone"):
+        await asked_of(over(away, unable, chance=chance), streamed=streamed)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.99])
+@BOTH
+@pytest.mark.anyio
+async def test_if_none_can_take_it_the_clients_first_such_field_is_named(streamed: bool, chance: float) -> None:
+    no_tools, no_n = engine("one", InvalidRequest("no tools", param="tools[0].type")), engine("two", CANNOT)
+    route = over(Target(no_tools, "a", 1.0), Target(no_n, "b", 1.0), chance=chance).pick("chat")
+    asked = call(n=2, tools=[{"type": "function", "function": {"name": "f"}}])
+
+    with pytest.raises(InvalidRequest, match="no n"):
+        if streamed:
+            await anext(route.stream(asked))
+        await route.complete(asked)
+
+
+@BOTH
+@pytest.mark.anyio
+async def test_what_a_model_here_cannot_do_a_target_elsewhere_may(streamed: bool) -> None:
+    route = over(Target(EchoEngine(), "echo"), Target(engine("two"), "b")).pick("chat")
+    asked = call(tools=[{"type": "function", "function": {"name": "f"}}])
+
+    if streamed:
+        await anext(route.stream(asked))
+    else:
+        await route.complete(asked)
+
+    assert route.answered.engine.name == "two"
 
 
 @pytest.mark.anyio

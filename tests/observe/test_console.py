@@ -98,3 +98,40 @@ def test_only_a_probe_that_fails_is_worth_a_line(capsys: pytest.CaptureFixture[s
 
     console(served(method="GET", path="/readyz", status=503))
     assert "503" in capsys.readouterr().err
+
+
+FORGED = 'c"\n2099 FAKE LOG LINE\r\n\x1b[2J\u202e\u2028x  stored chatcmpl-0' + "z" * 3000
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        served(path=FORGED),
+        served(method=FORGED),
+        served(model=FORGED, error="not_found"),
+        served(error=FORGED),
+        UpstreamTried(upstream="office", outcome=FORGED, duration_s=1),
+        TargetFailed(engine="office", model="m", reason=FORGED),
+        TargetFailed(engine="office", model=FORGED, reason="upstream_timeout"),
+        EngineChanged(engine="m", state="lost", reason=FORGED),
+        RecordLost(completion_id="chatcmpl-1", reason=FORGED),
+    ],
+)
+def test_what_others_wrote_forges_no_line_and_no_column(event: Event, capsys: pytest.CaptureFixture[str]) -> None:
+    console(event)
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert "  stored" not in line
+    assert len(line) < 500
+
+
+def test_a_bug_with_a_text_of_others_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console(Crashed(request_id="req_1", exception=ValueError(FORGED + "y" * 100_000 + "\ny" * 1000)))
+
+    first, *others = capsys.readouterr().err.rstrip("\n").split("\n")
+    assert "bug in req_1" in first
+    assert others
+    assert all(line.startswith("  ") for line in others)
+    assert "\x1b" not in "".join(others)
+    assert sum(map(len, others)) <= 200 * 310

@@ -119,3 +119,8 @@ def test_two_sinks_are_told_the_same() -> None:
     both(first.append, second.append)(served())
 
     assert first == second == [served()]
+
+
+@pytest.mark.parametrize("tokens", [-5, 10**400])
+def test_a_count_that_makes_no_sense_is_left_out(tokens: int) -> None:
+    assert samples(served(prompt_tokens=2), served(prompt_tokens=tokens))['hansard_tokens_total{kind="prompt"}'] == "2"

@@ -121,5 +121,5 @@ def _served(exchange: Exchange, status: int | None, error: HansardError | None) 
         completion_tokens=usage.get("completion_tokens"),
         stored=progress.stored,
         replayed=progress.replayed,
-        error=None if error is None else error.code or error.type,
+        error=None if error is None else error.word,
     )

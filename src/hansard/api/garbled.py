@@ -62,7 +62,7 @@ def _refused(error: HansardError, request_id: str) -> RequestServed:
         status=error.status,
         duration_ms=0.0,
         request_id=request_id,
-        error=error.code or error.type,
+        error=error.word,
     )
 
 

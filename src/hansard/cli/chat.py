@@ -10,7 +10,8 @@ import typer
 
 from hansard.cli.exits import USAGE, CommandError
 from hansard.cli.options import BASE_URL, BaseUrl, KeyFile, Model, examples, pairs
-from hansard.cli.output import hint, printable
+from hansard.cli.output import hint
+from hansard.printable import printable
 
 if TYPE_CHECKING:
     from hansard.cli.client import Server

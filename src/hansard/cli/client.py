@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from hansard import __version__
 from hansard.cli.exits import FAILED, NOT_AUTHORISED, NOT_FOUND, USAGE, CommandError
-from hansard.cli.output import printable
+from hansard.printable import printable
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 600

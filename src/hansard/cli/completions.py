@@ -9,19 +9,8 @@ import typer
 
 from hansard.cli.exits import PARTLY, USAGE, CommandError
 from hansard.cli.options import BASE_URL, AsJson, AsJsonl, BaseUrl, KeyFile, Model, OnlyIds, Order, examples, pairs
-from hansard.cli.output import (
-    Column,
-    can_ask,
-    chosen_form,
-    hint,
-    local_time,
-    one_line,
-    printable,
-    say,
-    say_json,
-    say_list,
-    spell_pairs,
-)
+from hansard.cli.output import Column, can_ask, chosen_form, hint, local_time, say, say_json, say_list, spell_pairs
+from hansard.printable import one_line, printable
 
 PATH = "/chat/completions"
 

@@ -14,7 +14,8 @@ import typer
 
 from hansard.cli.exits import FAILED, NOT_AUTHORISED, NOT_FOUND, USAGE, CommandError
 from hansard.cli.options import BASE_URL, BaseUrl, KeyFile, Model, examples
-from hansard.cli.output import Column, hint, printable, say, say_rows
+from hansard.cli.output import Column, hint, say, say_rows
+from hansard.printable import printable
 
 if TYPE_CHECKING:
     from hansard.conformance.outcome import Result

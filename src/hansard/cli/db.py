@@ -13,7 +13,8 @@ import typer
 
 from hansard.cli.exits import FAILED, CommandError
 from hansard.cli.options import AsJson, examples
-from hansard.cli.output import Column, hint, one_line, printable, say, say_json, say_rows
+from hansard.cli.output import Column, hint, say, say_json, say_rows
+from hansard.printable import one_line, printable
 
 if TYPE_CHECKING:
     from hansard.config import Settings

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,8 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import typer
 
-# Control characters except tab and line feed, and those that reorder text: they could fake what a terminal shows.
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+from hansard.printable import one_line
 
 # Variables that coding agents set; they read tab-separated text better than a table.
 AGENTS = ("CLAUDECODE", "CODEX_SANDBOX", "AI_AGENT")
@@ -99,16 +97,6 @@ def say_rows(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     say("\t".join(column.title.lower() for column in columns))
     for row in rows:
         say("\t".join(one_line(cell) for cell in row))
-
-
-def printable(text: str) -> str:
-    """The text without what would steer a terminal."""
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
-
-
-def one_line(text: str) -> str:
-    """The text on one line, without tabs."""
-    return printable(" ".join(text.split()))
 
 
 def local_time(created: object) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from hansard.cli.options import BASE_URL, AsJson, AsJsonl, BaseUrl, KeyFile, Model, OnlyIds, examples, pairs
-from hansard.cli.output import Column, chosen_form, hint, local_time, printable, say_list, spell_pairs
+from hansard.cli.output import Column, chosen_form, hint, local_time, say_list, spell_pairs
+from hansard.printable import printable
 
 PATH = "/hansard/v1/search"
 PAGE = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -13,6 +13,7 @@ _NAME = r"""[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'"""
 _ARRAY_TABLE = re.compile(rf"\s*\[\[\s*({_NAME})\s*\]\]")
 _TABLE = re.compile(rf"\s*\[\s*({_NAME})\s*\]")
 _KEY = re.compile(rf"\s*({_NAME})\s*=")
+_PIECE = re.compile(r"""#.*|"(?:\\.|[^"\\])*"|'[^']*'|[\[\]{},]|[^\s\[\]{},"'#]+""")
 
 
 class Spot(NamedTuple):
@@ -34,11 +35,12 @@ class Spot(NamedTuple):
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """The line of every table and key that begins one, by the way to it; items of ``[[lists]]`` count from 1."""
+    """The line of every table and key that begins one, by the way to it; items of lists count from 1."""
     found: dict[Path, int] = {}
     items: Counter[str] = Counter()
     table: Path = ()
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
         if (match := _ARRAY_TABLE.match(line)) is not None:
             name = match[1].strip("\"'")
             items[name] += 1
@@ -48,5 +50,26 @@ def lines_of(text: str) -> dict[Path, int]:
             table = (match[1].strip("\"'"),)
             found[table] = number
         elif (match := _KEY.match(line)) is not None:
-            found.setdefault((*table, match[1].strip("\"'")), number)
+            way = (*table, match[1].strip("\"'"))
+            found.setdefault(way, number)
+            for item, at in enumerate(_items([line[match.end() :], *lines[number:]]), 1):
+                found.setdefault((*way, item), number + at)
     return found
+
+
+def _items(lines: Sequence[str]) -> Iterator[int]:
+    """How many lines below the first each item of the list begins that these lines begin with, if they do."""
+    depth, is_between = 0, True
+    for below, line in enumerate(lines):
+        for piece in _PIECE.findall(line):
+            if piece.startswith("#"):
+                continue
+            if depth == 0 and piece != "[":
+                return
+            if depth == 1 and is_between and piece not in ("]", ","):
+                yield below
+            if depth <= 1:
+                is_between = piece in ("[", ",")
+            depth += (piece in ("[", "{")) - (piece in ("]", "}"))
+            if depth == 0:
+                return

@@ -14,9 +14,10 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
+from hansard.core.rules import first_of
 from hansard.core.spelled import Spelled
 from hansard.engines.base import Call, Chunks, Engine, ServedModel
-from hansard.errors import HansardError, ModelNotFound
+from hansard.errors import HansardError, InvalidRequest, ModelNotFound, UpstreamRefused
 from hansard.observe import Observer, TargetFailed, ignore
 
 ANY = "*"
@@ -53,17 +54,16 @@ class Route:
 
     async def complete(self, call: Call) -> Document:
         """The completion from the first target that gives one."""
-        *others, last = self._targets
-        for target in others:
+        passed: list[HansardError] = []
+        for target in self._targets:
             try:
                 made = await target.engine.complete(_for(target, call))
             except HansardError as error:
-                self._pass_over(target, error)
+                self._pass_over(target, error, passed)
             else:
                 self.answered = target
                 return _named(made, target)
-        self.answered = last
-        return _named(await last.engine.complete(_for(last, call)), last)
+        raise _why_nobody(passed, call)
 
     def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         """The chunks of the first target that gives one."""
@@ -73,6 +73,7 @@ class Route:
         return target.engine.stream(_for(target, call))
 
     async def _stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
+        passed: list[HansardError] = []
         for target in self._targets:
             async with aclosing(target.engine.stream(_for(target, call))) as stream:
                 try:
@@ -80,9 +81,7 @@ class Route:
                     if first is None:
                         raise IncompleteStream("The model's stream ended before it began.")
                 except HansardError as error:
-                    if target is self._targets[-1]:
-                        raise
-                    self._pass_over(target, error)
+                    self._pass_over(target, error, passed)
                     continue
                 self.answered = target
                 # A chunk in its own spelling names its model.
@@ -90,15 +89,18 @@ class Route:
                 async for chunks in stream:
                     yield chunks
                 return
+        raise _why_nobody(passed, call)
 
-    def _pass_over(self, target: Target, error: HansardError) -> None:
-        """Go on to the next target, or raise what is the client's own doing and would fail there as well.
+    def _pass_over(self, target: Target, error: HansardError, passed: list[HansardError]) -> None:
+        """Note why the next target is asked, or raise what is the client's own doing and would fail there as well.
 
         Nor does it go on from a target that had begun: it has worked for the request, whatever became of it.
         """
-        if error.has_begun or (error.status < 500 and error.status != 429):
+        if error.has_begun or not (_is_unable(error) or error.status >= 500 or error.status == 429):
             raise error
-        self._observer(TargetFailed(engine=target.engine.name, model=target.model, reason=error.code or error.type))
+        passed.append(error)
+        if target is not self._targets[-1] and not _is_unable(error):
+            self._observer(TargetFailed(engine=target.engine.name, model=target.model, reason=error.word))
 
 
 class Router:
@@ -180,6 +182,23 @@ class Router:
                     del weighted[drawn]
                     break
         yield from (target for target in targets if target.weight is None)
+
+
+def _is_unable(error: HansardError) -> bool:
+    """Whether an engine of ours says that its target cannot take the request; an upstream's own word is the client's.
+
+    Such a target is left out for this request: what one may say must not depend on who was drawn or happens to be up.
+    """
+    return isinstance(error, InvalidRequest) and not isinstance(error, UpstreamRefused)
+
+
+def _why_nobody(passed: Sequence[HansardError], call: Call) -> HansardError:
+    """The last failure of a target that could have; if none could, what the client wrote first that one cannot take."""
+    failures = [error for error in passed if not _is_unable(error)]
+    if failures:
+        return failures[-1]
+    unable = [error for error in passed if isinstance(error, InvalidRequest)]
+    return first_of(sorted(unable, key=lambda error: error.message), call.document)
 
 
 def _named(made: Document, target: Target) -> Document:

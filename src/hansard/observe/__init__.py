@@ -48,7 +48,7 @@ class EngineChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpstreamTried(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of a call to an upstream: ``ok`` or an error's code, and the time to the first byte."""
+    """One try of a call to an upstream: ``ok`` or an error's ``word``, and the time to the first byte."""
 
     upstream: str
     outcome: str
@@ -56,7 +56,7 @@ class UpstreamTried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TargetFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """One target of a model could not answer, so the next one is asked. ``reason`` is an error's code."""
+    """One target of a model could not answer, so the next one is asked. ``reason`` is an error's ``word``."""
 
     engine: str
     model: str

@@ -1,4 +1,8 @@
-"""The sink for a person at a terminal: one line per event on standard error."""
+"""The sink for a person at a terminal: one line per event on standard error.
+
+What clients and upstreams chose (names, addresses, reasons) is on that line as words: it cannot begin another line or
+another column, steer the terminal, or be longer than ``LIMIT``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,10 @@ from hansard.observe import (
     TargetFailed,
     UpstreamTried,
 )
+from hansard.printable import cut, one_line, printable
+
+LIMIT = 300  # characters of a text of others
+TRACE_LINES = 200
 
 # Asked every few seconds by balancers and orchestrators; nobody reads a log for their yes.
 _PROBES = frozenset({"/health", "/readyz"})
@@ -43,15 +51,15 @@ def _line(event: Event) -> str:
         case RequestServed():
             return _request_line(event)
         case Crashed(request_id=request_id, exception=exception):
-            return f"bug in {request_id}: " + "".join(traceback.format_exception(exception)).rstrip()
+            return f"bug in {request_id}: {_trace(exception)}"
         case EngineChanged(engine=engine, state=state, reason=reason):
-            return f"engine {engine}: {state}" + (f" ({reason})" if reason else "")
+            return f"engine {engine}: {state}" + (f" ({_told(reason)})" if reason else "")
         case UpstreamTried(upstream=upstream, outcome=outcome, duration_s=duration_s):
-            return f"upstream {upstream}: {outcome} after {_duration(duration_s * 1000)}"
+            return f"upstream {upstream}: {_told(outcome)} after {_duration(duration_s * 1000)}"
         case TargetFailed(engine=engine, model=model, reason=reason):
-            return f"next target: {model} of {engine} does not answer ({reason})"
+            return f"next target: {_told(model)} of {engine} does not answer ({_told(reason)})"
         case RecordLost(completion_id=completion_id, reason=reason):
-            return f"not stored: {completion_id} ({reason})"
+            return f"not stored: {completion_id} ({_told(reason)})"
         case RecordsExpired(records=records, bodies=bodies, freed_bytes=freed_bytes, duration_s=duration_s):
             return (
                 f"expired: {records} completions, and what was said in {bodies}; "
@@ -65,17 +73,27 @@ def _line(event: Event) -> str:
 
 
 def _request_line(event: RequestServed) -> str:
-    parts = [event.method, event.path, str(event.status), _duration(event.duration_ms)]
+    parts = [_told(event.method), _told(event.path), str(event.status), _duration(event.duration_ms)]
     if event.model is not None:
-        parts.append(event.model)
+        parts.append(_told(event.model))
     if event.completion_tokens is not None:
         parts.append(f"{event.prompt_tokens or 0}+{event.completion_tokens} tokens")
     if event.completion_id is not None:
         how = "stored " if event.stored else "replayed " if event.replayed else ""
         parts.append(f"{how}{event.completion_id}")
     if event.error is not None:
-        parts.append(f"{event.error} {event.request_id}")
+        parts.append(f"{_told(event.error)} {event.request_id}")
     return "  ".join(parts)
+
+
+def _told(text: str) -> str:
+    return cut(one_line(text), LIMIT)
+
+
+def _trace(exception: BaseException) -> str:
+    """Indented, so that no line of it looks like another event's; of a long one the end, where the cause stands."""
+    lines = printable("".join(traceback.format_exception(exception))).rstrip().split("\n")
+    return "\n  ".join(cut(line, LIMIT) for line in lines[-TRACE_LINES:])
 
 
 def _duration(milliseconds: float) -> str:

@@ -138,7 +138,8 @@ class Metrics:
         self._requests.add(1, (*where, ("status", str(event.status))))
         self._seconds.add(event.duration_ms / 1000, where)
         for kind, tokens in (("prompt", event.prompt_tokens), ("completion", event.completion_tokens)):
-            if isinstance(tokens, int):
+            # As an upstream counted them: nothing keeps it to numbers that make sense.
+            if isinstance(tokens, int) and 0 < tokens < 2**53:
                 self._tokens.add(tokens, (("kind", kind),))
         if event.stored:
             self._stored.add(1, ())

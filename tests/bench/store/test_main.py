@@ -14,6 +14,7 @@ def test_a_part_that_misses_a_bar_ends_with_a_failure_and_is_kept_all_the_same(
 ) -> None:
     told = ["size", "--database", "sqlite", "--completions", "8", "--folder", str(tmp_path), "--results", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["bench.store", *told])
+    monkeypatch.setattr(main, "unwind_at_sigterm", lambda: None)  # this process is the tests'
 
     # A bar for thousands of completions: eight do not even fill the first page of each table.
     with pytest.raises(SystemExit, match=r"store-size-sqlite: single turns: .* at most 0\.8 is asked"):

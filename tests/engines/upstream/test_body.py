@@ -145,3 +145,11 @@ def test_an_upstream_that_takes_no_stream_options_is_not_asked_for_usage() -> No
 
 def test_what_was_not_sent_is_not_refused() -> None:
     assert sent(b"", *CHANGING) == {}
+
+
+def test_of_several_fields_the_clients_first_is_named() -> None:
+    fields = ["logit_bias", "tools", "stop", "top_p", "n", "frequency_penalty"]
+    for names in (fields, fields[::-1]):
+        with pytest.raises(InvalidRequest) as refused:
+            sent("".join(f', "{name}": {CHANGING[name]}' for name in names).encode(), *fields)
+        assert refused.value.param == names[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
@@ -17,6 +18,7 @@ from hansard.core.spelled import Spelled
 from hansard.core.validate import parse_create
 from hansard.engines.base import Call
 from hansard.engines.patience import Timeouts
+from hansard.engines.router import Router, Target
 from hansard.engines.upstream import Breaker, Pauses, UpstreamEngine
 from hansard.errors import (
     EngineBusy,
@@ -675,3 +677,56 @@ async def _until_it_stops(written: list[int]) -> int:
         for _ in range(200):
             await asyncio.sleep(0.0005)
     return last
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.99])
+async def test_a_field_that_one_of_several_targets_cannot_take_goes_to_the_other(chance: float) -> None:
+    async with (
+        serving(hello) as without,
+        serving(hello) as knowing,
+        relaying(without.base_url, name="without", unsupported={"n"}) as narrow,
+        relaying(knowing.base_url, name="knowing") as wide,
+    ):
+        targets = [Target(narrow, "m", 1.0), Target(wide, "m", 1.0)]
+        router = Router(engines=[narrow, wide], aliases={}, targets={"chat": targets}, chance=lambda: chance)
+        route = router.pick("chat")
+        await route.complete(call(b'{"n": 2}', model="chat"))
+
+    assert route.answered.engine is wide
+
+
+async def test_a_list_that_hangs_holds_up_neither_the_start_nor_the_only_upstreams_clients() -> None:
+    """A server is to answer within 1.5 seconds from its start, of which this is only a part."""
+
+    async def without_list(asked: Asked) -> None:
+        await (silent(asked) if asked.path.endswith("/models") else hello(asked))
+
+    async with serving(hello) as mock:
+        mock.answer = without_list  # type: ignore[method-assign]
+        before = time.monotonic()
+        async with relaying(mock.base_url, takes_any_model=True) as relay:
+            took_s = time.monotonic() - before
+            assert relay.models() == ()
+            assert await text(relay, streamed=False) == "Hello"
+
+    assert took_s < 1.0
+
+
+async def test_a_list_that_comes_after_the_start_is_taken() -> None:
+    may_come, listed = asyncio.Event(), asyncio.Event()
+
+    async def late(asked: Asked) -> None:
+        await may_come.wait()
+        await asked.reply(200, {"data": [{"id": "m"}]})
+        listed.set()
+
+    async with serving(hello) as mock:
+        mock.answer = late  # type: ignore[method-assign]
+        async with relaying(mock.base_url) as relay, asyncio.timeout(5):
+            assert relay.models() == ()
+            may_come.set()
+            await listed.wait()
+            while not relay.models():
+                await asyncio.sleep(0)
+
+    assert [model.id for model in relay.models()] == ["m"]

@@ -138,3 +138,21 @@ def test_a_flat_refusal_keeps_its_code_and_type() -> None:
 def test_an_error_frame_says_what_it_said() -> None:
     assert of_frame(b'{"error": {"message": "Lost my voice.", "type": "x"}}').message == "Lost my voice."
     assert of_frame(b'{"error": 7}').message == "The model server failed midway."
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 429])
+def test_what_an_upstream_calls_its_refusal_is_not_our_word_for_it(status: int) -> None:
+    """Words of ours become labels of metrics, of which each new one is kept for good."""
+    error = refusal(status, {"error": {"message": "No.", "type": "t" * 3000, "code": 'c"\n'}})
+    nameless = refusal(status, {"error": {"message": "No.", "type": "t" * 3000}})
+
+    assert error.code == 'c"\n'
+    assert error.word == nameless.word == f"upstream_refused_{status}"
+
+
+def test_a_failure_of_an_upstreams_has_our_own_code_as_its_word() -> None:
+    assert [refusal(status).word for status in (401, 500, 503)] == [
+        "upstream_auth",
+        "upstream_error",
+        "upstream_unavailable",
+    ]

@@ -80,12 +80,12 @@ class Attempts:
             answer = await attempt()
         except EngineBusy as error:  # our own line was too long: says nothing about the upstream
             self.breaker.abandoned()
-            self._tell(error.code or error.type, started)
+            self._tell(error.word, started)
             raise
         except HansardError as error:
             of_the_upstream = isinstance(error, _OF_THE_UPSTREAM) and error.code != "upstream_auth"
             self._judge(failed=of_the_upstream)
-            self._tell(error.code or error.type, started)
+            self._tell(error.word, started)
             raise
         except BaseException:
             self.breaker.abandoned()

@@ -60,9 +60,8 @@ def encode(call: Call, *, stream: bool, unsupported: Set[str] = frozenset()) -> 
     document["model"] = call.model
     if stream:
         document["stream_options"] = {**_options(call.document.get("stream_options")), "include_usage": True}
-    for field in unsupported:
-        if field in document:
-            _leave_out(document, field, unsupported)
+    for field in [name for name in document if name in unsupported]:  # of several the client's first is named
+        _leave_out(document, field, unsupported)
     return msgspec.json.encode(document)
 
 

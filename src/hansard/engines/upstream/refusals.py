@@ -46,6 +46,7 @@ def of_reply(reply: Reply, *, key_is_clients: bool) -> HansardError:
     """
     failure = _failure(reply.body)
     error = _error(reply, failure, key_is_clients=key_is_clients)
+    error.is_quoted = isinstance(error, UpstreamRefused | RateLimited | NotFound)
     if isinstance(error, UpstreamRefused | RateLimited) and failure.type is not None:
         error.type = failure.type
     return error
