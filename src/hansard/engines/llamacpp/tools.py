@@ -7,7 +7,7 @@ required), so what is forced becomes a JSON schema of calls, which ``calls`` tur
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -85,8 +85,7 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
         tools = _only(tools, allowed)
     forced = named or choice == "required"
     in_json = forced or bound
-    for asked in tools:
-        _check_held(asked, in_json=in_json)
+    _check_held_all(tools, in_json=in_json)
     return ToolPlan(
         offered=[_function(tool) if in_json else _shown(_function(tool)) for _, tool in tools],
         forced=forced,
@@ -167,13 +166,25 @@ def _check(asked: Asked) -> None:
         raise _refusal(asked, wrong)
 
 
-def _check_held(asked: Asked, *, in_json: bool) -> None:
-    """Refuse what would not be bound although it has to be: any forced function, and a strict one always."""
-    tool = asked[1]
-    if isinstance(tool, CustomTool) or not (in_json or given(tool.function.strict)):
-        return
-    if (wrong := schema.unheld(_parameters(tool))) is not None:
-        raise _refusal(asked, wrong)
+def _check_held_all(tools: Sequence[Asked], *, in_json: bool) -> None:
+    """Refuse what would not be bound although it has to be: any forced function, and a strict one always.
+
+    The first that is too much is counted before any is compiled.
+    """
+    held = [(asked, _parameters(asked[1])) for asked in tools if _is_held(asked[1], in_json=in_json)]
+    patterns = 0
+    for asked, parameters in held:
+        patterns += schema.property_patterns(parameters)
+        if patterns > schema.MOST_PROPERTY_PATTERNS:
+            most = schema.MOST_PROPERTY_PATTERNS
+            raise _refusal(asked, f"more than {most} 'patternProperties' in all tools together are not supported.")
+    for asked, parameters in held:
+        if (wrong := schema.unheld(parameters)) is not None:
+            raise _refusal(asked, wrong)
+
+
+def _is_held(tool: Tool, *, in_json: bool) -> TypeGuard[FunctionTool]:
+    return not isinstance(tool, CustomTool) and (in_json or bool(given(tool.function.strict)))
 
 
 def _input_grammar(tool: Tool, *, in_json: bool) -> str | None:
