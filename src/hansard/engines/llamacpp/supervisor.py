@@ -207,6 +207,13 @@ class Supervisor:
         if self.socket is not None:
             shutil.rmtree(os.path.dirname(self.socket), ignore_errors=True)
 
+    def start_again(self, reason: str) -> None:
+        """End a process that serves no more, for this ``reason``; nothing happens where it is not ready anyway."""
+        if self._child is not None and self.ready is not None:
+            self.ready = None
+            self._on_change("lost", f"{reason}; starting it again")
+            self._child.kill()
+
     async def _spawn(self) -> Ready:
         own = {"socket": self.socket, "port": self._port, "key": self.key}
         configuration = {**msgspec.structs.asdict(self.settings), **own}
