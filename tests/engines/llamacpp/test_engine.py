@@ -558,6 +558,13 @@ async def test_a_killed_child_fails_what_it_ran_and_comes_back(own_engine: Llama
     assert await text(own_engine, call_of(max_tokens=3))
 
 
+async def test_the_vocabulary_of_the_model_bounds_its_biases(engine: LlamaCppEngine, call_of: Ask) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await engine.complete(call_of(logit_bias={"2": 1, "9999999": 1}))
+
+    assert refused.value.param == "logit_bias.9999999"
+
+
 async def test_an_engine_that_stands_still_is_started_again(model_path: Path, call_of: Ask) -> None:
     seen: list[Any] = []
     engine = LlamaCppEngine(

@@ -83,6 +83,8 @@ def _mistakes(request: ChatRequest, abilities: Abilities) -> Iterator[InvalidReq
     """The first of each field that this engine has something to say about."""
     tried: tuple[Callable[[], object], ...] = (
         *(partial(_refuse_unsupported, request, name) for name in UNSUPPORTED),
+        partial(_refuse_two_forms, request),
+        partial(_refuse_unknown_tokens, request, abilities),
         partial(_bound_answer, request),
         partial(tools.plan, request, bound=False),
         partial(prompt.messages, request.messages, abilities),
@@ -97,6 +99,8 @@ def _mistakes(request: ChatRequest, abilities: Abilities) -> Iterator[InvalidReq
 def _order(request: ChatRequest, abilities: Abilities) -> Order:
     for name in UNSUPPORTED:
         _refuse_unsupported(request, name)
+    _refuse_two_forms(request)
+    _refuse_unknown_tokens(request, abilities)
     answer = _bound_answer(request)
     plan = tools.plan(request, bound=answer is not None)
     logprobs = normalize.top_logprobs(request)
@@ -160,6 +164,27 @@ def _refuse_unsupported(request: ChatRequest, name: str) -> None:
         raise InvalidRequest(text, param=name, code="unsupported_parameter")
 
 
+def _refuse_two_forms(request: ChatRequest) -> None:
+    """Each form has a choice of its own and the answer one place for calls, so one of them would be dropped."""
+    if given(request.tools) and given(request.functions):
+        text = "Setting 'tools' and 'functions' at the same time is not supported with this model."
+        raise InvalidRequest(text, param="functions", code="invalid_parameter_combination")
+
+
+def _refuse_unknown_tokens(request: ChatRequest, abilities: Abilities) -> None:
+    """The engine passes over a bias of a token that it does not have."""
+    most, bias = abilities.vocabulary, given(request.logit_bias)
+    if most is None or not bias:
+        return
+    if len(bias) > most:
+        text = f"Invalid 'logit_bias': expected at most {most} tokens, but received {len(bias)}."
+        raise InvalidRequest(text, param="logit_bias", code="invalid_value")
+    for name in bias:
+        if _token(name) >= most:
+            text = f"Invalid key in 'logit_bias': {name}. This model's tokens are 0 to {most - 1}."
+            raise InvalidRequest(text, param=f"logit_bias.{name}", code="invalid_value")
+
+
 def _limits(request: ChatRequest) -> Document:
     fields: Document = {}
     if (cap := normalize.max_tokens(request)) is not None:
@@ -172,7 +197,7 @@ def _limits(request: ChatRequest) -> Document:
 
 
 def _token(name: str) -> int:
-    return min(int(name.lstrip("0")[:11] or "0"), INT32_MAX)  # past any vocabulary it has no effect
+    return min(int(name.lstrip("0")[:11] or "0"), INT32_MAX)  # past any vocabulary
 
 
 def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:

@@ -40,11 +40,15 @@ WRITTEN = ("messages", "tools")
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model takes: whether its template knows the developer role or thoughts, and whether it sees images."""
+    """What a model takes: whether its template knows the developer role or thoughts, and whether it sees images.
+
+    ``vocabulary`` is how many tokens it has, ``None`` where that is not known.
+    """
 
     knows_developer: bool
     sees_images: bool
     thinks: bool = False
+    vocabulary: int | None = None
 
 
 def messages(conversation: Sequence[Message], abilities: Abilities) -> list[Document]:

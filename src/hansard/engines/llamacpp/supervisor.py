@@ -54,13 +54,14 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What a child says once it serves. ``created`` is when the model file was written, in unix seconds.
 
-    ``longest_token`` is in bytes.
+    ``longest_token`` is in bytes, ``vocabulary`` how many tokens there are, 0 where the file does not say.
     """
 
     address: str
     context: int
     control_tokens: tuple[str, ...]
     longest_token: int
+    vocabulary: int
     knows_developer: bool
     thinks: bool
     fingerprint: str
