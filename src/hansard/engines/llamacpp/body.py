@@ -45,6 +45,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to send, all but the seed, and how to read what comes. ``logprobs`` is the number of alternatives.
 
     ``stops`` are those that the engine is not told of, ``cap`` is what the client wants for the answer, in tokens.
+    ``images`` is where they stand in the request.
     """
 
     body: Document
@@ -53,6 +54,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     tools: ToolPlan | None
     stops: Sequence[str] = ()
     cap: int | None = None
+    images: Sequence[str] = ()
 
 
 class BoundAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +133,7 @@ def _order(request: ChatRequest, abilities: Abilities) -> Order:
         tools=plan,
         stops=stops,
         cap=normalize.max_tokens(request),
+        images=prompt.image_places(request.messages) if abilities.sees_images else (),
     )
 
 

@@ -191,7 +191,7 @@ class LlamaCppEngine:
         """One choice is one request to the engine, or two, and holds one slot."""
         async with self._admission.slot():
             taken_up()
-            async with aclosing(self._asked(order.body, answer, seed)) as chunks:
+            async with aclosing(self._asked(order, order.body, answer, seed)) as chunks:
                 async for together in chunks:
                     yield together
             if (name := answer.wanted) is not None:
@@ -200,13 +200,13 @@ class LlamaCppEngine:
                     yield answer.cut_off()
                     return
                 answer.resume(name, await self._compiler.run(lambda: body.watched(order, asked)))
-                async with aclosing(self._asked(asked, answer, seed)) as chunks:
+                async with aclosing(self._asked(order, asked, answer, seed)) as chunks:
                     async for together in chunks:
                         yield together
         if not answer.finished:
             raise EngineUnavailable(BROKE_OFF)
 
-    async def _asked(self, asked: Document, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
+    async def _asked(self, order: Order, asked: Document, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
         running = self._running_now()
         sent = running.neutralizer.encode(body.seeded(asked, seed))
         try:
@@ -218,7 +218,7 @@ class LlamaCppEngine:
                         if answer.stopped:
                             break  # and leaving ends it there
         except NotAStream as refused:
-            raise failures.of_body(refused.reply.body) from None
+            raise failures.of_body(refused.reply.body, images=order.images) from None
         except (UpstreamFailed, UpstreamTimeout) as failure:
             raise EngineUnavailable(BROKE_OFF) from failure
 

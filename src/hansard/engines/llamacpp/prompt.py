@@ -71,6 +71,17 @@ def has_images(conversation: Sequence[Document]) -> bool:
     return any(isinstance(message["content"], list) for message in conversation)
 
 
+def image_places(conversation: Sequence[Message]) -> list[str]:
+    """Where the addresses of its images stand, as paths in the request."""
+    return [
+        f"messages[{index}].content[{place}].image_url.url"
+        for index, message in enumerate(conversation)
+        if isinstance(message, UserMessage) and not isinstance(message.content, str)
+        for place, part in enumerate(message.content)
+        if isinstance(part, ImagePart)
+    ]
+
+
 class Neutralizer:
     """Breaks a model's control tokens in the texts of a conversation and of its tools.
 
