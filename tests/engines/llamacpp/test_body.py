@@ -142,6 +142,15 @@ def test_a_bias_is_of_the_number_however_it_is_spelled(request_of: Ask) -> None:
     assert sent(request_of(logit_bias=biases))["logit_bias"] == [[0, 1], [42, 2], [2**31 - 1, 3]]
 
 
+def test_a_schema_that_no_grammar_holds_is_refused_by_its_name(request_of: Ask) -> None:
+    impossible = {"type": "string", "format": "email", "maxLength": 2}
+    with pytest.raises(InvalidRequest) as refused:
+        sent(request_of(response_format={"type": "json_schema", "json_schema": {"name": "mail", "schema": impossible}}))
+
+    assert refused.value.param == "response_format"
+    assert refused.value.message.startswith("Invalid schema for response_format 'mail': Unsatisfiable schema")
+
+
 @pytest.mark.parametrize("unknown", ["260", "0260", "9" * 40])
 def test_a_bias_of_a_token_that_the_model_has_not_is_refused(request_of: Ask, unknown: str) -> None:
     small = msgspec.structs.replace(PLAIN, vocabulary=260)

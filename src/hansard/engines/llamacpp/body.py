@@ -58,10 +58,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoundAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that has to be JSON: its schema, and the sentence that tells the model, since the engine does not."""
+    """An answer that has to be JSON: its schema, and the sentence that tells the model, since the engine does not.
+
+    ``name`` is the client's for the schema.
+    """
 
     schema: Document
     sentence: str
+    name: str | None = None
 
 
 def compiles(request: ChatRequest) -> bool:
@@ -206,7 +210,9 @@ def _token(name: str) -> int:
 def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:
     """What the engine is free to write. Without a plan there are no tools: in the prompt, they would be called."""
     if plan is None:
-        return {} if answer is None else schema.constraint(answer.schema, param="response_format")
+        if answer is None:
+            return {}
+        return schema.constraint(answer.schema, param="response_format", name=answer.name)
     if not plan.in_json:
         return {"tools": plan.offered, "tool_choice": "auto", "parallel_tool_calls": plan.parallel}
     instead = None if plan.forced or answer is None else answer.schema
@@ -225,7 +231,7 @@ def _bound_answer(request: ChatRequest) -> BoundAnswer | None:
             text = f"Invalid schema for response_format '{wanted.json_schema.name}': {wrong}"
             raise InvalidRequest(text, param="response_format")
         spelled = json.dumps(schema.told(described), separators=(",", ":"), ensure_ascii=False)
-        return BoundAnswer(schema=described, sentence=SCHEMA_SENTENCE + spelled)
+        return BoundAnswer(schema=described, sentence=SCHEMA_SENTENCE + spelled, name=wanted.json_schema.name)
     if isinstance(wanted, JsonSchemaFormat | JsonObjectFormat):
         return BoundAnswer(schema=schema.ANY_OBJECT, sentence=OBJECT_SENTENCE)
     return None

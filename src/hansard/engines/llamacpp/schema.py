@@ -89,14 +89,15 @@ def _unsound(schema: Mapping[str, Any], failure: Any) -> str:
     return f"{failure.message}."
 
 
-def constraint(schema: Mapping[str, Any], *, param: str) -> Document:
+def constraint(schema: Mapping[str, Any], *, param: str, name: str | None = None) -> Document:
     """The body fields that make the engine answer with JSON of this schema and no other.
 
-    Raises ``InvalidRequest`` with ``param``, where the schema comes from.
+    Raises ``InvalidRequest`` with ``param``, where the schema comes from, and the ``name`` that the client gave it.
     """
     if not builder.holds(schema):
         if (wrong := unheld(schema)) is not None:
-            raise InvalidRequest(f"Invalid schema for {param}: {wrong}", param=param)
+            named = param if name is None else f"{param} '{name}'"
+            raise InvalidRequest(f"Invalid schema for {named}: {wrong}", param=param)
         return grammars.constraint(grammars.sound(grammars.one_of([form(schema)]), param=param))
     return {"response_format": {"type": "json_schema", "json_schema": {"schema": _rooted(schema)}}}
 
