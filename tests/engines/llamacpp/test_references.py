@@ -99,3 +99,31 @@ def test_a_long_chain_is_refused_and_no_stack_overflows() -> None:
     assert schema.check(chain(5000, lambda pointer: {"$ref": pointer})) == (
         "more than 100 references and alternatives inside each other are not supported."
     )
+
+
+def listed(most: int) -> dict[str, Any]:
+    return {"type": "array", "items": {"$ref": "#/$defs/d"}, "minItems": 1, "maxItems": most}
+
+
+def operation(kind: str, *names: str) -> dict[str, Any]:
+    inner = {name: {"$ref": "#/$defs/d"} for name in names}
+    return {"type": "object", "properties": {"kind": {"const": kind}, **inner}, "required": ["kind", *names]}
+
+
+def recursive(*branches: dict[str, Any]) -> dict[str, Any]:
+    return {"$ref": "#/$defs/d", "$defs": {"d": {"anyOf": [*branches, {"type": "null"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (recursive(listed(2), listed(3)), True),
+        (recursive(operation("add", "left"), operation("add", "right")), True),
+        (recursive(operation("add", "left"), operation("not", "right")), False),
+        (recursive(listed(2), operation("add", "left")), False),
+        ({"anyOf": [{"type": "array"}, {"type": "array", "minItems": 2}]}, False),
+    ],
+)
+def test_ways_that_multiply_with_depth_are_not_for_the_engines_own_grammar(asked: Any, expected: bool) -> None:
+    assert references.multiplies(asked) is expected
+    assert schema.held_by_engine(asked) is not expected

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,6 +18,8 @@ MOST_WAYS = 10_000
 MOST_LEVELS = 100
 # Each round finds what ends one step further; where they do not suffice, the schema is let pass.
 ROUNDS = 20
+# Two to this power of ways are soon followed.
+MOST_ALIKE = 8
 
 _CHOICES = ("anyOf", "oneOf")
 _BRANCHES = (*_CHOICES, "allOf")
@@ -86,6 +89,71 @@ class _Ways:
         return self._known[pointer]
 
 
+def multiplies(schema: Mapping[str, Any]) -> bool:
+    """Whether texts can be read in ways that multiply with their depth, each of which the engine's own grammar follows.
+
+    Seen: an array of one or two of itself, or of one to three, held it for good at the sixteenth bracket.
+    """
+    places = sum(
+        len(_list(inner, keyword)) > 1 and _alike(schema, inner) for inner in schemas(schema) for keyword in _CHOICES
+    )
+    return places > MOST_ALIKE or (places > 0 and _recursive(schema))
+
+
+def _alike(root: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
+    """Whether two of its branches can begin with the same text and go on inside."""
+    seen: set[Any] = set()
+    for branch in _branches(root, schema, set()):
+        for beginning in _beginnings(branch):
+            if beginning in seen:
+                return True
+            seen.add(beginning)
+    return False
+
+
+def _branches(root: Mapping[str, Any], schema: Any, followed: set[str]) -> Iterator[Mapping[str, Any]]:
+    """What one place can be, each reference followed once."""
+    if not isinstance(schema, Mapping):
+        return
+    inner = [branch for keyword in _CHOICES for branch in _list(schema, keyword)]
+    if isinstance(pointer := schema.get("$ref"), str):
+        if pointer in followed:
+            return
+        followed.add(pointer)
+        inner.append(_target(root, pointer))
+    if not inner:
+        yield schema
+    for branch in inner:
+        yield from _branches(root, branch, followed)
+
+
+def _beginnings(schema: Mapping[str, Any]) -> set[Any]:
+    """The ways an array or an object of this schema can begin: the name of a first property, and what it must be."""
+    kind = schema.get("type", "object" if "properties" in schema else None)
+    if kind == "array":
+        return {"["}
+    if kind != "object":
+        return set()
+    found: set[Any] = set()
+    properties, required = schema.get("properties"), _list(schema, "required")
+    for name, inner in properties.items() if isinstance(properties, Mapping) else ():
+        values = [inner["const"]] if isinstance(inner, Mapping) and "const" in inner else _list(inner, "enum")
+        found |= {(name, repr(value)) for value in values} if values else {(name, None)}
+        if name in required:
+            return found
+    return found | {"{"}
+
+
+def _recursive(schema: Mapping[str, Any]) -> bool:
+    """Whether any of its references leads to where it stands, at any depth."""
+    leads = {pointer: set(_pointers(_target(schema, pointer))) for pointer in set(_pointers(schema))}
+    try:
+        TopologicalSorter(leads).prepare()
+    except CycleError:
+        return True
+    return False
+
+
 def _ends(schema: Mapping[str, Any], targets: Mapping[str, Any], *, elsewhere: Set[str]) -> bool:
     """Whether some value that ends matches it; what is not known counts as yes, and so does what stands elsewhere."""
     ending = set(elsewhere)
@@ -122,9 +190,9 @@ def _demanded(schema: Mapping[str, Any]) -> Iterator[Any]:
         yield schema.get("items")
 
 
-def _list(schema: Mapping[str, Any], keyword: str) -> list[Any]:
+def _list(schema: Any, keyword: str) -> list[Any]:
     """The value of a keyword where it is a list, else nothing."""
-    value = schema.get(keyword)
+    value = schema.get(keyword) if isinstance(schema, Mapping) else None
     return value if isinstance(value, list) else []
 
 

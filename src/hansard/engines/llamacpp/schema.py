@@ -72,6 +72,11 @@ def check(schema: Mapping[str, Any]) -> str | None:
     return None
 
 
+def held_by_engine(schema: Mapping[str, Any]) -> bool:
+    """Whether the engine's own grammar holds it, and is not held by it."""
+    return builder.holds(schema) and not references.multiplies(schema)
+
+
 def _unsound(schema: Mapping[str, Any], failure: Any) -> str:
     """What jsonschema_rs found, in words that say whose limit it is."""
     import jsonschema_rs
@@ -94,7 +99,7 @@ def constraint(schema: Mapping[str, Any], *, param: str, name: str | None = None
 
     Raises ``InvalidRequest`` with ``param``, where the schema comes from, and the ``name`` that the client gave it.
     """
-    if not builder.holds(schema):
+    if not held_by_engine(schema):
         if (wrong := unheld(schema)) is not None:
             named = param if name is None else f"{param} '{name}'"
             raise InvalidRequest(f"Invalid schema for {named}: {wrong}", param=param)
@@ -104,7 +109,7 @@ def constraint(schema: Mapping[str, Any], *, param: str, name: str | None = None
 
 def unheld(schema: Mapping[str, Any]) -> str | None:
     """What no grammar of the engine can hold an answer to, or None."""
-    if builder.holds(schema):
+    if held_by_engine(schema):
         return None
     if property_patterns(schema) > MOST_PROPERTY_PATTERNS:
         return f"more than {MOST_PROPERTY_PATTERNS} 'patternProperties' are not supported."

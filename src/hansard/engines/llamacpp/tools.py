@@ -191,7 +191,7 @@ def _input_grammar(tool: Tool, *, in_json: bool) -> str | None:
     """What binds the input of a call and the engine's own form of calls does not."""
     if isinstance(tool, CustomTool):
         return None if (bound := _grammar(tool)) is None else grammars.lark(bound)
-    if in_json or not given(tool.function.strict) or builder.holds(_parameters(tool)):
+    if in_json or not given(tool.function.strict) or schema.held_by_engine(_parameters(tool)):
         return None
     return grammars.one_of([schema.form(_parameters(tool))])
 
