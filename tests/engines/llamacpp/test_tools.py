@@ -180,6 +180,21 @@ def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:
     assert (caught.value.param, caught.value.code) == ("tools[0].function.parameters", "invalid_function_parameters")
 
 
+def test_the_engines_own_form_gets_no_references_whose_readings_multiply(request_of: Ask) -> None:
+    nested = [{"type": "array", "items": {"$ref": "#/$defs/d"}, "maxItems": most} for most in (2, 3)]
+    parameters = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/d"}, "b": {"type": "integer"}},
+        "$defs": {"d": {"anyOf": nested}},
+    }
+    asked = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+
+    plan = tools.plan(request_of(tools=[asked]), bound=False)
+
+    assert plan is not None
+    assert plan.offered[0]["function"]["parameters"]["properties"] == {"a": {}, "b": {"type": "integer"}}
+
+
 def test_property_patterns_are_counted_over_all_tools_before_one_is_compiled(request_of: Ask) -> None:
     named = {f"^{letter}{number}$": {"type": "string"} for letter in "abc" for number in range(10)}
     parameters = {"type": "object", "patternProperties": named}

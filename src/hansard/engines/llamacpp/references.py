@@ -100,6 +100,15 @@ def multiplies(schema: Mapping[str, Any]) -> bool:
     return places > MOST_ALIKE or (places > 0 and _recursive(schema))
 
 
+def cut(schema: Any) -> Any:
+    """The same with anything where a reference stood, so that nothing nests without end."""
+    if isinstance(schema, list):
+        return [cut(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {key: cut(value) for key, value in schema.items() if not (key == "$ref" and isinstance(value, str))}
+
+
 def _alike(root: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
     """Whether two of its branches can begin with the same text and go on inside."""
     seen: set[Any] = set()

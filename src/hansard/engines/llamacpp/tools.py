@@ -25,7 +25,7 @@ from hansard.contract.request import (
 )
 from hansard.core import normalize
 from hansard.core.normalize import given
-from hansard.engines.llamacpp import builder, grammars, schema
+from hansard.engines.llamacpp import builder, grammars, references, schema
 from hansard.errors import InvalidRequest
 
 NO_ARGUMENTS: Document = {"type": "object", "properties": {}}
@@ -199,7 +199,10 @@ def _input_grammar(tool: Tool, *, in_json: bool) -> str | None:
 def _shown(function: Document) -> Document:
     """The same for the engine's own form of calls, which builds a grammar of it."""
     inner = function["function"]
-    return {**function, "function": {**inner, "parameters": builder.readable(inner["parameters"])}}
+    parameters = builder.readable(inner["parameters"])
+    if references.multiplies(inner["parameters"]):
+        parameters = references.cut(parameters)
+    return {**function, "function": {**inner, "parameters": parameters}}
 
 
 def _refusal(asked: Asked, wrong: str) -> InvalidRequest:
