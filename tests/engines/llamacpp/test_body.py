@@ -142,6 +142,54 @@ def test_a_bias_is_of_the_number_however_it_is_spelled(request_of: Ask) -> None:
     assert sent(request_of(logit_bias=biases))["logit_bias"] == [[0, 1], [42, 2], [2**31 - 1, 3]]
 
 
+def test_a_schema_that_no_grammar_holds_is_refused_by_its_name(request_of: Ask) -> None:
+    impossible = {"type": "string", "format": "email", "maxLength": 2}
+    with pytest.raises(InvalidRequest) as refused:
+        sent(request_of(response_format={"type": "json_schema", "json_schema": {"name": "mail", "schema": impossible}}))
+
+    assert refused.value.param == "response_format"
+    assert refused.value.message.startswith("Invalid schema for response_format 'mail': Unsatisfiable schema")
+
+
+@pytest.mark.parametrize("unknown", ["260", "0260", "9" * 40])
+def test_a_bias_of_a_token_that_the_model_has_not_is_refused(request_of: Ask, unknown: str) -> None:
+    small = msgspec.structs.replace(PLAIN, vocabulary=260)
+
+    assert body.order(request_of(logit_bias={"259": 1}), small).body["logit_bias"] == [[259, 1]]
+    with pytest.raises(InvalidRequest) as refused:
+        body.order(request_of(logit_bias={"5": 1, unknown: 1}), small)
+
+    assert (refused.value.param, refused.value.code) == (f"logit_bias.{unknown}", "invalid_value")
+    assert refused.value.message == f"Invalid key in 'logit_bias': {unknown}. This model's tokens are 0 to 259."
+
+
+def test_more_biases_than_tokens_are_refused(request_of: Ask) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        body.order(
+            request_of(logit_bias={"0" * zeros + "1": 1 for zeros in range(4)}),
+            msgspec.structs.replace(PLAIN, vocabulary=3),
+        )
+
+    assert refused.value.param == "logit_bias"
+
+
+@pytest.mark.parametrize(
+    "choice", [{}, {"tool_choice": "required", "function_call": "none"}, {"function_call": "auto"}]
+)
+def test_tools_beside_functions_are_refused_and_neither_is_dropped(request_of: Ask, choice: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        sent(request_of(tools=[TIMER], functions=[{"name": "get_weather"}], **choice))
+
+    assert (refused.value.param, refused.value.code) == ("functions", "invalid_parameter_combination")
+    assert refused.value.message == "Setting 'tools' and 'functions' at the same time is not supported with this model."
+
+
+def test_no_tools_beside_functions_are_no_two_forms(request_of: Ask) -> None:
+    alone = sent(request_of(functions=[{"name": "get_weather"}]))
+
+    assert sent(request_of(functions=[{"name": "get_weather"}], tools=None)) == alone
+
+
 def test_forced_tools_bind_the_output_to_one_call(request_of: Ask) -> None:
     forced = sent(request_of(tools=[TIMER], tool_choice="required"))
 

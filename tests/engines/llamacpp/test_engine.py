@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -554,6 +556,38 @@ async def test_a_killed_child_fails_what_it_ran_and_comes_back(own_engine: Llama
         while not own_engine.ready():
             await asyncio.sleep(0.01)
     assert await text(own_engine, call_of(max_tokens=3))
+
+
+async def test_the_vocabulary_of_the_model_bounds_its_biases(engine: LlamaCppEngine, call_of: Ask) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await engine.complete(call_of(logit_bias={"2": 1, "9999999": 1}))
+
+    assert refused.value.param == "logit_bias.9999999"
+
+
+async def test_an_engine_that_stands_still_is_started_again(model_path: Path, call_of: Ask) -> None:
+    seen: list[Any] = []
+    engine = LlamaCppEngine(
+        name="hansard-tiny", model_path=model_path, observer=seen.append, still_s=0.5, pulse_every_s=0.05
+    )
+    await engine.start()
+    try:
+        stream = engine.stream(call_of(**NEVER_ENDS))
+        await anext(stream)
+        assert engine._supervisor._child is not None
+        os.kill(engine._supervisor._child._process.pid, signal.SIGSTOP)
+        with suppress(EngineUnavailable):
+            await stream.aclose()  # whoever asked leaves, and it stands still all the same
+        async with asyncio.timeout(PATIENCE_S):
+            while engine.ready():
+                await asyncio.sleep(0.01)
+            while not engine.ready():
+                await asyncio.sleep(0.01)
+
+        assert await text(engine, call_of(max_tokens=3))
+        assert seen[0].reason == "did not move for 0.5 s; starting it again"
+    finally:
+        await engine.stop()
 
 
 async def test_between_death_and_return_calls_are_refused(own_engine: LlamaCppEngine, call_of: Ask) -> None:

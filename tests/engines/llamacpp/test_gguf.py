@@ -43,7 +43,11 @@ def test_what_a_model_says_of_itself(tmp_path: Path) -> None:
     path.write_bytes(model(KEYS))
 
     assert gguf.read(str(path)) == gguf.ModelFile(
-        context=4096, template="{{ developer }}", control_tokens=("<|é|>",), longest_token=len("<|é|>".encode())
+        context=4096,
+        template="{{ developer }}",
+        control_tokens=("<|é|>",),
+        longest_token=len("<|é|>".encode()),
+        vocabulary=3,
     )
 
 
@@ -51,7 +55,9 @@ def test_a_model_may_say_nothing(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(model([]))
 
-    assert gguf.read(str(path)) == gguf.ModelFile(context=None, template="", control_tokens=(), longest_token=1)
+    assert gguf.read(str(path)) == gguf.ModelFile(
+        context=None, template="", control_tokens=(), longest_token=1, vocabulary=0
+    )
 
 
 @pytest.mark.parametrize(

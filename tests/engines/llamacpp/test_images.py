@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call
 from hansard.engines.llamacpp import LlamaCppEngine, gguf, images
-from hansard.errors import HansardError, InvalidRequest
+from hansard.errors import InvalidRequest
 from tests.engines.llamacpp import projector
 
 pytestmark = pytest.mark.anyio
@@ -111,12 +112,27 @@ async def test_what_the_engine_reads_to_the_end_is_taken(seeing: LlamaCppEngine,
         assert await prompt_tokens(seeing, call_of(max_tokens=1, messages=shown(png(content))))
 
 
-async def test_an_image_that_is_broken_inside_is_the_clients_mistake(seeing: LlamaCppEngine, call_of: Ask) -> None:
-    broken = PNG[:41] + bytes(13) + PNG[54:]  # nothing where its pixels are
-    with pytest.raises(HansardError) as caught:
-        await seeing.complete(call_of(messages=shown(png(broken))))
+BROKEN = png(PNG[:41] + bytes(13) + PNG[54:])  # nothing where its pixels are
+HUGE = png(PNG[:16] + struct.pack(">II", 60_000, 60_000) + PNG[24:])  # and the pixels of one
 
-    assert caught.value.status == 400
+
+@pytest.mark.parametrize("unreadable", [BROKEN, HUGE])
+async def test_an_image_that_cannot_be_read_is_named(seeing: LlamaCppEngine, call_of: Ask, unreadable: str) -> None:
+    place = "messages[0].content[1].image_url.url"
+    told = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}  # by a message of ours
+    with pytest.raises(InvalidRequest) as caught:
+        await seeing.complete(call_of(messages=shown(unreadable), response_format=told))
+
+    assert (caught.value.param, caught.value.code) == (place, "invalid_image_format")
+    assert caught.value.message == f"Invalid value: '{place}' is an image that cannot be read."
+
+
+async def test_of_several_images_the_engine_does_not_say_which(seeing: LlamaCppEngine, call_of: Ask) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await seeing.complete(call_of(messages=shown(projector.PIXEL, BROKEN)))
+
+    assert (caught.value.param, caught.value.code) == ("messages", "invalid_image_format")
+    assert caught.value.message == "Invalid value: 'messages' has an image that cannot be read."
 
 
 async def test_a_stream_sees_the_same(seeing: LlamaCppEngine, call_of: Ask) -> None:

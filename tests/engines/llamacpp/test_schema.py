@@ -38,7 +38,17 @@ def test_sound_schemas_pass(sound: dict[str, Any]) -> None:
             {"properties": {"a": {"type": "string", "pattern": "("}}},
             """In context=('properties', 'a', 'pattern'), "(" is not a "regex".""",
         ),
-        ({"pattern": "(?=a)b"}, """In context=('pattern',), "(?=a)b" is not a "regex"."""),
+        (
+            {"pattern": "(?=a)b"},
+            "In context=('pattern',), the pattern '(?=a)b' has look-around or a back reference, "
+            "which is not supported.",
+        ),
+        (
+            {"patternProperties": {"(a)\\1": {}}},
+            "In context=('patternProperties', '(a)\\\\1'), the pattern '(a)\\\\1' has look-around or a back reference, "
+            "which is not supported.",
+        ),
+        ({"$schema": "http://a.example/s"}, "In context=(), the '$schema' 'http://a.example/s' is not supported."),
         ({"pattern": "\\bfoo"}, "In context=(), the pattern '\\\\bfoo' is not supported."),
         (
             {"properties": {"a": {"type": "array", "minItems": 2001}}},
@@ -61,6 +71,24 @@ def test_nothing_is_fetched(uri: str) -> None:
 
     assert said is not None
     assert "this server fetches nothing" in said
+
+
+@pytest.mark.parametrize(
+    ("unsatisfiable", "said"),
+    [
+        (
+            {"type": "string", "format": "email", "maxLength": 2},
+            "Unsatisfiable schema: no string of the format 'email' matches what stands beside it.",
+        ),
+        (
+            {"properties": {"a": {"type": "string", "format": "date", "enum": ["x"]}}, "required": ["a"]},
+            "Unsatisfiable schema: no string of the format 'date' matches what stands beside it.",
+        ),
+        ({"type": "string", "pattern": "^abc$", "maxLength": 2}, "Unsatisfiable schema."),
+    ],
+)
+def test_what_nothing_can_fulfil_is_said_in_words_of_the_schema(unsatisfiable: dict[str, Any], said: str) -> None:
+    assert schema.unheld(unsatisfiable) == said
 
 
 def test_a_schema_without_patterns_is_the_engines_own_business() -> None:

@@ -180,6 +180,35 @@ def test_a_broken_schema_is_refused_in_the_apis_words(request_of: Ask) -> None:
     assert (caught.value.param, caught.value.code) == ("tools[0].function.parameters", "invalid_function_parameters")
 
 
+def test_the_engines_own_form_gets_no_references_whose_readings_multiply(request_of: Ask) -> None:
+    nested = [{"type": "array", "items": {"$ref": "#/$defs/d"}, "maxItems": most} for most in (2, 3)]
+    parameters = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/d"}, "b": {"type": "integer"}},
+        "$defs": {"d": {"anyOf": nested}},
+    }
+    asked = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+
+    plan = tools.plan(request_of(tools=[asked]), bound=False)
+
+    assert plan is not None
+    assert plan.offered[0]["function"]["parameters"]["properties"] == {"a": {}, "b": {"type": "integer"}}
+
+
+def test_property_patterns_are_counted_over_all_tools_before_one_is_compiled(request_of: Ask) -> None:
+    named = {f"^{letter}{number}$": {"type": "string"} for letter in "abc" for number in range(10)}
+    parameters = {"type": "object", "patternProperties": named}
+    offered = [{"type": "function", "function": {"name": f"f{n}", "parameters": parameters}} for n in range(8)]
+
+    assert tools.plan(request_of(tools=offered[:6], tool_choice="required"), bound=False) is not None
+    assert tools.plan(request_of(tools=offered), bound=False) is not None  # nothing binds these
+    with pytest.raises(InvalidRequest) as refused:
+        tools.plan(request_of(tools=offered, tool_choice="required"), bound=False)
+
+    assert refused.value.param == "tools[6].function.parameters"
+    assert "more than 200 'patternProperties'" in refused.value.message
+
+
 def test_a_deprecated_function_is_named_where_it_stands(request_of: Ask) -> None:
     bad = {"name": "f", "parameters": {"type": "none such"}}
 

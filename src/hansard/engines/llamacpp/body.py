@@ -45,6 +45,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to send, all but the seed, and how to read what comes. ``logprobs`` is the number of alternatives.
 
     ``stops`` are those that the engine is not told of, ``cap`` is what the client wants for the answer, in tokens.
+    ``images`` is where they stand in the request.
     """
 
     body: Document
@@ -53,13 +54,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     tools: ToolPlan | None
     stops: Sequence[str] = ()
     cap: int | None = None
+    images: Sequence[str] = ()
 
 
 class BoundAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that has to be JSON: its schema, and the sentence that tells the model, since the engine does not."""
+    """An answer that has to be JSON: its schema, and the sentence that tells the model, since the engine does not.
+
+    ``name`` is the client's for the schema.
+    """
 
     schema: Document
     sentence: str
+    name: str | None = None
 
 
 def compiles(request: ChatRequest) -> bool:
@@ -83,6 +89,8 @@ def _mistakes(request: ChatRequest, abilities: Abilities) -> Iterator[InvalidReq
     """The first of each field that this engine has something to say about."""
     tried: tuple[Callable[[], object], ...] = (
         *(partial(_refuse_unsupported, request, name) for name in UNSUPPORTED),
+        partial(_refuse_two_forms, request),
+        partial(_refuse_unknown_tokens, request, abilities),
         partial(_bound_answer, request),
         partial(tools.plan, request, bound=False),
         partial(prompt.messages, request.messages, abilities),
@@ -97,6 +105,8 @@ def _mistakes(request: ChatRequest, abilities: Abilities) -> Iterator[InvalidReq
 def _order(request: ChatRequest, abilities: Abilities) -> Order:
     for name in UNSUPPORTED:
         _refuse_unsupported(request, name)
+    _refuse_two_forms(request)
+    _refuse_unknown_tokens(request, abilities)
     answer = _bound_answer(request)
     plan = tools.plan(request, bound=answer is not None)
     logprobs = normalize.top_logprobs(request)
@@ -127,6 +137,7 @@ def _order(request: ChatRequest, abilities: Abilities) -> Order:
         tools=plan,
         stops=stops,
         cap=normalize.max_tokens(request),
+        images=prompt.image_places(request.messages) if abilities.sees_images else (),
     )
 
 
@@ -160,6 +171,27 @@ def _refuse_unsupported(request: ChatRequest, name: str) -> None:
         raise InvalidRequest(text, param=name, code="unsupported_parameter")
 
 
+def _refuse_two_forms(request: ChatRequest) -> None:
+    """Each form has a choice of its own and the answer one place for calls, so one of them would be dropped."""
+    if given(request.tools) and given(request.functions):
+        text = "Setting 'tools' and 'functions' at the same time is not supported with this model."
+        raise InvalidRequest(text, param="functions", code="invalid_parameter_combination")
+
+
+def _refuse_unknown_tokens(request: ChatRequest, abilities: Abilities) -> None:
+    """The engine passes over a bias of a token that it does not have."""
+    most, bias = abilities.vocabulary, given(request.logit_bias)
+    if most is None or not bias:
+        return
+    if len(bias) > most:
+        text = f"Invalid 'logit_bias': expected at most {most} tokens, but received {len(bias)}."
+        raise InvalidRequest(text, param="logit_bias", code="invalid_value")
+    for name in bias:
+        if _token(name) >= most:
+            text = f"Invalid key in 'logit_bias': {name}. This model's tokens are 0 to {most - 1}."
+            raise InvalidRequest(text, param=f"logit_bias.{name}", code="invalid_value")
+
+
 def _limits(request: ChatRequest) -> Document:
     fields: Document = {}
     if (cap := normalize.max_tokens(request)) is not None:
@@ -172,13 +204,15 @@ def _limits(request: ChatRequest) -> Document:
 
 
 def _token(name: str) -> int:
-    return min(int(name.lstrip("0")[:11] or "0"), INT32_MAX)  # past any vocabulary it has no effect
+    return min(int(name.lstrip("0")[:11] or "0"), INT32_MAX)  # past any vocabulary
 
 
 def _form(plan: ToolPlan | None, answer: BoundAnswer | None) -> Document:
     """What the engine is free to write. Without a plan there are no tools: in the prompt, they would be called."""
     if plan is None:
-        return {} if answer is None else schema.constraint(answer.schema, param="response_format")
+        if answer is None:
+            return {}
+        return schema.constraint(answer.schema, param="response_format", name=answer.name)
     if not plan.in_json:
         return {"tools": plan.offered, "tool_choice": "auto", "parallel_tool_calls": plan.parallel}
     instead = None if plan.forced or answer is None else answer.schema
@@ -197,7 +231,7 @@ def _bound_answer(request: ChatRequest) -> BoundAnswer | None:
             text = f"Invalid schema for response_format '{wanted.json_schema.name}': {wrong}"
             raise InvalidRequest(text, param="response_format")
         spelled = json.dumps(schema.told(described), separators=(",", ":"), ensure_ascii=False)
-        return BoundAnswer(schema=described, sentence=SCHEMA_SENTENCE + spelled)
+        return BoundAnswer(schema=described, sentence=SCHEMA_SENTENCE + spelled, name=wanted.json_schema.name)
     if isinstance(wanted, JsonSchemaFormat | JsonObjectFormat):
         return BoundAnswer(schema=schema.ANY_OBJECT, sentence=OBJECT_SENTENCE)
     return None

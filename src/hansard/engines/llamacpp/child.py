@@ -74,6 +74,7 @@ def _load(configuration: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         "context": context,
         "control_tokens": file.control_tokens,
         "longest_token": file.longest_token,
+        "vocabulary": file.vocabulary,
         "knows_developer": "developer" in file.template,
         "thinks": any(word in file.template for word in OF_THOUGHT),
         "created": int(os.path.getmtime(configuration["model_path"])),

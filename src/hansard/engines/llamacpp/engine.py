@@ -5,10 +5,11 @@ Rules about requests live in ``body``, about replies in ``reply``; this file onl
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import msgspec
@@ -24,8 +25,9 @@ from hansard.engines.llamacpp.admission import Admission
 from hansard.engines.llamacpp.body import Order
 from hansard.engines.llamacpp.compiling import Compiler
 from hansard.engines.llamacpp.prompt import Abilities
+from hansard.engines.llamacpp.pulse import EVERY_S, Pulse
 from hansard.engines.llamacpp.reply import Limits, Reply
-from hansard.engines.llamacpp.running import Running, prompt_tokens, running_model
+from hansard.engines.llamacpp.running import SLOTS, Running, prompt_tokens, running_model
 from hansard.engines.llamacpp.supervisor import ChildSettings, Supervisor
 from hansard.engines.llamacpp.watch import Watch
 from hansard.errors import EngineUnavailable, HansardError, StartupError, UpstreamFailed, UpstreamTimeout
@@ -47,6 +49,9 @@ TINY_MODEL_BYTES = 64 * 1024**2
 # prompts; for a large model attention without it would take too much memory.
 EXACT_READ_TOKENS = 48
 
+# How long the engine's loop may take to come round: longer than for 512 tokens of a prompt, on a slow machine.
+STILL_S, LARGE_STILL_S = 30.0, 180.0
+
 OWNER = "hansard"
 DEMONSTRATION = "Demonstration model: a few million parameters, built into Hansard so that it answers out of the box."
 BROKE_OFF = "The engine broke off while answering; it is being started again. Please try again in a moment."
@@ -56,7 +61,8 @@ class LlamaCppEngine:
     """One GGUF model in one child process. Without ``model_path`` it is the built-in model.
 
     ``ctx`` is tokens per request, ``parallel`` how many requests run at once; at most ``queue_limit``
-    more may wait. What is ``None`` is chosen from the model and the machine.
+    more may wait. An engine that does not move for ``still_s`` seconds while it has work is started again.
+    What is ``None`` is chosen from the model and the machine.
     """
 
     takes_any_model = False
@@ -75,6 +81,8 @@ class LlamaCppEngine:
         gpu_layers: int | None = None,
         queue_limit: int = QUEUE_LIMIT,
         observer: observe.Observer = observe.ignore,
+        still_s: float | None = None,
+        pulse_every_s: float = EVERY_S,
     ) -> None:
         path = BUILTIN if model_path is None else model_path
         size_bytes = path.stat().st_size if path.is_file() else 0  # a missing file is the child's to report
@@ -101,6 +109,9 @@ class LlamaCppEngine:
         )
         self._supervisor = Supervisor(settings, on_change=self._report)
         self._running: Running | None = None
+        self._still_s = still_s or (LARGE_STILL_S if size_bytes > LARGE_MODEL_BYTES else STILL_S)
+        self._pulse = Pulse(sign=self._sign, on_still=self._start_again, still_s=self._still_s, every_s=pulse_every_s)
+        self._feeling: asyncio.Task[None] | None = None
 
     async def listed(self) -> Collection[str]:
         return {self.name}
@@ -127,12 +138,18 @@ class LlamaCppEngine:
             raise StartupError(f"Model {self.name}: the engine ended as soon as it had started.") from failure
         self._served = ServedModel(id=self.name, created=ready.created, owned_by=OWNER, description=self._description)
         self._running = running
+        self._feeling = asyncio.create_task(self._pulse.feel())  # ended and awaited in ``stop``
 
     async def stop(self) -> None:
         """Send home who waits, cancel what runs, then end the child."""
         running, self._running = self._running, None
         self._admission.refuse_waiting(self._unavailable())
         self._compiler.refuse_waiting(self._unavailable())
+        if self._feeling is not None:
+            self._feeling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._feeling
+            self._feeling = None
         if running is not None:
             await running.client.close()
         await self._supervisor.stop()
@@ -174,7 +191,7 @@ class LlamaCppEngine:
         """One choice is one request to the engine, or two, and holds one slot."""
         async with self._admission.slot():
             taken_up()
-            async with aclosing(self._asked(order.body, answer, seed)) as chunks:
+            async with aclosing(self._asked(order, order.body, answer, seed)) as chunks:
                 async for together in chunks:
                     yield together
             if (name := answer.wanted) is not None:
@@ -183,24 +200,25 @@ class LlamaCppEngine:
                     yield answer.cut_off()
                     return
                 answer.resume(name, await self._compiler.run(lambda: body.watched(order, asked)))
-                async with aclosing(self._asked(asked, answer, seed)) as chunks:
+                async with aclosing(self._asked(order, asked, answer, seed)) as chunks:
                     async for together in chunks:
                         yield together
         if not answer.finished:
             raise EngineUnavailable(BROKE_OFF)
 
-    async def _asked(self, asked: Document, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
+    async def _asked(self, order: Order, asked: Document, answer: Reply, seed: int) -> AsyncGenerator[Chunks, None]:
         running = self._running_now()
         sent = running.neutralizer.encode(body.seeded(asked, seed))
         try:
-            async with aclosing(running.client.stream(CHAT, sent)) as reads:
-                async for payloads in reads:
-                    if chunks := [chunk for payload in payloads for chunk in answer.feed(payload)]:
-                        yield chunks
-                    if answer.stopped:
-                        break  # and leaving ends it there
+            with self._pulse.working():
+                async with aclosing(running.client.stream(CHAT, sent)) as reads:
+                    async for payloads in reads:
+                        if chunks := [chunk for payload in payloads for chunk in answer.feed(payload)]:
+                            yield chunks
+                        if answer.stopped:
+                            break  # and leaving ends it there
         except NotAStream as refused:
-            raise failures.of_body(refused.reply.body) from None
+            raise failures.of_body(refused.reply.body, images=order.images) from None
         except (UpstreamFailed, UpstreamTimeout) as failure:
             raise EngineUnavailable(BROKE_OFF) from failure
 
@@ -208,6 +226,13 @@ class LlamaCppEngine:
         if self._running is None or self._supervisor.ready is None:
             raise self._unavailable()
         return self._running
+
+    async def _sign(self) -> None:
+        """Its slots are told by its loop, between two steps."""
+        await self._running_now().client.get(SLOTS)
+
+    def _start_again(self) -> None:
+        self._supervisor.start_again(f"did not move for {self._still_s:g} s")
 
     def _unavailable(self) -> EngineUnavailable:
         return EngineUnavailable(f"The engine of {self.name} is not running now. Please try again in a moment.")

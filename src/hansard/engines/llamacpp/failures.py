@@ -1,6 +1,8 @@
-"""How the engine fails, as errors of ours: by its own error types, never by its texts."""
+"""How the engine fails, as errors of ours: by its own error types, and by its texts only where they have none."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -22,6 +24,9 @@ FAR_TOO_LONG = (
     "This model's maximum context length is {context} tokens. However, your messages resulted in "
     "at least {least} tokens. Please reduce the length of the messages."
 )
+
+
+UNREAD_IMAGE = "Failed to load image"  # llama.cpp, tools/server/server-common.cpp; it has no type of its own
 
 
 class EngineError(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +74,19 @@ def translate(error: EngineError) -> HansardError:
             return UpstreamFailed(f"The engine failed: {error.message}", code="engine_error")
 
 
-def of_body(body: bytes) -> HansardError:
-    """Ours for a reply that is no stream."""
+def of_body(body: bytes, *, images: Sequence[str] = ()) -> HansardError:
+    """Ours for a reply that is no stream; ``images`` is where they stand in the request."""
     try:
-        return translate(msgspec.json.decode(body, type=_Envelope).error)
+        error = msgspec.json.decode(body, type=_Envelope).error
     except msgspec.MsgspecError:
         return unreadable()
+    if images and error.message.startswith(UNREAD_IMAGE):
+        return _unread_image(images)
+    return translate(error)
+
+
+def _unread_image(images: Sequence[str]) -> HansardError:
+    """The engine does not say which, so of several it is the field."""
+    where, what = (images[0], "is") if len(images) == 1 else ("messages", "has")
+    text = f"Invalid value: '{where}' {what} an image that cannot be read."
+    return InvalidRequest(text, param=where, code="invalid_image_format")

@@ -32,13 +32,14 @@ class BadModelFile(Exception):
 class ModelFile:
     """What a model file says of itself. ``context`` is how many tokens it was trained on, at once.
 
-    ``longest_token`` is in bytes, as the file spells it.
+    ``longest_token`` is in bytes, as the file spells it, ``vocabulary`` how many tokens there are.
     """
 
     context: int | None
     template: str
     control_tokens: tuple[str, ...]
     longest_token: int
+    vocabulary: int
 
 
 def read(path: str) -> ModelFile:
@@ -52,6 +53,7 @@ def read(path: str) -> ModelFile:
         template=str(metadata.get(TEMPLATE, "")),
         control_tokens=tuple(name.decode("utf-8", "replace") for name in control),
         longest_token=max(map(len, names), default=1),
+        vocabulary=len(names),
     )
 
 

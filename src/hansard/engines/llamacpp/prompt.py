@@ -40,11 +40,15 @@ WRITTEN = ("messages", "tools")
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model takes: whether its template knows the developer role or thoughts, and whether it sees images."""
+    """What a model takes: whether its template knows the developer role or thoughts, and whether it sees images.
+
+    ``vocabulary`` is how many tokens it has, ``None`` where that is not known.
+    """
 
     knows_developer: bool
     sees_images: bool
     thinks: bool = False
+    vocabulary: int | None = None
 
 
 def messages(conversation: Sequence[Message], abilities: Abilities) -> list[Document]:
@@ -65,6 +69,17 @@ def instructed(conversation: list[Document], sentence: str) -> list[Document]:
 def has_images(conversation: Sequence[Document]) -> bool:
     """Whether any message has more than text. Contents of text alone are strings here."""
     return any(isinstance(message["content"], list) for message in conversation)
+
+
+def image_places(conversation: Sequence[Message]) -> list[str]:
+    """Where the addresses of its images stand, as paths in the request."""
+    return [
+        f"messages[{index}].content[{place}].image_url.url"
+        for index, message in enumerate(conversation)
+        if isinstance(message, UserMessage) and not isinstance(message.content, str)
+        for place, part in enumerate(message.content)
+        if isinstance(part, ImagePart)
+    ]
 
 
 class Neutralizer:

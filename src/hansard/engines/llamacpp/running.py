@@ -53,7 +53,12 @@ async def running_model(ready: Ready, supervisor: Supervisor, *, sees_images: bo
     slots = await client.get(SLOTS)
     return Running(
         client=client,
-        abilities=Abilities(knows_developer=ready.knows_developer, sees_images=sees_images, thinks=ready.thinks),
+        abilities=Abilities(
+            knows_developer=ready.knows_developer,
+            sees_images=sees_images,
+            thinks=ready.thinks,
+            vocabulary=ready.vocabulary or None,
+        ),
         # As the engine rounds them, and no more than the model was trained on.
         context=msgspec.json.decode(slots.body, type=list[_Slot])[0].n_ctx,
         neutralizer=Neutralizer(ready.control_tokens),

@@ -7,13 +7,14 @@ refused by name.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 import msgspec
 
 from hansard.contract import Document
-from hansard.engines.llamacpp import builder, formats, grammars
+from hansard.engines.llamacpp import builder, formats, grammars, references
 from hansard.errors import InvalidRequest
 
 ANY_OBJECT: Document = {"type": "object"}
@@ -36,6 +37,11 @@ MOST_OPTIONAL = 100
 # The engine's grammars demand nothing more often than this; how often something may come is not limited (seen).
 MOST_DEMANDED = 2000
 _DEMANDS = ("minLength", "minItems")
+# LLGuidance takes a millisecond for each to compare it with the others beside it, and the whole is read three times.
+MOST_PROPERTY_PATTERNS = 200
+# Each takes a millisecond to try.
+MOST_FORMATS_TRIED = 20
+_UNSATISFIABLE = "Unsatisfiable schema"
 # What Zod writes for every integer, the whole numbers that JavaScript holds exactly. A small model takes digits from it
 # (seen: 3007199174091991 for 30).
 _SAFE_INTEGERS = {"minimum": 1 - 2**53, "maximum": 2**53 - 1}
@@ -51,7 +57,9 @@ def check(schema: Mapping[str, Any]) -> str | None:
             dict(schema), retriever=_fetch_nothing, pattern_options=jsonschema_rs.RegexOptions()
         )
     except jsonschema_rs.ValidationError as failure:
-        return f"In context={_context(failure.instance_path)}, {failure.message}."
+        return f"In context={_context(failure.instance_path)}, {_unsound(schema, failure)}"
+    if (wrong := references.wrong(schema)) is not None:
+        return wrong
     for path, keyword, value in _keywords(schema, ()):
         if keyword in _DEMANDS and isinstance(value, int | float) and value > MOST_DEMANDED:
             return f"In context={_context(path)}, '{keyword}' above {MOST_DEMANDED} is not supported."
@@ -64,22 +72,47 @@ def check(schema: Mapping[str, Any]) -> str | None:
     return None
 
 
-def constraint(schema: Mapping[str, Any], *, param: str) -> Document:
+def held_by_engine(schema: Mapping[str, Any]) -> bool:
+    """Whether the engine's own grammar holds it, and is not held by it."""
+    return builder.holds(schema) and not references.multiplies(schema)
+
+
+def _unsound(schema: Mapping[str, Any], failure: Any) -> str:
+    """What jsonschema_rs found, in words that say whose limit it is."""
+    import jsonschema_rs
+
+    if failure.message.startswith("Unknown meta-schema"):
+        return f"the '$schema' {schema.get('$schema')!r} is not supported."
+    if failure.message.endswith('is not a "regex"'):
+        try:
+            jsonschema_rs.validator_for(
+                {"pattern": failure.instance}, pattern_options=jsonschema_rs.FancyRegexOptions()
+            )
+        except (jsonschema_rs.ValidationError, ValueError):
+            return f"{failure.message}."
+        return f"the pattern {failure.instance!r} has look-around or a back reference, which is not supported."
+    return f"{failure.message}."
+
+
+def constraint(schema: Mapping[str, Any], *, param: str, name: str | None = None) -> Document:
     """The body fields that make the engine answer with JSON of this schema and no other.
 
-    Raises ``InvalidRequest`` with ``param``, where the schema comes from.
+    Raises ``InvalidRequest`` with ``param``, where the schema comes from, and the ``name`` that the client gave it.
     """
-    if not builder.holds(schema):
+    if not held_by_engine(schema):
         if (wrong := unheld(schema)) is not None:
-            raise InvalidRequest(f"Invalid schema for {param}: {wrong}", param=param)
+            named = param if name is None else f"{param} '{name}'"
+            raise InvalidRequest(f"Invalid schema for {named}: {wrong}", param=param)
         return grammars.constraint(grammars.sound(grammars.one_of([form(schema)]), param=param))
     return {"response_format": {"type": "json_schema", "json_schema": {"schema": _rooted(schema)}}}
 
 
 def unheld(schema: Mapping[str, Any]) -> str | None:
     """What no grammar of the engine can hold an answer to, or None."""
-    if builder.holds(schema):
+    if held_by_engine(schema):
         return None
+    if property_patterns(schema) > MOST_PROPERTY_PATTERNS:
+        return f"more than {MOST_PROPERTY_PATTERNS} 'patternProperties' are not supported."
     for path, keyword, value in _keywords(schema, ()):
         if keyword in _UNIMPLEMENTED:
             return f"In context={_context(path)}, '{keyword}' is not supported."
@@ -88,12 +121,24 @@ def unheld(schema: Mapping[str, Any]) -> str | None:
     found = grammars.wrong(grammars.one_of([form(schema)]))
     if found is not None and "coerce_one_of" in found:
         return "'oneOf' is not supported where more than one of its schemas may hold. Use 'anyOf'."
+    if found is not None and _UNSATISFIABLE in found and (named := _format_of_nothing(schema)) is not None:
+        return f"{_UNSATISFIABLE}: no string of the format {named!r} matches what stands beside it."
     return None if found is None else f"{_reason(found)}."
 
 
 def _reason(found: str) -> str:
-    """The compiler's first line, without the place in a grammar that the client never saw."""
-    return found.partition("\n")[0].rpartition("failed to compile JSON schema: ")[2].rstrip(".")
+    """The compiler's first line, without the place in a grammar that the client never saw, and regexes of its own."""
+    line = found.partition("\n")[0].rpartition("failed to compile JSON schema: ")[2]
+    return line.partition(": Regex is empty")[0].rstrip(".")
+
+
+def _format_of_nothing(schema: Mapping[str, Any]) -> str | None:
+    """The first format that the keywords beside it leave nothing of, if it is among the first few."""
+    with_format = (inner for inner in references.schemas(schema) if isinstance(inner.get("format"), str))
+    for inner in itertools.islice((each for each in with_format if "$ref" not in each), MOST_FORMATS_TRIED):
+        if _UNSATISFIABLE in (grammars.wrong(grammars.one_of([form(inner)])) or ""):
+            return str(inner["format"])
+    return None
 
 
 def form(schema: Mapping[str, Any]) -> str:
@@ -184,6 +229,15 @@ def _most_optional(schema: Any) -> int:
         named = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
         here = len(properties.keys() - named)
     return max(here, *map(_most_optional, schema.values()), 0)
+
+
+def property_patterns(schema: Mapping[str, Any]) -> int:
+    """How many patterns of property names it has."""
+    return sum(
+        len(value)
+        for _, keyword, value in _keywords(schema, ())
+        if keyword == "patternProperties" and isinstance(value, Mapping)
+    )
 
 
 def _has_patterns(schema: Mapping[str, Any]) -> bool:

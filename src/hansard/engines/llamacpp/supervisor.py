@@ -54,13 +54,14 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What a child says once it serves. ``created`` is when the model file was written, in unix seconds.
 
-    ``longest_token`` is in bytes.
+    ``longest_token`` is in bytes, ``vocabulary`` how many tokens there are, 0 where the file does not say.
     """
 
     address: str
     context: int
     control_tokens: tuple[str, ...]
     longest_token: int
+    vocabulary: int
     knows_developer: bool
     thinks: bool
     fingerprint: str
@@ -206,6 +207,13 @@ class Supervisor:
             self._child = None
         if self.socket is not None:
             shutil.rmtree(os.path.dirname(self.socket), ignore_errors=True)
+
+    def start_again(self, reason: str) -> None:
+        """End a process that serves no more, for this ``reason``; nothing happens where it is not ready anyway."""
+        if self._child is not None and self.ready is not None:
+            self.ready = None
+            self._on_change("lost", f"{reason}; starting it again")
+            self._child.kill()
 
     async def _spawn(self) -> Ready:
         own = {"socket": self.socket, "port": self._port, "key": self.key}

@@ -7,7 +7,7 @@ required), so what is forced becomes a JSON schema of calls, which ``calls`` tur
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -25,7 +25,7 @@ from hansard.contract.request import (
 )
 from hansard.core import normalize
 from hansard.core.normalize import given
-from hansard.engines.llamacpp import builder, grammars, schema
+from hansard.engines.llamacpp import builder, grammars, references, schema
 from hansard.errors import InvalidRequest
 
 NO_ARGUMENTS: Document = {"type": "object", "properties": {}}
@@ -85,8 +85,7 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
         tools = _only(tools, allowed)
     forced = named or choice == "required"
     in_json = forced or bound
-    for asked in tools:
-        _check_held(asked, in_json=in_json)
+    _check_held_all(tools, in_json=in_json)
     return ToolPlan(
         offered=[_function(tool) if in_json else _shown(_function(tool)) for _, tool in tools],
         forced=forced,
@@ -167,20 +166,32 @@ def _check(asked: Asked) -> None:
         raise _refusal(asked, wrong)
 
 
-def _check_held(asked: Asked, *, in_json: bool) -> None:
-    """Refuse what would not be bound although it has to be: any forced function, and a strict one always."""
-    tool = asked[1]
-    if isinstance(tool, CustomTool) or not (in_json or given(tool.function.strict)):
-        return
-    if (wrong := schema.unheld(_parameters(tool))) is not None:
-        raise _refusal(asked, wrong)
+def _check_held_all(tools: Sequence[Asked], *, in_json: bool) -> None:
+    """Refuse what would not be bound although it has to be: any forced function, and a strict one always.
+
+    The first that is too much is counted before any is compiled.
+    """
+    held = [(asked, _parameters(asked[1])) for asked in tools if _is_held(asked[1], in_json=in_json)]
+    patterns = 0
+    for asked, parameters in held:
+        patterns += schema.property_patterns(parameters)
+        if patterns > schema.MOST_PROPERTY_PATTERNS:
+            most = schema.MOST_PROPERTY_PATTERNS
+            raise _refusal(asked, f"more than {most} 'patternProperties' in all tools together are not supported.")
+    for asked, parameters in held:
+        if (wrong := schema.unheld(parameters)) is not None:
+            raise _refusal(asked, wrong)
+
+
+def _is_held(tool: Tool, *, in_json: bool) -> TypeGuard[FunctionTool]:
+    return not isinstance(tool, CustomTool) and (in_json or bool(given(tool.function.strict)))
 
 
 def _input_grammar(tool: Tool, *, in_json: bool) -> str | None:
     """What binds the input of a call and the engine's own form of calls does not."""
     if isinstance(tool, CustomTool):
         return None if (bound := _grammar(tool)) is None else grammars.lark(bound)
-    if in_json or not given(tool.function.strict) or builder.holds(_parameters(tool)):
+    if in_json or not given(tool.function.strict) or schema.held_by_engine(_parameters(tool)):
         return None
     return grammars.one_of([schema.form(_parameters(tool))])
 
@@ -188,7 +199,10 @@ def _input_grammar(tool: Tool, *, in_json: bool) -> str | None:
 def _shown(function: Document) -> Document:
     """The same for the engine's own form of calls, which builds a grammar of it."""
     inner = function["function"]
-    return {**function, "function": {**inner, "parameters": builder.readable(inner["parameters"])}}
+    parameters = builder.readable(inner["parameters"])
+    if references.multiplies(inner["parameters"]):
+        parameters = references.cut(parameters)
+    return {**function, "function": {**inner, "parameters": parameters}}
 
 
 def _refusal(asked: Asked, wrong: str) -> InvalidRequest:
