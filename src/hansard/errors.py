@@ -223,9 +223,11 @@ class EngineUnavailable(Unavailable):
 
 
 class EngineBusy(Unavailable):
-    """The engine's waiting line is full."""
+    """The engine's waiting line is full: in the API's words, with ours behind them."""
 
-    code = "engine_overloaded"
+    def __init__(self, detail: str, *, code: str | None = None, retry_after_s: int | None = None) -> None:
+        text = f"That model is currently overloaded with other requests. {detail}"
+        super().__init__(text, code=code, retry_after_s=retry_after_s)
 
 
 class StoreUnavailable(Unavailable):
