@@ -35,6 +35,8 @@ from collections.abc import Sequence
 class HansardError(Exception):
     """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``.
 
+    ``place`` is the path of what is wrong, also where the API's ``param`` does not say it.
+
     ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
     not to try again, which by its status they would. ``has_begun``: whoever was asked had begun to answer, so nobody
     is asked again.
@@ -53,6 +55,7 @@ class HansardError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
+        self.place = param
         if code is not None:
             self.code = code
         if retry_after_s is not None:
@@ -105,6 +108,7 @@ class ModelNotFound(NotFound):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"The model `{_shown(model)}` does not exist or you do not have access to it.")
+        self.place = "model"
 
     @classmethod
     def in_listing(cls, model: str) -> ModelNotFound:

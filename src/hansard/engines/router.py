@@ -7,16 +7,17 @@ nothing has been answered.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
 
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.spelled import Spelled
 from hansard.engines.base import Call, Chunks, Engine, ServedModel
-from hansard.errors import HansardError, ModelNotFound
+from hansard.errors import HansardError, InvalidRequest, ModelNotFound
 from hansard.observe import Observer, TargetFailed, ignore
 
 ANY = "*"
@@ -50,6 +51,10 @@ class Route:
         if len(self._targets) == 1:
             return self.answered.engine.takes_unknown_parameters
         return all(target.engine.takes_unknown_parameters for target in self._targets)
+
+    def refusals(self, request: ChatRequest) -> Iterable[InvalidRequest]:
+        """What the first target would refuse for a field it does not support, as far as it can say at once."""
+        return self._targets[0].engine.refusals(request)
 
     async def complete(self, call: Call) -> Document:
         """The completion from the first target that gives one."""

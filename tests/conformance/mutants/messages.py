@@ -73,7 +73,6 @@ MUTANTS = (
     ),
     _wrong("turn-keys-round", "messages.begin_with_the_recorded_keys", answer=_page(_turns_keys_round)),
     _wrong("have-no-refusal", "messages.have_a_refusal", answer=drops("data", "refusal")),
-    _wrong("forget-refusals", "messages.a_refusal_part_is_a_refusal", answer=sets(None, "data", "refusal")),
     _wrong("forget-names", "messages.a_name_is_kept", answer=sets(None, "data", "name")),
     _wrong("omit-parts", "messages.text_has_no_parts", answer=drops("data", "content_parts")),
     _wrong("forget-parts", "messages.parts_are_kept", answer=sets(None, "data", "content_parts")),

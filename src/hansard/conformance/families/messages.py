@@ -142,16 +142,6 @@ def an_image_counts_as_no_text(probe: Probe) -> None:
     expect.equal(page["data"][0]["content_parts"][1]["image_url"]["url"], PIXEL, "the image's address")
 
 
-@check("messages", decision(4))
-def a_refusal_part_is_a_refusal(probe: Probe) -> None:
-    """A message whose one part is a refusal has its text in ``refusal``, and content null."""
-    refused: Document = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
-    _, page = page_of(probe, [DIALOGUE[0], DIALOGUE[1], refused, DIALOGUE[3]])
-
-    shown = page["data"][2]
-    expect.equal((shown["content"], shown["refusal"]), (None, "No."), "content and refusal")
-
-
 def _role_kept(role: str) -> Check:
     def run(probe: Probe) -> None:
         asked = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "Say hello."}]
