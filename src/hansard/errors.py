@@ -9,6 +9,7 @@ HansardError                         what a client sees: status, type, param, co
 │   ├── CompletionNotFound
 │   └── ModelNotFound
 ├── MethodNotAllowed            405
+├── HeadTooLate                 408
 ├── Conflict                    409
 │   └── IdempotencyKeyReused
 ├── BodyTooLarge                413
@@ -182,6 +183,17 @@ class HeadTooLarge(HansardError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The request's headers are larger than this server accepts ({limit_bytes} bytes).")
+
+
+class HeadTooLate(HansardError):
+    """The request line and headers were not whole in time, in seconds."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The request's headers did not arrive within {limit_s:g} seconds.")
 
 
 class InternalError(HansardError):
