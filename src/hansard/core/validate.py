@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import NOT_NULLABLE, ChatRequest, Metadata
 from hansard.core import documents, normalize, rules, shapes
-from hansard.core.limits import depth
+from hansard.core.limits import MAX_MESSAGES, MAX_PARTS, depth, parts
 from hansard.errors import HansardError, InvalidRequest
 
 MAX_NESTING: Final = 128
@@ -119,9 +119,26 @@ def _decode(body: bytes) -> tuple[Document, bool]:
     if not isinstance(document, dict):
         raise InvalidRequest(_NOT_JSON)
     # Fewer brackets than levels settle it, and most bodies are so.
-    if body.count(b"{") + body.count(b"[") > MAX_NESTING and depth(document) > MAX_NESTING:
+    brackets = body.count(b"{") + body.count(b"[")
+    if brackets > MAX_NESTING and depth(document) > MAX_NESTING:
         raise _too_deep()
+    if brackets > MAX_PARTS and type(messages := document.get("messages")) is list:
+        _count(messages)
     return document, holds_numbers
+
+
+def _count(messages: list[Any]) -> None:
+    """Raise for more than can be walked over while others wait."""
+    for items, most, count in (
+        ("messages", MAX_MESSAGES, len(messages)),
+        ("content parts and tool calls", MAX_PARTS, parts(messages)),
+    ):
+        if count > most:
+            raise InvalidRequest(
+                f"Invalid 'messages': array too long. Expected at most {most} {items}, but got {count} instead.",
+                param="messages",
+                code="array_above_max_length",
+            )
 
 
 def _too_deep() -> InvalidRequest:
