@@ -10,7 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias, TypeVar
 
-from hansard.contract.messages import AssistantMessage, FunctionToolCall, RefusalPart, ToolMessage
+from hansard.contract.messages import (
+    AssistantMessage,
+    FunctionToolCall,
+    ImagePart,
+    RefusalPart,
+    ToolMessage,
+    UserMessage,
+)
 from hansard.contract.request import (
     ChatRequest,
     CustomChoice,
@@ -29,6 +36,8 @@ from hansard.errors import HansardError, InvalidRequest
 # The specification's bounds are too wide for a struct to hold.
 _SEED: Final = shapes.Number("integer", -shapes.LARGEST_INTEGER, shapes.LARGEST_INTEGER)
 _TOKEN_ID: Final = re.compile(r"[0-9]+\Z", re.ASCII)
+
+_ADDRESS: Final = re.compile(r"(?:https?://[^\s/]|data:[^\s,]*,)", re.ASCII | re.IGNORECASE)
 
 # Where the name of a top-level field ends in the path of a mistake.
 _PATH: Final = re.compile(r"[.\[]")
@@ -174,6 +183,19 @@ def _says_something(message: AssistantMessage, index: int) -> None:
             param=path,
             code="invalid_value",
         )
+
+
+def images_have_addresses(request: ChatRequest) -> None:
+    """For engines of ours that do not look at images; what an upstream takes is its own affair. Text ours."""
+    for index, message in enumerate(request.messages):
+        if not isinstance(message, UserMessage) or isinstance(message.content, str):
+            continue
+        for place, part in enumerate(message.content):
+            if isinstance(part, ImagePart) and not _ADDRESS.match(part.image_url.url):
+                path = f"messages[{index}].content[{place}].image_url.url"
+                raise InvalidRequest(
+                    f"Invalid '{path}'. Expected a URL of http, https or data.", param=path, code="invalid_value"
+                )
 
 
 def _json_mode_says_json(request: ChatRequest) -> None:

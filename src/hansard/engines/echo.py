@@ -1,6 +1,7 @@
 """The engine that says back what it was told: shipped for tests, benches and first steps, with no model behind it.
 
-Its answer is the last user message, a word a chunk; its tokens are words. ``max_tokens``, ``stop`` and ``n`` hold.
+Its answer is the text of the last user message, a word a chunk; its tokens are words. ``max_tokens``, ``stop`` and
+``n`` hold. Of images, audio and files it sees that they are there, and says nothing back.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ class EchoEngine:
                     param=field,
                     code="unsupported_parameter",
                 )
+
+        try:
+            rules.images_have_addresses(request)
+        except InvalidRequest as mistake:
+            yield mistake
 
     async def complete(self, call: Call) -> Document:
         accumulator = Accumulator()
