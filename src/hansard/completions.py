@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Literal
 
@@ -23,7 +23,14 @@ from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.engines import check
 from hansard.engines.base import Chunks, Health, ServedModel
 from hansard.engines.router import Router, Target
-from hansard.errors import BrokenOff, CompletionNotFound, Conflict, InvalidRequest, ModelNotFound
+from hansard.errors import (
+    BrokenOff,
+    CompletionNotFound,
+    Conflict,
+    HansardError,
+    InvalidRequest,
+    ModelNotFound,
+)
 from hansard.recorder import Recorder
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Progress, Run, Shown, replayed
@@ -98,6 +105,13 @@ class Completions:
             return self._router.pick(model).takes_unknown_parameters
         except ModelNotFound:
             return True
+
+    def refusals(self, request: ChatRequest) -> Iterable[HansardError]:
+        """What whoever would answer has against a request, as far as it can be said at once."""
+        try:
+            return self._router.pick(request.model).refusals(request)
+        except ModelNotFound as unknown:
+            return [unknown]
 
     async def readiness(self) -> Readiness:
         """What would take work now."""

@@ -9,6 +9,7 @@ HansardError                         what a client sees: status, type, param, co
 │   ├── CompletionNotFound
 │   └── ModelNotFound
 ├── MethodNotAllowed            405
+├── HeadTooLate                 408
 ├── Conflict                    409
 │   └── IdempotencyKeyReused
 ├── BodyTooLarge                413
@@ -35,6 +36,8 @@ from collections.abc import Sequence
 class HansardError(Exception):
     """An error with an envelope: ``{"error": {"message", "type", "param", "code"}}``.
 
+    ``place`` is the path of what is wrong, also where the API's ``param`` does not say it.
+
     ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
     not to try again, which by its status they would. ``has_begun``: whoever was asked had begun to answer, so nobody
     is asked again. ``is_quoted``: type and code are an upstream's words.
@@ -54,6 +57,7 @@ class HansardError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
+        self.place = param
         if code is not None:
             self.code = code
         if retry_after_s is not None:
@@ -111,6 +115,7 @@ class ModelNotFound(NotFound):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"The model `{_shown(model)}` does not exist or you do not have access to it.")
+        self.place = "model"
 
     @classmethod
     def in_listing(cls, model: str) -> ModelNotFound:
@@ -186,6 +191,17 @@ class HeadTooLarge(HansardError):
         super().__init__(f"The request's headers are larger than this server accepts ({limit_bytes} bytes).")
 
 
+class HeadTooLate(HansardError):
+    """The request line and headers were not whole in time, in seconds."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The request's headers did not arrive within {limit_s:g} seconds.")
+
+
 class InternalError(HansardError):
     """A bug in Hansard. The text is the API's own; the cause goes to the log."""
 
@@ -233,9 +249,11 @@ class EngineUnavailable(Unavailable):
 
 
 class EngineBusy(Unavailable):
-    """The engine's waiting line is full."""
+    """The engine's waiting line is full: in the API's words, with ours behind them."""
 
-    code = "engine_overloaded"
+    def __init__(self, detail: str, *, code: str | None = None, retry_after_s: int | None = None) -> None:
+        text = f"That model is currently overloaded with other requests. {detail}"
+        super().__init__(text, code=code, retry_after_s=retry_after_s)
 
 
 class StoreUnavailable(Unavailable):

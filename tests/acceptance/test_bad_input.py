@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[Any, int, str | None, str | None]] = {
     "audio from a model that has no voice": (
         question("Hi", modalities=["text", "audio"], audio={"voice": "alloy", "format": "wav"}),
         400,
-        "audio",
+        "modalities",  # the first of the two in the body
         "unsupported_parameter",
     ),
     "an image for a model that cannot see": (

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from hansard.api.garbled import HEAD_LIMIT_BYTES, enveloped
+from hansard.api.garbled import HEAD_LIMIT_BYTES, HEAD_S, enveloped
 from hansard.observe import Event, Observer, RequestServed, ignore
 
 pytestmark = pytest.mark.anyio
@@ -37,12 +37,12 @@ async def read_only(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, *, observer: Observer = ignore) -> AsyncIterator[int]:
+async def listening(app: ASGIApp, *, observer: Observer = ignore, head_s: float = HEAD_S) -> AsyncIterator[int]:
     """The port where the application is served."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     config.load()
     state = uvicorn.Server(config).server_state
-    protocol: Any = enveloped(AutoHTTPProtocol, observer=observer)  # type: ignore[type-abstract] # it has the methods when it runs
+    protocol: Any = enveloped(AutoHTTPProtocol, observer=observer, head_s=head_s)  # type: ignore[type-abstract] # it has the methods when it runs
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
     async with server:
@@ -156,3 +156,38 @@ async def test_garbage_behind_a_request_does_not_get_into_its_reply() -> None:
     assert begun.startswith(b"HTTP/1.1 200")
     assert rest.strip() == b""
     assert events == []
+
+
+async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers in two pieces without a length, and lets others go first."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+    await send({"type": "http.response.body", "body": b"two"})
+
+
+async def test_a_whole_request_is_answered_before_the_garbage_behind_it() -> None:
+    async with listening(slow) as port:
+        replies = await answer(port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\x00\x00 no request\r\n\r\n")
+
+    first, second = replies.split(b"0\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200")
+    assert parted(second)[0] == "HTTP/1.1 400 Bad Request"
+
+
+async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
+    async with listening(slow) as port:
+        head, _, body = (await answer(port, b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")).partition(b"\r\n\r\n")
+
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert body == b"one two"
+
+
+async def test_a_head_that_does_not_come_is_not_waited_for() -> None:
+    async with listening(read_only, head_s=0.05) as port:
+        status, _, document = parted(await answer(port, b"GET / HTTP/1.1\r\nHost: a\r\n"))
+
+    assert status == "HTTP/1.1 408 Request Timeout"
+    assert document["error"]["code"] == "request_timeout"

@@ -121,7 +121,10 @@ async def test_every_chunk_leaves_as_it_is_born() -> None:
 async def test_a_failure_before_the_first_chunk_is_an_http_status() -> None:
     reply = await Site(EngineBusy("The queue is full.", retry_after_s=3)).create(stream=True)
 
-    assert error(reply) == (503, "server_error", None, "engine_overloaded")
+    assert error(reply) == (503, "server_error", None, None)
+    assert reply.json["error"]["message"].startswith(
+        "That model is currently overloaded with other requests. The queue"
+    )
     assert reply.headers["retry-after"] == "3"
 
 

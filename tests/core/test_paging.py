@@ -75,10 +75,12 @@ def test_other_bare_metadata_is_refused(value: bytes) -> None:
     assert (caught.value.param, caught.value.code) == ("metadata", "invalid_type")
 
 
-def test_metadata_values_are_strings() -> None:
+@pytest.mark.parametrize(("value", "kind"), [(b"1", "an integer"), (b"true", "a boolean"), (b"null", "null")])
+def test_metadata_values_are_strings(value: bytes, kind: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        list_query(b'metadata={"k":1}')
+        list_query(b'metadata={"k":%s}' % value)
     assert (caught.value.param, caught.value.code) == ("metadata.k", "invalid_type")
+    assert caught.value.message == f"Invalid type for 'metadata.k': expected a string, but got {kind} instead."
 
 
 def test_no_more_pairs_than_a_completion_can_have() -> None:

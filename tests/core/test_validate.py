@@ -502,3 +502,25 @@ def test_header_and_body_together_are_held_to_the_limit() -> None:
         beside(json.dumps(half), store=True, metadata={f"other {n}": "x" for n in range(9)})
     assert refused.value.param == "metadata"
     assert beside(json.dumps(half), store=True, metadata=half) == half
+
+
+PART = {"type": "text", "text": "x"}
+MANY: list[tuple[str, list[Document], bool]] = [
+    ("messages", [USER] * 10_000, True),
+    ("one message more", [USER] * 10_001, False),
+    ("parts", [{"role": "user", "content": [PART] * 5_000}] * 2, True),
+    ("one part more", [{"role": "user", "content": [PART] * 5_000}] * 2 + [{"role": "user", "content": [PART]}], False),
+    # Not one of these is right, and none of them is looked at.
+    ("calls", [{"role": "assistant", "tool_calls": [{}] * 10_001}], False),
+]
+
+
+@pytest.mark.parametrize(("messages", "is_taken"), [row[1:] for row in MANY], ids=[row[0] for row in MANY])
+def test_messages_and_their_parts_are_counted_first(messages: list[Document], is_taken: bool) -> None:
+    sent = body(messages=messages)
+    if is_taken:
+        assert parse_create(sent).body == sent
+        return
+    with pytest.raises(InvalidRequest) as caught:
+        parse_create(sent)
+    assert (caught.value.param, caught.value.code) == ("messages", "array_above_max_length")

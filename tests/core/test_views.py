@@ -226,3 +226,15 @@ def test_tool_turns_keep_their_calls() -> None:
 
 def test_a_refusal_sent_is_shown() -> None:
     assert message({"role": "assistant", "content": None, "refusal": "No."})["refusal"] == "No."
+
+
+def test_a_refusal_in_a_part_is_shown_as_one() -> None:
+    """The create reply has a refusal so: beside content that is null (decision 4)."""
+    part = {"type": "refusal", "refusal": "No."}
+    shown = message({"role": "assistant", "content": [part]})
+    assert (shown["content"], shown["refusal"], shown["content_parts"]) == (None, "No.", [part])
+
+
+def test_where_the_cache_may_end_is_shown_as_sent() -> None:
+    part = {"type": "text", "text": "Long.", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    assert message({"role": "user", "content": [part]})["content_parts"] == [part]

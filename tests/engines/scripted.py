@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from typing import TypeAlias
 
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
+from hansard.errors import InvalidRequest
 
 Step: TypeAlias = Document | Exception | asyncio.Event
 
@@ -53,6 +55,9 @@ class ScriptedEngine:
 
     def health(self) -> Health:
         return Health(ready=self.is_ready, reason="" if self.is_ready else "told to be away")
+
+    def refusals(self, request: ChatRequest) -> Iterable[InvalidRequest]:
+        return ()
 
     async def complete(self, call: Call) -> Document:
         accumulator = Accumulator()

@@ -103,3 +103,18 @@ async def test_both_ways_give_the_same() -> None:
             accumulator.feed(chunk)
 
     assert accumulator.finish() == await EchoEngine().complete(call())
+
+
+@pytest.mark.parametrize("url", ["", "cat.png", "ftp://a/cat.png", "file:///etc/passwd", "http://", "data:image/png"])
+async def test_an_image_without_an_address_is_refused(url: str) -> None:
+    parts = [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": url}}]
+    with pytest.raises(InvalidRequest) as caught:
+        await EchoEngine().complete(call(messages=[{"role": "user", "content": parts}]))
+    assert (caught.value.param, caught.value.code) == ("messages[0].content[1].image_url.url", "invalid_value")
+
+
+@pytest.mark.parametrize("url", ["https://example.com/cat.png", "data:image/png;base64,iVBO"])
+async def test_of_an_image_the_text_beside_it_is_said_back(url: str) -> None:
+    parts = [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": url}}]
+    made = await EchoEngine().complete(call(messages=[{"role": "user", "content": parts}]))
+    assert made["choices"][0]["message"]["content"].strip() == "Look."

@@ -28,7 +28,11 @@ def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
 
     async def handle(exchange: Exchange) -> None:
         received = validate.parse_create(
-            await exchange.body(), takes_unknown=takes_unknown, refuses_nulls=refuses_nulls, also=also
+            await exchange.body(),
+            takes_unknown=takes_unknown,
+            refuses_nulls=refuses_nulls,
+            also=also,
+            refusals=completions.refusals,
         )
         metadata = validate.beside_body(exchange.header(_METADATA), received.request)
         asked = Asked(

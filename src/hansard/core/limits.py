@@ -17,6 +17,9 @@ MAX_DEPTH: Final = 100
 MAX_PROPERTIES: Final = 5_000
 MAX_ENUM_VALUES: Final = 1_000
 MAX_NAME_CHARACTERS: Final = 120_000
+MAX_MESSAGES: Final = 10_000
+MAX_PARTS: Final = 10_000
+"""Content parts and tool calls of all messages together; ours, like the number of messages: the API names none."""
 # Schemas of one request together: tools share one grammar in an engine.
 MAX_REQUEST_ENUM_VALUES: Final = 5_000
 
@@ -30,6 +33,12 @@ _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 
 def depth(document: Any) -> int:
     """How many levels of objects and arrays it has; a plain value has none."""
     return sum(1 for _ in _levels(document))
+
+
+def parts(messages: list[Any]) -> int:
+    """How many content parts and tool calls they have, whatever they are."""
+    listed = (message.get(name) for message in messages if type(message) is dict for name in ("content", "tool_calls"))
+    return sum(len(items) for items in listed if type(items) is list)
 
 
 def is_deeper(text: bytes, limit: int) -> bool:

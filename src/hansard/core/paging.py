@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from hansard.contract import Document
+from hansard.core import shapes
 from hansard.core.words import Term, terms
 from hansard.errors import InvalidRequest
 
@@ -220,7 +221,7 @@ def _json_metadata(value: str) -> dict[str, str]:
         raise _not_metadata("metadata", "an object", "a string") from error
     for key, item in document.items():
         if not isinstance(item, str):
-            raise _not_metadata(f"metadata.{key}", "a string", "something else")
+            raise shapes.shape(str).wrong_type(item, f"metadata.{key}")
     return dict(document)
 
 

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
-from hansard.contract.messages import AssistantMessage, FunctionToolCall, RefusalPart, ToolMessage
+from hansard.contract.messages import (
+    AssistantMessage,
+    FunctionToolCall,
+    ImagePart,
+    RefusalPart,
+    ToolMessage,
+    UserMessage,
+)
 from hansard.contract.request import (
     ChatRequest,
     CustomChoice,
@@ -24,30 +31,24 @@ from hansard.contract.request import (
 from hansard.core import shapes, strict
 from hansard.core.limits import MAX_DEPTH, MAX_REQUEST_ENUM_VALUES, SchemaSize, is_deeper, schema_size, too_large
 from hansard.core.normalize import given, json_schema, text_of
-from hansard.errors import InvalidRequest
+from hansard.errors import HansardError, InvalidRequest
 
 # The specification's bounds are too wide for a struct to hold.
 _SEED: Final = shapes.Number("integer", -shapes.LARGEST_INTEGER, shapes.LARGEST_INTEGER)
 _TOKEN_ID: Final = re.compile(r"[0-9]+\Z", re.ASCII)
+
+_ADDRESS: Final = re.compile(r"(?:https?://[^\s/]|data:[^\s,]*,)", re.ASCII | re.IGNORECASE)
 
 # Where the name of a top-level field ends in the path of a mistake.
 _PATH: Final = re.compile(r"[.\[]")
 
 
 Rule: TypeAlias = Callable[[ChatRequest], object]
-
-
-def check(request: ChatRequest, *, order: Iterable[str] = (), also: Iterable[Rule] = ()) -> None:
-    """Raise for the first mistake of a request whose fields are right one by one; ``also`` are further rules to try.
-
-    The first is that of the field that comes first in ``order``, the names as the client wrote them.
-    """
-    if mistakes := broken(request, also):
-        raise first_of(mistakes, order)
+Mistake = TypeVar("Mistake", bound=HansardError)
 
 
 def broken(request: ChatRequest, also: Iterable[Rule] = ()) -> list[InvalidRequest]:
-    """What each rule has to say, the first thing only."""
+    """What each rule has to say, the first thing only; ``also`` are further rules to try."""
     mistakes = []
     for rule in (*_RULES, *also):
         try:
@@ -57,10 +58,10 @@ def broken(request: ChatRequest, also: Iterable[Rule] = ()) -> list[InvalidReque
     return mistakes
 
 
-def first_of(mistakes: Iterable[InvalidRequest], order: Iterable[str]) -> InvalidRequest:
+def first_of(mistakes: Iterable[Mistake], order: Iterable[str]) -> Mistake:
     """The one whose field comes first in ``order``; a field that is not there comes last."""
     place = {name: index for index, name in enumerate(order)}
-    return min(mistakes, key=lambda mistake: place.get(_PATH.split(mistake.param or "", maxsplit=1)[0], len(place)))
+    return min(mistakes, key=lambda mistake: place.get(_PATH.split(mistake.place or "", maxsplit=1)[0], len(place)))
 
 
 def _stream_options_need_stream(request: ChatRequest) -> None:
@@ -182,6 +183,19 @@ def _says_something(message: AssistantMessage, index: int) -> None:
             param=path,
             code="invalid_value",
         )
+
+
+def images_have_addresses(request: ChatRequest) -> None:
+    """For engines of ours that do not look at images; what an upstream takes is its own affair. Text ours."""
+    for index, message in enumerate(request.messages):
+        if not isinstance(message, UserMessage) or isinstance(message.content, str):
+            continue
+        for place, part in enumerate(message.content):
+            if isinstance(part, ImagePart) and not _ADDRESS.match(part.image_url.url):
+                path = f"messages[{index}].content[{place}].image_url.url"
+                raise InvalidRequest(
+                    f"Invalid '{path}'. Expected a URL of http, https or data.", param=path, code="invalid_value"
+                )
 
 
 def _json_mode_says_json(request: ChatRequest) -> None:

@@ -241,14 +241,14 @@ class Object(Rule):
         struct = self._struct(value, path)
         fields = _fields(struct)
         closed_here = closed or struct.__struct_config__.forbid_unknown_fields
-        for name in required(struct):
-            if name not in value:
-                raise missing(_at(path, name))
         for key, item in value.items():
             if key in fields:
                 fields[key].check(item, _at(path, key), closed=closed)
             elif closed_here and key != self._tag_field:
                 raise unknown(_at(path, key))
+        for name in required(struct):  # what is not there stands behind all that is
+            if name not in value:
+                raise missing(_at(path, name))
 
     def knows(self, value: Any) -> bool:
         fields, tag_field = _fields(self._struct(value, "")), self._tag_field

@@ -1,22 +1,22 @@
 """From the bytes of a body to a request that keeps the contract, or to the API's own words on why it does not.
 
-Nothing here raises anything but ``InvalidRequest``, whatever the bytes are. What the rules are is
+Nothing here raises anything but ``HansardError``, whatever the bytes are. What the rules are is
 said by the contract's structs (one field) and by ``core.rules`` (several).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import NOT_NULLABLE, ChatRequest, Metadata
 from hansard.core import documents, normalize, rules, shapes
-from hansard.core.limits import depth
-from hansard.errors import InvalidRequest
+from hansard.core.limits import MAX_MESSAGES, MAX_PARTS, depth, parts
+from hansard.errors import HansardError, InvalidRequest
 
 MAX_NESTING: Final = 128
 """Levels in a whole body: a schema at its own limit fits, and everyone's recursion limit is far."""
@@ -50,21 +50,31 @@ def parse_create(
     takes_unknown: Callable[[str], bool] = lambda _: True,
     refuses_nulls: bool = False,
     also: Sequence[rules.Rule] = (),
+    refusals: Callable[[ChatRequest], Iterable[HansardError]] = lambda _: (),
 ) -> Received:
-    """The body of ``POST /chat/completions``; raises ``InvalidRequest`` for the first mistake in it.
+    """The body of ``POST /chat/completions``; raises for the first mistake in it, in the document's order.
 
     ``takes_unknown`` is asked with the model's name, and tells whether what the contract does not name, be it keys,
     roles or types of parts and tools, is for its engine to judge. ``refuses_nulls`` keeps nulls out of fields that
-    the official document gives none (decision 30). ``also`` are rules beside those of ``core.rules``.
+    the official document gives none (decision 30). ``also`` are rules beside those of ``core.rules``. ``refusals``
+    tells what whoever would answer has against the request; asked only once it has a mistake, which may come later.
     """
     document, holds_numbers = _decode(body)
     model = document.get("model")
     if model in (None, ""):
         raise InvalidRequest("you must provide a model parameter")
-    if refuses_nulls:
-        _no_nulls(document)
     closed = isinstance(model, str) and not takes_unknown(model)
-    request = _typed(document, closed=closed, holds_numbers=holds_numbers, also=also)
+    request, unread = _typed(document)
+    mistakes = _nulls(document) if refuses_nulls else []
+    # One fast pass says yes or no; only on a no a slow one says why.
+    if unread or not holds_numbers or _goes_beyond(document, closed=closed):
+        mistakes += _mistakes(document, closed=closed)
+    if not unread or mistakes:
+        mistakes += rules.broken(request, also)
+    if mistakes:
+        raise rules.first_of([*mistakes, *refusals(request)], document)
+    if unread and (closed or not isinstance(model, str)):
+        raise _generic(unread) from unread
     return Received(request, _raw_values.decode(body), body)
 
 
@@ -109,58 +119,50 @@ def _decode(body: bytes) -> tuple[Document, bool]:
     if not isinstance(document, dict):
         raise InvalidRequest(_NOT_JSON)
     # Fewer brackets than levels settle it, and most bodies are so.
-    if body.count(b"{") + body.count(b"[") > MAX_NESTING and depth(document) > MAX_NESTING:
+    brackets = body.count(b"{") + body.count(b"[")
+    if brackets > MAX_NESTING and depth(document) > MAX_NESTING:
         raise _too_deep()
+    if brackets > MAX_PARTS and type(messages := document.get("messages")) is list:
+        _count(messages)
     return document, holds_numbers
+
+
+def _count(messages: list[Any]) -> None:
+    """Raise for more than can be walked over while others wait."""
+    for items, most, count in (
+        ("messages", MAX_MESSAGES, len(messages)),
+        ("content parts and tool calls", MAX_PARTS, parts(messages)),
+    ):
+        if count > most:
+            raise InvalidRequest(
+                f"Invalid 'messages': array too long. Expected at most {most} {items}, but got {count} instead.",
+                param="messages",
+                code="array_above_max_length",
+            )
 
 
 def _too_deep() -> InvalidRequest:
     return InvalidRequest(f"The request body is nested too deeply. Expected at most {MAX_NESTING} levels.")
 
 
-def _typed(document: Document, *, closed: bool, holds_numbers: bool, also: Sequence[rules.Rule]) -> ChatRequest:
-    """One fast pass that says yes or no, then the rules; only on a no a slow pass that says why."""
-    shape = shapes.shape(ChatRequest)
-    try:
-        request = msgspec.convert(document, ChatRequest)
-    except msgspec.ValidationError as error:
-        return _beyond(document, error, closed=closed, also=also)
-    if not holds_numbers or _lacks_type(document) or (closed and not shape.knows(document)):
-        _raise_first(document, _mistake(document, closed=closed), request, also)
-    rules.check(request, order=document, also=also)
-    return request
+def _typed(document: Document) -> tuple[ChatRequest, msgspec.ValidationError | None]:
+    """The request, and what kept it from being read whole: a mistake, or for an open engine what is its to judge.
 
-
-def _beyond(
-    document: Document, error: msgspec.ValidationError, *, closed: bool, also: Sequence[rules.Rule]
-) -> ChatRequest:
-    """What is not the contract's: a mistake, or for an open engine roles and types that the contract does not name.
-
-    Of such a request only the fields that the contract can read are typed, and what its messages mean together is
-    for that engine to say.
+    Of such a request only the fields that the contract can read are typed.
     """
-    request = _readable(document)
-    if (mistake := _mistake(document, closed=closed)) is not None:
-        _raise_first(document, mistake, request, also)
-    if closed or not isinstance(document["model"], str):
-        raise _generic(error) from error
-    return request
+    try:
+        return msgspec.convert(document, ChatRequest), None
+    except msgspec.ValidationError as error:
+        return _readable(document), error
 
 
-def _mistake(document: Document, *, closed: bool) -> InvalidRequest | None:
+def _mistakes(document: Document, *, closed: bool) -> list[HansardError]:
+    """The first field that leaves the contract, if any."""
     try:
         shapes.shape(ChatRequest).check(document, "", closed=closed)
     except InvalidRequest as mistake:
-        return mistake
-    return None
-
-
-def _raise_first(
-    document: Document, mistake: InvalidRequest | None, request: ChatRequest, also: Sequence[rules.Rule]
-) -> None:
-    """That mistake, or one against a rule whose field comes before it."""
-    if mistake is not None:
-        raise rules.first_of([mistake, *rules.broken(request, also)], document)
+        return [mistake]
+    return []
 
 
 def _readable(document: Document) -> ChatRequest:
@@ -173,10 +175,17 @@ def _readable(document: Document) -> ChatRequest:
     return msgspec.convert(readable, ChatRequest)
 
 
-def _no_nulls(document: Document) -> None:
-    for name, value in document.items():
-        if value is None and name in NOT_NULLABLE:
-            raise shapes.field(ChatRequest, name).wrong_type(None, name)
+def _nulls(document: Document) -> list[HansardError]:
+    return [
+        shapes.field(ChatRequest, name).wrong_type(None, name)
+        for name, value in document.items()
+        if value is None and name in NOT_NULLABLE
+    ]
+
+
+def _goes_beyond(document: Document, *, closed: bool) -> bool:
+    """Whether a document that msgspec could read says less or more than the contract lets it."""
+    return _lacks_type(document) or (closed and not shapes.shape(ChatRequest).knows(document))
 
 
 def _lacks_type(document: Document) -> bool:

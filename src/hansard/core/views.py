@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hansard.contract import Document
 
-_PART_VALUES: Final = ("text", "image_url", "input_audio", "file", "refusal")
+_PART_VALUES: Final = ("text", "image_url", "input_audio", "file", "refusal", "prompt_cache_breakpoint")
 _CALLS: Final = ("tool_call_id", "tool_calls", "function_call")
 
 
@@ -102,6 +102,9 @@ def _id_last(call: Document) -> Document:
 def _stored_message(message_id: str, message: Document) -> Document:
     """The recorded five keys, the calls where there are some (decision 25), and refusal (decision 4)."""
     content, parts = _content(message.get("content"))
+    refusal = message.get("refusal")
+    if parts is not None and [part["type"] for part in parts] == ["refusal"]:
+        content, refusal = None, parts[0]["refusal"]
     shown: Document = {
         "id": message_id,
         "role": message.get("role"),
@@ -111,7 +114,7 @@ def _stored_message(message_id: str, message: Document) -> Document:
     }
     calls = {key: message[key] for key in _CALLS if message.get(key) is not None}
     rest = {key: message[key] for key in ("audio", "annotations") if message.get(key) is not None}
-    return {**shown, **calls, "refusal": message.get("refusal"), **rest}
+    return {**shown, **calls, "refusal": refusal, **rest}
 
 
 def _content(content: Any) -> tuple[str | None, list[Document] | None]:

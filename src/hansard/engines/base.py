@@ -7,7 +7,7 @@ whatever comes out of here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest
 from hansard.core.spelled import Spelled
+from hansard.errors import InvalidRequest
 
 Chunks: TypeAlias = Sequence[Document | Spelled]
 """Chunks that came together, in order; they may leave together. One that only passes through may stay as spelled."""
@@ -89,6 +90,12 @@ class Engine(Protocol):
 
     def health(self) -> Health:
         """Whether it would take a call now. Never waits."""
+
+    def refusals(self, request: ChatRequest) -> Iterable[InvalidRequest]:
+        """What it would refuse for a field it does not support, as far as it can say at once. Never waits.
+
+        Asked of requests that have another mistake, to tell which comes first.
+        """
 
     async def complete(self, call: Call) -> Document:
         """The whole completion, keys from ``choices`` on."""

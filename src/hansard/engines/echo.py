@@ -1,18 +1,19 @@
 """The engine that says back what it was told: shipped for tests, benches and first steps, with no model behind it.
 
-Its answer is the last user message, a word a chunk; its tokens are words. ``max_tokens``, ``stop`` and ``n`` hold.
+Its answer is the text of the last user message, a word a chunk; its tokens are words. ``max_tokens``, ``stop`` and
+``n`` hold. Of images, audio and files it sees that they are there, and says nothing back.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 
 import msgspec
 
 from hansard.contract import Document
-from hansard.contract.request import TextFormat
-from hansard.core import documents, normalize
+from hansard.contract.request import ChatRequest, TextFormat
+from hansard.core import documents, normalize, rules
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
 from hansard.errors import InvalidRequest
@@ -56,6 +57,21 @@ class EchoEngine:
     def health(self) -> Health:
         return Health(ready=True)
 
+    def refusals(self, request: ChatRequest) -> Iterator[InvalidRequest]:
+        for field in _UNSUPPORTED:
+            wanted = getattr(request, field)
+            if wanted and wanted != ["text"] and not isinstance(wanted, TextFormat):
+                yield InvalidRequest(
+                    f"Unsupported parameter: '{field}' is not supported with this model.",
+                    param=field,
+                    code="unsupported_parameter",
+                )
+
+        try:
+            rules.images_have_addresses(request)
+        except InvalidRequest as mistake:
+            yield mistake
+
     async def complete(self, call: Call) -> Document:
         accumulator = Accumulator()
         async for chunks in self.stream(call):
@@ -64,7 +80,8 @@ class EchoEngine:
         return accumulator.finish()
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
-        _refuse_unsupported(call)
+        if mistakes := [*self.refusals(call.request)]:
+            raise rules.first_of(mistakes, call.document)
         call.taken_up()
         heard = _last_user_text(call.document)
         words = _WORD.findall(_before(normalize.stop(call.request), heard))
@@ -77,17 +94,6 @@ class EchoEngine:
         end = "stop" if len(said) == len(words) else "length"
         yield [_chunk(index, {}, finish_reason=end) for index in choices]
         yield [{**_HEAD, "choices": [], "usage": _usage(len(_WORD.findall(heard)), len(said) * len(choices))}]
-
-
-def _refuse_unsupported(call: Call) -> None:
-    for field in call.document:  # of several the client's first
-        wanted = getattr(call.request, field) if field in _UNSUPPORTED else None
-        if wanted and wanted != ["text"] and not isinstance(wanted, TextFormat):
-            raise InvalidRequest(
-                f"Unsupported parameter: '{field}' is not supported with this model.",
-                param=field,
-                code="unsupported_parameter",
-            )
 
 
 def _last_user_text(document: dict[str, msgspec.Raw]) -> str:

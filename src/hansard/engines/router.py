@@ -7,12 +7,13 @@ nothing has been answered.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
 
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.rules import first_of
 from hansard.core.spelled import Spelled
@@ -51,6 +52,12 @@ class Route:
         if len(self._targets) == 1:
             return self.answered.engine.takes_unknown_parameters
         return all(target.engine.takes_unknown_parameters for target in self._targets)
+
+    def refusals(self, request: ChatRequest) -> Iterable[InvalidRequest]:
+        """What no target supports, in the first one's words, as far as they can say at once."""
+        first, *others = ([*target.engine.refusals(request)] for target in self._targets)
+        params = [{refusal.param for refusal in refused} for refused in others]
+        return [refusal for refusal in first if all(refusal.param in refused for refused in params)]
 
     async def complete(self, call: Call) -> Document:
         """The completion from the first target that gives one."""

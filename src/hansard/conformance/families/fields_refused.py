@@ -49,7 +49,7 @@ _WRONG_TYPES: dict[str, Any] = {
     "user": 5,
 }
 
-# Fields that mean something only beside another one.
+# Fields that mean something only beside another one, which comes behind: of mistakes the first is told.
 _BESIDE: dict[str, dict[str, Any]] = {
     "metadata": {"store": True},
     "stream_options": {"stream": True},
@@ -74,7 +74,7 @@ def _wrong_types() -> Iterator[Check]:
             f"'{name}' of another JSON type is 400 invalid_type, and param names it.",
             OFFICIAL,
             REPORTED,
-            fields={**_BESIDE.get(name, {}), name: value},
+            fields={name: value, **_BESIDE.get(name, {})},
             param=name,
             code="invalid_type",
             demands=_demands(name, *_BESIDE.get(name, {})),
@@ -120,7 +120,7 @@ def _out_of_bounds() -> Iterator[Check]:
             f"'{name}': {value} is 400 {code}.",
             OFFICIAL,
             REPORTED,
-            fields={**_BESIDE.get(name, {}), name: value},
+            fields={name: value, **_BESIDE.get(name, {})},
             param=name,
             code=code,
             message=message,
@@ -156,7 +156,7 @@ def _unknown_values() -> Iterator[Check]:
             f"A value that '{path}' does not have is 400 invalid_value, and param is that path.",
             OFFICIAL,
             REPORTED,
-            fields={**_BESIDE.get(name, {}), name: value},
+            fields={name: value, **_BESIDE.get(name, {})},
             param=path,
             code="invalid_value",
             # Of unknown types an engine's abilities are no excuse: it need not even look.

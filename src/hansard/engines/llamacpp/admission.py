@@ -32,7 +32,7 @@ class Admission:
     def check(self) -> None:
         """Refuse a new call when the line is full; raises ``EngineBusy``."""
         if self._free == 0 and len(self._waiting) >= self._queue_limit:
-            text = f"The engine is busy and {len(self._waiting)} requests wait already. Please try again later."
+            text = f"{len(self._waiting)} requests wait already. Please try again later."
             raise EngineBusy(text, retry_after_s=RETRY_AFTER_S)
 
     @asynccontextmanager

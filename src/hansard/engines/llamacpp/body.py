@@ -85,16 +85,28 @@ def order(request: ChatRequest, abilities: Abilities, *, fields: Iterable[str] =
         raise rules.first_of([mistake, *_mistakes(request, abilities)], fields) from None  # perhaps the same one
 
 
+def refusals(request: ChatRequest, abilities: Abilities | None) -> Iterator[InvalidRequest]:
+    """What can be said of it without reading schemas and grammars; of a model not loaded yet, whatever it can do."""
+    tried: list[Callable[[], object]] = [partial(_refuse_unsupported, request, name) for name in UNSUPPORTED]
+    if abilities is not None:
+        tried.append(partial(prompt.messages, request.messages, abilities))
+    return _raised(tried)
+
+
 def _mistakes(request: ChatRequest, abilities: Abilities) -> Iterator[InvalidRequest]:
     """The first of each field that this engine has something to say about."""
-    tried: tuple[Callable[[], object], ...] = (
-        *(partial(_refuse_unsupported, request, name) for name in UNSUPPORTED),
-        partial(_refuse_two_forms, request),
-        partial(_refuse_unknown_tokens, request, abilities),
-        partial(_bound_answer, request),
-        partial(tools.plan, request, bound=False),
-        partial(prompt.messages, request.messages, abilities),
+    yield from refusals(request, abilities)
+    yield from _raised(
+        [
+            partial(_refuse_two_forms, request),
+            partial(_refuse_unknown_tokens, request, abilities),
+            partial(_bound_answer, request),
+            partial(tools.plan, request, bound=False),
+        ]
     )
+
+
+def _raised(tried: Iterable[Callable[[], object]]) -> Iterator[InvalidRequest]:
     for refuse in tried:
         try:
             refuse()

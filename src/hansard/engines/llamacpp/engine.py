@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import msgspec
 
 from hansard import observe
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
 from hansard.core import ids
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
@@ -30,7 +31,14 @@ from hansard.engines.llamacpp.reply import Limits, Reply
 from hansard.engines.llamacpp.running import SLOTS, Running, prompt_tokens, running_model
 from hansard.engines.llamacpp.supervisor import ChildSettings, Supervisor
 from hansard.engines.llamacpp.watch import Watch
-from hansard.errors import EngineUnavailable, HansardError, StartupError, UpstreamFailed, UpstreamTimeout
+from hansard.errors import (
+    EngineUnavailable,
+    HansardError,
+    InvalidRequest,
+    StartupError,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 
 BUILTIN = Path(__file__).parent.parent / "builtin" / "hansard-tiny.gguf"
 CHAT = "/v1/chat/completions"
@@ -153,6 +161,9 @@ class LlamaCppEngine:
         if running is not None:
             await running.client.close()
         await self._supervisor.stop()
+
+    def refusals(self, request: ChatRequest) -> Iterable[InvalidRequest]:
+        return body.refusals(request, None if self._running is None else self._running.abilities)
 
     async def complete(self, call: Call) -> Document:
         """Streamed inside as well, because the engine can cancel nothing else."""

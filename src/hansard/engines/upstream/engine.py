@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import aclosing
 from typing import TypeVar
 
 import msgspec
 
 from hansard.contract import Document
+from hansard.contract.request import ChatRequest
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.spelled import Spelled
 from hansard.engines.base import Call, Chunks, Health, ServedModel
@@ -24,7 +25,7 @@ from hansard.engines.upstream.attempts import Attempts
 from hansard.engines.upstream.breaker import Breaker
 from hansard.engines.upstream.listing import Listing
 from hansard.engines.upstream.retries import RETRIES, Budget, Pauses
-from hansard.errors import HansardError
+from hansard.errors import HansardError, InvalidRequest
 from hansard.observe import EngineChanged, Observer
 
 T = TypeVar("T")
@@ -111,6 +112,9 @@ class UpstreamEngine:
     async def stop(self) -> None:
         await self._listing.stop()
         await self._client.close()
+
+    def refusals(self, request: ChatRequest) -> Iterable[InvalidRequest]:
+        return ()  # its own words are not to be had without asking it
 
     async def complete(self, call: Call) -> Document:
         sent, headers = body.encode(call, stream=False, unsupported=self._unsupported), self._headers(call)
