@@ -13,7 +13,7 @@ from hansard.tenancy import DEFAULT_PROJECT
 
 
 def test_reads_are_measured_alone_and_beside_each_stream(databases: Place) -> None:
-    measured = disturb.run(argparse.Namespace(disturbed=2_000, seconds=0.2, turns=1), databases)
+    measured = disturb.run(argparse.Namespace(disturbed=8_000, seconds=1.0, turns=1), databases)
 
     alone, *others = measured["rows"]
     assert (alone["row"], alone["changes"]) == ("alone", 0)
