@@ -87,11 +87,11 @@ async def test_projects_take_turns() -> None:
 
 
 async def test_slow_batches_become_small_and_quick_ones_large_again() -> None:
-    shelf = Shelf(p=130, each_s=0.002)
+    shelf = Shelf(p=130, each_s=0.001)
     one = janitor(shelf, [])
     await one.sweep()
     sizes = [most for _, most in shelf.asked]
-    assert sizes[:4] == [64, 32, 16, 16]  # 128 ms, 64 ms, 32 ms: that is near enough to 20
+    assert sizes[:4] == [64, 32, 16, 16]  # 64 ms, 32 ms, 16 ms: that is near enough to 10
 
     shelf.each_s, shelf.left, shelf.asked = 0.0, {"p": 1000}, []
     await one.sweep()
@@ -100,12 +100,36 @@ async def test_slow_batches_become_small_and_quick_ones_large_again() -> None:
     assert sizes[-1] == 64
 
 
-async def test_it_rests_four_times_as_long_as_it_works() -> None:
-    shelf = Shelf(p=64, each_s=0.001)
+async def test_it_rests_far_longer_than_it_works() -> None:
+    shelf = Shelf(p=64, each_s=0.0002)
+    assert await _took_s(janitor(shelf, [])) >= 24 * 0.0128
+
+
+async def test_no_rest_is_long() -> None:
+    shelf = Shelf(p=1, each_s=5.0)
+    assert 0.5 <= await _took_s(janitor(shelf, [])) < 5
+
+
+async def test_it_hurries_once_it_is_behind_and_no_longer() -> None:
+    shelf = Shelf(p=3 * 64, each_s=0.0002)
+    one = Janitor(store=shelf, observer=lambda _: None, clock=lambda: NOW, tells_every_s=0.1)
+    hurried_s, calm_s = 4 * 0.0128, 24 * 0.0128
+
+    assert await _took_s(one) >= calm_s
+    assert hurried_s <= await _took_s(one) < calm_s
+
+    shelf.left["p"] = 0
+    await one.sweep()  # nothing is left: it is in time again
+    shelf.left["p"] = 64
+    assert await _took_s(one) >= calm_s
+
+
+async def _took_s(one: Janitor) -> float:
+    """Of one sweep."""
     loop = asyncio.get_running_loop()
     started = loop.time()
-    await janitor(shelf, []).sweep()
-    assert loop.time() - started >= 4 * 0.064
+    await one.sweep()
+    return loop.time() - started
 
 
 async def test_while_at_work_it_looks_again_and_again() -> None:

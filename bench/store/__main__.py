@@ -11,13 +11,19 @@ from types import ModuleType
 
 from bench.processes import CannotRun, unwind_at_sigterm
 from bench.results import FOLDER, Busy, document, keep
-from bench.store import disturb, reads, rows, size, writes
+from bench.store import disturb, reads, rows, searches, size, writes
 from bench.store.bars import missed
 from bench.store.databases import NAMES, place
 
-PARTS: dict[str, ModuleType] = {"writes": writes, "reads": reads, "size": size, "disturb": disturb}
+PARTS: dict[str, ModuleType] = {
+    "writes": writes,
+    "reads": reads,
+    "size": size,
+    "disturb": disturb,
+    "searches": searches,
+}
 FILL = "fill"
-"""Only puts in what the reads want, so that they can be measured later at once."""
+"""Only puts in what the reads and searches want, so that they can be measured later at once."""
 _NAMES = (*PARTS, FILL, "document")
 
 
@@ -35,6 +41,7 @@ def main() -> None:
             if FILL in asked.parts:
                 for count in (asked.few, asked.many):
                     rows.filled(databases, count)
+                searches.filled(databases, asked.searched)
             for part in [each for each in asked.parts or PARTS if each != FILL]:
                 title = f"store-{part}-{name}"
                 print(f"\n{title}: {(PARTS[part].__doc__ or '').partition(chr(10))[0]}\n", flush=True)

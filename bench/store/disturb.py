@@ -1,8 +1,9 @@
-"""What updates and deletes do to reads that go on beside them.
+"""What updates, deletes and retention do to reads that go on beside them.
 
 One client reads, the next as soon as the last has come: half of its reads are of one completion, half are lists by a
 pair that 1 % carry. Beside it another client changes or deletes completions, one after the other and each committed,
-none of which the first asks for by name. Reading alone and beside each stream take turns.
+none of which the first asks for by name; or the server's own janitor forgets completions without ever being done.
+Reading alone and beside each stream take turns.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from bench.numbers import median, quantile, table
 from bench.processes import CannotRun
 from bench.store import rows
@@ -22,7 +25,10 @@ from bench.store.bars import at_most
 from bench.store.bars import report as bars
 from bench.store.databases import Place
 from hansard.core.paging import DEFAULT_LIMIT, ListQuery
+from hansard.janitor import Janitor
+from hansard.observe import Crashed, Event, RecordsExpired
 from hansard.store import migrate
+from hansard.store.base import Record
 from hansard.store.sql import SqlStore
 from hansard.tenancy import DEFAULT_PROJECT
 
@@ -31,6 +37,7 @@ Change: TypeAlias = Callable[[SqlStore, int], Awaitable[None]]
 
 ALONE: Final = "alone"
 _AT_MOST: Final = 4 / 3
+_ALL_CHANGED: Final = "every completion was changed: it takes more of them, or fewer --seconds"
 
 
 async def update(store: SqlStore, number: int) -> None:
@@ -46,9 +53,61 @@ async def delete(store: SqlStore, number: int) -> None:
         raise CannotRun(f"completion {number} is not there to be deleted")
 
 
-STREAMS: Final[Mapping[str, Change]] = {"updates": update, "deletes": delete}
-NOT_YET: Final = ("retention",)
-"""What the issue asks for and the store does not do."""
+CHANGES: Final[Mapping[str, Change]] = {"updates": update, "deletes": delete}
+RETENTION: Final = "retention"
+STREAMS: Final = (*CHANGES, RETENTION)
+
+# Of each four numbers: two are read by name, one is changed, one expires.
+_CHANGED, _EXPIRES, _STEP = 1, 3, 4
+_A_SWEEP: Final = 256
+"""So many expire at each look of the janitor: it then gives room back to the disk, and looks again at once."""
+
+
+class Expiry:
+    """Completions that expire while the janitor works, as fast as it forgets them; the time is made up."""
+
+    def __init__(self, completions: int) -> None:
+        self._last = _expires(completions)
+        self._now = 0
+        self._forgotten = 0
+        self._crashed: BaseException | None = None
+
+    def is_over(self) -> bool:
+        """Whether everything has expired by now."""
+        return self._now >= self._last
+
+    async def beside(self, store: SqlStore, reading: asyncio.Task[list[float]]) -> int:
+        """Have the janitor of the server at work until the reads end; how many completions it forgot."""
+        before = self._forgotten
+        async with Janitor(store=store, observer=self._observe, clock=self._later, looks_every_s=0.0).at_work():
+            await asyncio.wait([reading])
+        if self._crashed is not None:
+            raise self._crashed
+        if self.is_over():
+            raise CannotRun(_ALL_CHANGED)
+        return self._forgotten - before
+
+    def _later(self) -> float:
+        self._now += 1
+        return self._now
+
+    def _observe(self, event: Event) -> None:
+        match event:
+            case RecordsExpired():
+                self._forgotten += event.records
+            case Crashed():
+                self._crashed = event.exception
+
+
+def _expires(number: int) -> int:
+    """At which look of the janitor."""
+    return number // _STEP // _A_SWEEP + 1
+
+
+def record(number: int) -> Record:
+    """The completion of that number, which may expire."""
+    made = rows.record(number)
+    return msgspec.structs.replace(made, expires=_expires(number)) if number % _STEP == _EXPIRES else made
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +122,7 @@ def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
     place.drop("disturb")
     try:
         database = place.of("disturb")
-        rows.fill(database, asked.disturbed)
+        rows.fill(database, asked.disturbed, made=record)
         rows.warm(place.folder)
         turns = asyncio.run(_turns(SqlStore(database), asked))
     finally:
@@ -73,7 +132,6 @@ def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
         "completions": asked.disturbed,
         "seconds": asked.seconds,
         "turns": asked.turns,
-        "not_yet": list(NOT_YET),
         **summed_up(turns),
     }
     print(report(measured), flush=True)
@@ -83,34 +141,40 @@ def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
 async def _turns(store: SqlStore, asked: argparse.Namespace) -> list[dict[str, Any]]:
     await store.start()
     try:
-        # Odd numbers are changed, each once and in no order; even ones are read by name.
-        numbers = list(range(1, asked.disturbed, 2))
+        # Each once and in no order.
+        numbers = list(range(_CHANGED, asked.disturbed, _STEP))
         random.Random(1).shuffle(numbers)
         left = iter(numbers)
-        await _turn(store, None, left, asked)  # not counted
-        return [
-            {"stream": name, **await _turn(store, change, left, asked)}
-            for _ in range(asked.turns)
-            for name, change in [(ALONE, None), *STREAMS.items()]
-        ]
+        expiry = Expiry(asked.disturbed)
+
+        async def turn(name: str) -> dict[str, Any]:
+            reading = asyncio.create_task(_read(store, asked.disturbed, time.perf_counter() + asked.seconds))
+            try:
+                changed = 0
+                if name == RETENTION:
+                    changed = await expiry.beside(store, reading)
+                elif name in CHANGES:
+                    changed = await _change(store, CHANGES[name], left, reading)
+                return {"stream": name, "taken_ms": await reading, "changes": changed / asked.seconds}
+            finally:
+                reading.cancel()  # if it is not over, nobody waits for it any more
+
+        await turn(ALONE)  # not counted
+        return [await turn(name) for _ in range(asked.turns) for name in (ALONE, *STREAMS)]
     finally:
         await store.stop()
 
 
-async def _turn(
-    store: SqlStore, change: Change | None, left: Iterator[int], asked: argparse.Namespace
-) -> dict[str, Any]:
-    """How long each read took in so many seconds, in milliseconds, and how many changes there were meanwhile."""
-    until = time.perf_counter() + asked.seconds
-    reading = asyncio.create_task(_read(store, asked.disturbed, until))
+async def _change(store: SqlStore, change: Change, left: Iterator[int], reading: asyncio.Task[list[float]]) -> int:
+    """Change one after the other until the reads end; how many."""
     changed = 0
-    while change is not None and not reading.done():
+    while not reading.done():
         number = next(left, None)
         if number is None:
-            raise CannotRun("every completion was changed: it takes more of them, or fewer --seconds")
+            raise CannotRun(_ALL_CHANGED)
         await change(store, number)
         changed += 1
-    return {"taken_ms": await reading, "changes": changed / asked.seconds}
+    return changed
 
 
 async def _read(store: SqlStore, completions: int, until: float) -> list[float]:
@@ -168,7 +232,6 @@ def report(measured: Mapping[str, Any]) -> str:
         )
         for line in measured["rows"]
     ]
-    lines += [(f"{name}: the store has none yet", "", "", "", "") for name in measured["not_yet"]]
     said = (
         f"Schema {measured['schema']}; {measured['completions']:,} completions, "
         f"{measured['turns']} turns of {measured['seconds']:g} s each."

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from hashlib import blake2b
 from itertools import count as counting
 from itertools import islice
@@ -20,7 +21,7 @@ import msgspec
 
 from bench.store.databases import Place, driver
 from hansard.core import ids
-from hansard.store import migrate
+from hansard.store import migrate, words
 from hansard.store.base import Record
 from hansard.store.changes import insert_records
 from hansard.store.database import Database
@@ -52,8 +53,8 @@ def pair(family: str, spread: int, value: int) -> tuple[str, str]:
     return f"{family}-{spread}", str(value % spread)
 
 
-def record(number: int) -> Record:
-    """The completion of that number, always the same."""
+def record(number: int, *, asked: str | None = None, said: str | None = None) -> Record:
+    """The completion of that number, always the same but for the texts given."""
     chance = int.from_bytes(_digest(number)[ids.ENTROPY_BYTES :])
     metadata = dict([NEVER_TOGETHER[number % 2]])
     for family in FAMILIES:
@@ -62,10 +63,10 @@ def record(number: int) -> Record:
             key, text = pair(family, spread, value)
             metadata[key] = text
     name, model = completion_id(number), MODELS[chance % len(MODELS)]
-    asked = {"role": "user", "content": f"This is question {number}."}
-    said = {"role": "assistant", "content": _ANSWER.format(number), "refusal": None}
-    request = {"model": model, "messages": [asked], "metadata": metadata, "store": True}
-    choices = [{"index": 0, "message": said, "logprobs": None, "finish_reason": "stop"}]
+    question = {"role": "user", "content": asked or f"This is question {number}."}
+    answer = {"role": "assistant", "content": said or _ANSWER.format(number), "refusal": None}
+    request = {"model": model, "messages": [question], "metadata": metadata, "store": True}
+    choices = [{"index": 0, "message": answer, "logprobs": None, "finish_reason": "stop"}]
     reply = {"id": name, "object": "chat.completion", "created": _created(number), "model": model, "choices": choices}
     return Record(
         project=DEFAULT_PROJECT,
@@ -93,7 +94,11 @@ def _digest(number: int) -> bytes:
 
 def filled(place: Place, count: int) -> Database:
     """A database with so many of them: that of an earlier run, if it had the same schema and the same rows."""
-    name, whole = f"rows_{count}", [migrate.HEAD, VERSION, count]
+    return kept(place, f"rows_{count}", [migrate.HEAD, VERSION, count], partial(fill, count=count))
+
+
+def kept(place: Place, name: str, whole: list[object], fill_it: Callable[[Database], None]) -> Database:
+    """The database of that name, filled unless an earlier run has filled it with the same ``whole``."""
     mark = place.folder / f"{name}.json"
     if mark.exists() and json.loads(mark.read_text()) == whole:
         return place.of(name)
@@ -101,24 +106,29 @@ def filled(place: Place, count: int) -> Database:
     place.drop(name)
     database = place.of(name)
     began = time.monotonic()
-    fill(database, count)
-    print(f"{count:,} completions put into {database.place} in {time.monotonic() - began:.0f} s", flush=True)
+    fill_it(database)
+    print(f"{name}: {database.place} filled in {time.monotonic() - began:.0f} s", flush=True)
     mark.write_text(json.dumps(whole))
     return database
 
 
-def fill(database: Database, count: int) -> None:
-    """Put so many into an empty database, and leave it as its own upkeep would: folded in, or vacuumed."""
+def fill(database: Database, count: int, *, made: Callable[[int], Record] = record, is_searched: bool = False) -> None:
+    """Put so many into an empty database, and leave it as its own upkeep would: folded in, or vacuumed.
+
+    ``is_searched``: with an index of their words.
+    """
     database.make()
     engine = database.engine_for_writing()
+    engine.update_execution_options(**{words.KEPT: is_searched})
     with engine.begin() as connection:
         migrate.create(connection)
+        words.prepare(connection, on=is_searched)
     if isinstance(database, Sqlite):
         # On the engine's one connection, which goes back to it. A fill that is cut short is done again.
         with closing(engine.raw_connection()) as pooled:
             pooled.cursor().execute("PRAGMA synchronous = OFF")
             pooled.cursor().execute("PRAGMA cache_size = -400000")
-    rows = map(record, counting())
+    rows = map(made, counting())
     for start in range(0, count, _AT_ONCE):
         some: Sequence[Record] = list(islice(rows, min(_AT_ONCE, count - start)))
         with engine.begin() as connection:

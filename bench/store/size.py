@@ -77,12 +77,15 @@ def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
     return measured
 
 
-def weigh(shape: Shape, count: int, *, place: Place, corpus: Corpus) -> dict[str, Any]:
-    """Insert so many completions, as so many clients at a time would, and weigh the whole and its pieces."""
+def weigh(shape: Shape, count: int, *, place: Place, corpus: Corpus, is_searched: bool = False) -> dict[str, Any]:
+    """Insert so many completions, as so many clients at a time would, and weigh the whole and its pieces.
+
+    ``is_searched``: with the index of words.
+    """
     place.drop("size")
     database = place.of("size")
     sent = list(records(shape, count, corpus=corpus, seed=_SEED))
-    asyncio.run(_insert(database, sent))
+    asyncio.run(_insert(SqlStore(database, search=is_searched), sent, database.place))
     raw = sum(len(record.request) + len(record.reply) for record in sent)
     text = sum(_text_bytes(record) for record in sent)
     pieces, total, bodies = _weighed(database)
@@ -99,16 +102,15 @@ def weigh(shape: Shape, count: int, *, place: Place, corpus: Corpus) -> dict[str
     }
 
 
-async def _insert(database: Database, sent: Sequence[Record]) -> None:
+async def _insert(store: SqlStore, sent: Sequence[Record], where: str) -> None:
     """A slice after the other, since a turn of a conversation follows only when the one before was answered."""
-    store = SqlStore(database)
     await store.start()
     try:
         for start in range(0, len(sent), SLOTS):
             await asyncio.gather(*map(store.insert, sent[start : start + SLOTS]))
         for record in sent[:: max(1, len(sent) // 50)]:
             if await store.get(record.project, record.id) != record:
-                raise CannotRun(f"{database.place}: {record.id} did not come back as it was stored")
+                raise CannotRun(f"{where}: {record.id} did not come back as it was stored")
     finally:
         await store.stop()
 

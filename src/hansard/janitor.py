@@ -20,14 +20,17 @@ from hansard.store.base import Expired, Expiring
 _LOOKS_EVERY_S: Final = 1.0
 
 # So long a batch should hold the writer; how many completions that takes is tried out.
-_BATCH_S: Final = 0.02
+_BATCH_S: Final = 0.01
 _MOST_AT_ONCE: Final = 64
 
-# For each second of work so many for everybody else.
-_REST: Final = 4.0
+# For each second of work so many for everybody else: of a hundred reads beside it one at most should meet it. Where
+# more expires than is forgotten so, reads are slowed rather than the disk filled.
+_REST: Final = 24.0
+_REST_IF_BEHIND: Final = 4.0
 _SHORTEST_REST_S: Final = 0.01
+_LONGEST_REST_S: Final = 0.5
 
-# A long clean-up is told of as it goes on.
+# A long clean-up is told of as it goes on, and is behind.
 _TELLS_EVERY_S: Final = 10.0
 
 _WHERE: Final = "janitor"
@@ -51,12 +54,15 @@ class Janitor:
         observer: Observer,
         clock: Callable[[], float] = time.time,
         looks_every_s: float = _LOOKS_EVERY_S,
+        tells_every_s: float = _TELLS_EVERY_S,
     ) -> None:
         self._store = store
         self._observer = observer
         self._clock = clock
         self._looks_every_s = looks_every_s
+        self._tells_every_s = tells_every_s
         self._most = _MOST_AT_ONCE
+        self._is_behind = False
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -79,7 +85,7 @@ class Janitor:
             projects = list(await self._store.due(now=now))
             while projects and not is_late:  # each in its turn, so that none waits for all of another's
                 projects = [project for project in projects if await self._batch(project, now, tally)]
-                is_late = time.monotonic() - started > _TELLS_EVERY_S
+                is_late = time.monotonic() - started > self._tells_every_s
             if tally.records or tally.bodies:
                 await self._give_back(tally)
         finally:
@@ -92,6 +98,7 @@ class Janitor:
                         duration_s=time.monotonic() - started,
                     )
                 )
+        self._is_behind = is_late
         return is_late
 
     async def _work(self) -> None:
@@ -113,7 +120,7 @@ class Janitor:
         self._pace(expired)
         if not (expired.records or expired.bodies):
             return False
-        await _rest(expired.took_s)
+        await self._rest(expired.took_s)
         return True
 
     def _pace(self, expired: Expired) -> None:
@@ -129,8 +136,8 @@ class Janitor:
             if not freed_bytes:
                 return
             tally.freed_bytes += freed_bytes
-            await _rest(time.monotonic() - started)
+            await self._rest(time.monotonic() - started)
 
-
-async def _rest(took_s: float) -> None:
-    await asyncio.sleep(max(_SHORTEST_REST_S, _REST * took_s))
+    async def _rest(self, took_s: float) -> None:
+        rest_s = took_s * (_REST_IF_BEHIND if self._is_behind else _REST)
+        await asyncio.sleep(min(max(_SHORTEST_REST_S, rest_s), _LONGEST_REST_S))

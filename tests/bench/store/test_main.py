@@ -38,4 +38,4 @@ def test_without_a_name_every_part_runs_and_an_unknown_one_is_refused(capsys: py
     assert main.arguments().parse_args(["size", "reads"]).parts == ["size", "reads"]
     with pytest.raises(SystemExit):
         main.arguments().parse_args(["sizes"])
-    assert "one of writes, reads, size, disturb, fill, document" in capsys.readouterr().err
+    assert "one of writes, reads, size, disturb, searches, fill, document" in capsys.readouterr().err
