@@ -90,9 +90,6 @@ READS: Final[Mapping[str, Read]] = {
 WORST: Final = listing(lambda _: (None, rows.NEVER_TOGETHER))
 """Two pairs, half of the completions each, and not one completion with both: all of one half is looked through."""
 
-NOT_YET: Final = ("search",)
-"""What the issue asks for and the store does not have."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this bench can be told."""
@@ -128,7 +125,6 @@ def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
         "samples": asked.samples,
         "rows": measured_rows,
         "worst": worst,
-        "not_yet": list(NOT_YET),
         "bars": judged(measured_rows, is_sqlite=isinstance(databases[0], Sqlite)),
     }
     print(report(measured), flush=True)
@@ -175,7 +171,6 @@ def report(measured: Mapping[str, Any]) -> str:
     head = ("read", f"p50 ms at {few}", "p99", f"p50 ms at {many}", "p99", "p99 ratio", "found on average")
     lines = [_line(row) for row in measured["rows"]]
     lines.append(("worst case: " + measured["worst"]["row"], *_line(measured["worst"])[1:]))
-    lines += [(f"{name}: the store has none yet", *[""] * 6) for name in measured["not_yet"]]
     said = f"Schema {measured['schema']}; {measured['samples']:,} reads of each kind and size."
     return "\n\n".join([said, table(head, lines), bars(measured["bars"])])
 
