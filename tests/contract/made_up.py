@@ -53,6 +53,8 @@ def _of(facts: Facts, schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 def _of_leaf(facts: Facts, leaf: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "enum" in leaf:
         return st.sampled_from(leaf["enum"])
+    if leaf.get("format") == "uri":
+        return st.sampled_from(["https://example.com/a.png", "data:image/png;base64,iVBO"])
     kind = leaf.get("type", "object")
     if kind == "object":
         return _of_object(facts, leaf)
