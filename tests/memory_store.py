@@ -9,6 +9,7 @@ from itertools import count
 import msgspec
 
 from hansard.core.paging import ListQuery, SearchQuery
+from hansard.core.pieces import cut, without_messages
 from hansard.core.words import Term, snippet, texts, words_of
 from hansard.errors import Conflict, StoreUnavailable
 from hansard.store.base import Cursor, Found, Hit, Outcome, Record
@@ -66,7 +67,7 @@ class MemoryStore:
             records = [
                 r for r in records if (self._place(r) < place if query.order == "desc" else self._place(r) > place)
             ]
-        return records[:limit]
+        return records[:limit] if whole else [_bare(record) for record in records[:limit]]
 
     async def search(self, project: str, query: SearchQuery, *, after: Cursor | None) -> Found:
         self._check()
@@ -96,9 +97,10 @@ class MemoryStore:
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
         record = await self.get(project, completion_id)
-        if record is not None:
-            record = self.records[completion_id] = msgspec.structs.replace(record, metadata=metadata)
-        return record
+        if record is None:
+            return None
+        self.records[completion_id] = changed = msgspec.structs.replace(record, metadata=metadata)
+        return _bare(changed)
 
     async def delete(self, project: str, completion_id: str) -> bool:
         if await self.get(project, completion_id) is None:
@@ -162,3 +164,8 @@ def _matches(record: Record, project: str, query: ListQuery | SearchQuery) -> bo
         and query.model in (None, record.model, record.requested_model)
         and all(record.metadata.get(key) == value for key, value in query.metadata)
     )
+
+
+def _bare(record: Record) -> Record:
+    """As a page has it: without its messages."""
+    return msgspec.structs.replace(record, request=without_messages(cut(record.request)))

@@ -254,7 +254,8 @@ def counts(database: Database, project: str) -> dict[str, list[tuple[str, int]]]
     engine = database.engine_for_reading(connections=1)
     with engine.begin() as connection:
         found = {
-            key: list(facets.values(connection, project, key, most=9)) for key, _ in facets.keys(connection, project)
+            key: list(facets.values(connection, project, key, most=9))
+            for key in [facets.ALL[0], *(key for key, _ in facets.keys(connection, project, most=9))]
         }
     engine.dispose()
     return found

@@ -44,7 +44,7 @@ QUERIES = st.builds(
 # Few texts, so that they come again in other requests and projects; short ones, and one of several pages.
 TEXTS = st.sampled_from(["", "Well?", "Order, order! " * 50, "".join(map(str, range(9000))), "\x00ü🏔"])
 ROLES = st.sampled_from(["system", "user", "assistant"])
-MESSAGES = st.lists(st.fixed_dictionaries({"role": ROLES, "content": TEXTS}), max_size=4)
+MESSAGES = st.lists(st.fixed_dictionaries({"role": ROLES, "content": TEXTS}), min_size=1, max_size=4)
 REQUESTS = st.builds(lambda messages: json.dumps({"model": "tiny", "messages": messages}).encode(), MESSAGES)
 
 IDEMPOTENCY_KEYS = st.sampled_from(["k", "l", "m"])

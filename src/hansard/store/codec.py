@@ -87,7 +87,7 @@ def unpack(packed: bytes) -> bytes:
         raise ValueError("content of an unknown kind")
     try:
         return _here.decompressor.decompress(memoryview(packed)[1:])
-    except zstandard.ZstdError as error:
+    except (zstandard.ZstdError, MemoryError) as error:  # the second, of a damaged length
         raise ValueError("damaged content") from error
 
 
