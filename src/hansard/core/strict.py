@@ -35,13 +35,11 @@ _Place: TypeAlias = tuple[Context, int, Any]
 """Where a schema stands, on which level, and the schema."""
 
 
-def strict_violation(schema: Any) -> str | None:
-    """What keeps the schema out of the subset, in the API's words; None if nothing does."""
-    return judged(schema)[0]
-
-
 def judged(schema: Any) -> tuple[str | None, SchemaSize]:
-    """The same, and what the schema weighs, measured on the same walk; of one that is outside, as far as that went."""
+    """What keeps the schema out of the subset, in the API's words, None if nothing does; and what it weighs.
+
+    Both are of the same walk, so of a schema that is outside the weight is as far as that went.
+    """
     if not isinstance(schema, dict) or schema.get("type") != "object":
         kind = schema.get("type") if isinstance(schema, dict) else None
         return f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{_shown(kind)}\"'.", SchemaSize()
