@@ -45,6 +45,12 @@ class Database(Protocol):
         Raises StartupError if this database cannot keep the promise.
         """
 
+    def guard(self, connection: Connection, *, version: str) -> None:
+        """First thing in a transaction that changes completions: let nobody upgrade the tables before it ends.
+
+        Raises ``failures.Outdated`` if they are of another version already.
+        """
+
     def confirm(self, connection: Connection) -> None:
         """Write something, however little, so that COMMIT waits for every copy of what is seen there."""
 

@@ -59,7 +59,13 @@ class SqlStore:
             self._writing.update_execution_options(**{words.KEPT: True})
         self._reading = database.engine_for_reading(connections=readers)
         self._outage = Outage(bound_s=database.rides_out_s)
-        self._writer = Writer(self._writing, limit=queue_limit, limit_bytes=queue_limit_bytes, outage=self._outage)
+        self._writer = Writer(
+            self._writing,
+            guard=partial(database.guard, version=migrate.HEAD),
+            limit=queue_limit,
+            limit_bytes=queue_limit_bytes,
+            outage=self._outage,
+        )
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
 
     async def start(self) -> None:

@@ -97,6 +97,9 @@ class Sqlite:
     def claim(self, connection: Connection) -> None:
         """A transaction that writes has the file to itself from its beginning."""
 
+    def guard(self, connection: Connection, *, version: str) -> None:
+        """One server at a time has the file, and it upgrades before it serves (``lock``)."""
+
     @property
     def has_copies(self) -> bool:
         return False

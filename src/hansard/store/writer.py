@@ -44,6 +44,7 @@ class _Failed:
 
 _Outcome: TypeAlias = object | _Failed
 _Work: TypeAlias = Callable[[Connection, Sequence[Any]], Sequence[object]]
+_Guard: TypeAlias = Callable[[Connection], None]
 _WasDone: TypeAlias = Callable[[Connection, Any], "tuple[()] | tuple[object]"]
 
 
@@ -68,10 +69,14 @@ class _Job:
 
 
 class Writer:
-    """Belongs to the event loop that starts it. ``limit`` and ``limit_bytes`` bound the line."""
+    """Belongs to the event loop that starts it. ``limit`` and ``limit_bytes`` bound the line.
 
-    def __init__(self, engine: Engine, *, limit: int, limit_bytes: int, outage: Outage) -> None:
+    ``guard`` comes first in each transaction, and raises where nothing may be written.
+    """
+
+    def __init__(self, engine: Engine, *, guard: _Guard, limit: int, limit_bytes: int, outage: Outage) -> None:
         self._engine = engine
+        self._guard = guard
         self._outage = outage
         self._limit = limit
         self._limit_bytes = limit_bytes
@@ -177,6 +182,7 @@ class Writer:
         self, jobs: list[_Job], perform: Callable[[Connection, Sequence[_Job]], Sequence[_Outcome]]
     ) -> Sequence[_Outcome]:
         with self._engine.begin() as connection:
+            self._guard(connection)
             self._join(jobs, most=_MOST_AT_ONCE)  # those who came while the lock was awaited share it
             outcomes = perform(connection, jobs)
             for job in jobs:
