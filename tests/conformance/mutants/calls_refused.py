@@ -12,6 +12,11 @@ def _forgets_after_twenty(answered: Answered) -> None:
         refuses(400, "Too many messages.")(answered)
 
 
+def _parses_no_arguments(answered: Answered) -> None:
+    if answered.asked.body.count(b"{") > 40:
+        refuses(502)(answered)
+
+
 def _hears_one_part(answered: Answered) -> None:
     for message in answered.asked.document.get("messages") or ():
         if message.get("role") == "assistant" and len(message.get("content") or ()) > 1:
@@ -90,10 +95,30 @@ MUTANTS = (
         b"Expected at most 10000",
         fails=("create.refuses_ten_thousand_and_one_messages", "create.refuses_ten_thousand_and_one_parts"),
     ),
+    _takes(
+        "create-goes-into-any-depth",
+        b"nested too deeply",
+        fails=("create.refuses_arguments_of_two_hundred_levels", "create.refuses_a_body_of_two_hundred_levels"),
+    ),
+    _takes(
+        "create-takes-any-plain-schema",
+        b"levels of nesting",
+        b"enum values in all functions",
+        fails=(
+            "create.refuses_a_plain_schema_of_too_many_levels",
+            "create.refuses_too_many_enum_values_in_all_functions",
+        ),
+    ),
     Mutant(
         name="create-forgets-after-twenty-messages",
         fails=("create.takes_a_conversation_of_a_hundred_messages",),
         answer=_forgets_after_twenty,
+        only_to=CREATE,
+    ),
+    Mutant(
+        name="create-parses-no-deep-arguments",
+        fails=("create.takes_arguments_of_fifty_levels",),
+        answer=_parses_no_arguments,
         only_to=CREATE,
     ),
     Mutant(

@@ -23,7 +23,7 @@ def _said(*parts: Any, **fields: Any) -> list[Any]:
 
 
 def _refused(
-    rule: str, title: str, *evidence: str, messages: list[Any], param: str, code: str | None = ANY, **more: Any
+    rule: str, title: str, *evidence: str, messages: list[Any], param: str | None, code: str | None = ANY, **more: Any
 ) -> Check:
     return refuses(rule, title, *evidence, fields={"messages": messages}, param=param, code=code, **more)
 
@@ -181,6 +181,13 @@ VALUES = (
 )
 
 
+def _nested(levels: int) -> Any:
+    value: Any = "Hi"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 def _answered(count: int) -> list[Any]:
     calls = [{**_CALL, "id": f"call_{number}"} for number in range(count)]
     answers = [{"role": "tool", "tool_call_id": call["id"], "content": "x"} for call in calls]
@@ -219,5 +226,67 @@ COUNTS = (
         messages=[{"role": "user", "content": [_TEXT] * 5_001}, {"role": "user", "content": [_TEXT] * 5_000}],
         param="messages",
         code="array_above_max_length",
+    ),
+)
+
+
+def _deep_schema(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels // 2):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+def _deep_call(levels: int) -> list[Any]:
+    call = {**_CALL, "function": {"name": "f", "arguments": '{"a":' * levels + "1" + "}" * levels}}
+    return [
+        _USER,
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_x", "content": ""},
+    ]
+
+
+def _function_with(number: int) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {"a": {"enum": [f"{number}-{value}" for value in range(900)]}}}
+    return {"type": "function", "function": {"name": f"f{number}", "parameters": parameters}}
+
+
+DEPTHS = (
+    _refused(
+        "arguments_of_two_hundred_levels",
+        "The arguments of an earlier call nest at most 100 levels.",
+        _MOST,
+        messages=_deep_call(200),
+        param="messages[1].tool_calls[0].function.arguments",
+    ),
+    takes(
+        "arguments_of_fifty_levels",
+        "The arguments of an earlier call nest as deep as anybody needs.",
+        _MOST,
+        fields={"messages": _deep_call(50)},
+    ),
+    _refused(
+        "a_body_of_two_hundred_levels",
+        "A body nests at most 128 levels, wherever.",
+        _MOST,
+        messages=[{**_USER, "content": _nested(200)}],
+        param=None,
+    ),
+    refuses(
+        "a_plain_schema_of_too_many_levels",
+        "A schema that is not strict nests at most 100 levels.",
+        _MOST,
+        fields={"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": _deep_schema(110)}}},
+        param="response_format",
+        demands=("response_format",),
+    ),
+    refuses(
+        "too_many_enum_values_in_all_functions",
+        "All functions together have at most 5,000 enum values.",
+        _MOST,
+        fields={"tools": [_function_with(number) for number in range(6)]},
+        param="tools[5].function.parameters",
+        code="invalid_function_parameters",
+        demands=("tools",),
     ),
 )
