@@ -200,7 +200,8 @@ class LlamaCppEngine:
         async with self._compiler.turn():
             outline = await self._compiler.work(lambda: body.outline(call.request, abilities, context=context))
             if outline is not None:
-                await counting.check(running, outline)
+                with self._pulse.working():
+                    await counting.check(running, outline)
             return await self._compiler.work(ordered)
 
     async def _choice(
