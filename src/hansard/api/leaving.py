@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-LAST_S: Final = 1.0
+LAST_S: Final = 0.1
 """How long a client that has closed its sending side is waited for, in seconds. Nearly all have left then, and nothing
-but a write tells them from those who still read: it comes back, and the connection is lost at once."""
+but a write tells them from those who still read: it comes back, and the connection is lost at once. Until then they
+hold their place in lines, so it is no longer than a reply takes that nobody has to wait for."""
 
 EXTENSION: Final = "hansard.departure"
 """Under this name among the extensions of a request's scope."""
