@@ -38,7 +38,7 @@ def engine_server(port: int) -> list[str]:
 def _hansard(name: str, how: str, model: str, *arguments: str, before_engine: bool = False) -> Subject:
     def command(place: Place) -> list[str]:
         serve = [sys.executable, "-m", "hansard", "serve", "--port", str(place.port), "--data", str(place.folder)]
-        upstream = ["--upstream", place.upstream] if before_engine else []
+        upstream = ["--config", str(_upstream(place))] if before_engine else []
         return [*serve, "--log", "off", *arguments, *upstream]
 
     return Subject(
@@ -51,6 +51,13 @@ def _hansard(name: str, how: str, model: str, *arguments: str, before_engine: bo
         environment={"HANSARD_API_KEY": KEY},
         before_engine=before_engine,
     )
+
+
+def _upstream(place: Place) -> Path:
+    """Settings without the breaker: requests that the engine's server fails at come one behind the other here."""
+    file = place.folder / "hansard.toml"
+    file.write_text(f'[[upstreams]]\nbase_url = "{place.upstream}"\nbreaker_failures = 0\n')
+    return file
 
 
 def _peer(name: str, how: str, **environment: str) -> Subject:
@@ -78,7 +85,7 @@ SUBJECTS = (
     _hansard("Hansard, embedded", "`hansard serve`, the built-in model", "hansard-tiny", "--threads", "1"),
     _hansard(
         "Hansard, gateway",
-        "`hansard serve --upstream URL`, before the engine's own server",
+        "`hansard serve` with this upstream and `breaker_failures = 0`, before the engine's own server",
         UPSTREAM_MODEL,
         before_engine=True,
     ),

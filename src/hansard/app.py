@@ -183,7 +183,7 @@ async def _serve(
     config = uvicorn.Config(
         house.application(own_lifespan=False),
         loop="none",
-        http=corked(noticing(enveloped(AutoHTTPProtocol, observer=house.observer))),
+        http=corked(noticing(enveloped(AutoHTTPProtocol, observer=house.observer, silence_s=settings.silence_s))),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -202,6 +202,17 @@ class HeadTooLate(HansardError):
         super().__init__(f"The request's headers did not arrive within {limit_s:g} seconds.")
 
 
+class BodyTooLate(HansardError):
+    """Nothing came of a request's body for so many seconds."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The request's body did not go on for {limit_s:g} seconds.")
+
+
 class InternalError(HansardError):
     """A bug in Hansard. The text is the API's own; the cause goes to the log."""
 

@@ -41,9 +41,9 @@ def test_those_who_leave_while_they_wait_make_room(make_server: Workshop) -> Non
     server = make_server("--parallel", "1", "--queue", "4").start()
     with stream(f"{server.base_url}/chat/completions", {**LONG, "stream": True}) as reply:
         next(iter(reply))
-        for _ in range(12):
+        for left in range(1, 13):
             send_only(server, {**LONG, "store": True}).close()
-            eventually(lambda: server.is_ready(), "/readyz", server=server)
+            eventually(lambda left=left: server.stderr.count(LEFT) == left, "the line to be left", server=server)
     eventually(lambda: server.stderr.count(LEFT) == 13, "thirteen lines", server=server)
     assert server.ask("What is the capital of France?").text == "The capital of France is Paris."
     assert server.stored_ids == []

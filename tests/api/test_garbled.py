@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from hansard.api.garbled import HEAD_LIMIT_BYTES, HEAD_S, enveloped
+from hansard.api.garbled import HEAD_LIMIT_BYTES, SILENCE_S, enveloped
 from hansard.observe import Event, Observer, RequestServed, ignore
 
 pytestmark = pytest.mark.anyio
@@ -37,12 +37,12 @@ async def read_only(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, *, observer: Observer = ignore, head_s: float = HEAD_S) -> AsyncIterator[int]:
+async def listening(app: ASGIApp, *, observer: Observer = ignore, silence_s: float = SILENCE_S) -> AsyncIterator[int]:
     """The port where the application is served."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     config.load()
     state = uvicorn.Server(config).server_state
-    protocol: Any = enveloped(AutoHTTPProtocol, observer=observer, head_s=head_s)  # type: ignore[type-abstract] # it has the methods when it runs
+    protocol: Any = enveloped(AutoHTTPProtocol, observer=observer, silence_s=silence_s)  # type: ignore[type-abstract] # it has the methods when it runs
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
     async with server:
@@ -74,7 +74,7 @@ CREATE = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
 
 GARBLED: dict[str, bytes] = {
     "no request line": b"hello\r\n\r\n",
-    "no such method": b"FOO /v1/models HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a method and nothing else": b"FOO\r\n\r\n",
     "TLS": bytes.fromhex("160301020001000001fc0303"),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no such version": b"GET /health HTTP/9.9\r\nHost: a\r\n\r\n",
@@ -186,8 +186,67 @@ async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
 
 
 async def test_a_head_that_does_not_come_is_not_waited_for() -> None:
-    async with listening(read_only, head_s=0.05) as port:
+    async with listening(read_only, silence_s=0.05) as port:
         status, _, document = parted(await answer(port, b"GET / HTTP/1.1\r\nHost: a\r\n"))
 
     assert status == "HTTP/1.1 408 Request Timeout"
     assert document["error"]["code"] == "request_timeout"
+
+
+@pytest.mark.parametrize("method", [b"FOO", b"get", b"x-y"])
+async def test_a_method_that_nobody_knows_is_one_that_is_not_allowed(method: bytes) -> None:
+    async with listening(read_only) as port:
+        status, headers, document = parted(await answer(port, method + b" /v1/models HTTP/1.1\r\nHost: a\r\n\r\n"))
+
+    assert status == "HTTP/1.1 405 Method Not Allowed"
+    assert headers["allow"] == "GET, POST, DELETE"
+    assert document["error"] == {
+        "message": "Only GET, POST, and DELETE requests are accepted.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "method_not_supported",
+    }
+
+
+async def test_a_connection_on_which_nothing_comes_is_closed() -> None:
+    events: list[Event] = []
+    async with listening(read_only, observer=events.append, silence_s=0.05) as port:
+        assert await answer(port) == b""
+
+    assert events == []
+
+
+async def test_without_a_limit_a_connection_stays() -> None:
+    async with listening(read_only, silence_s=0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CREATE + b"Connection: close\r\nContent-Length: 1\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(), 0.1)
+        writer.close()
+
+
+async def test_a_body_that_stops_is_not_waited_for() -> None:
+    async with listening(read_only, silence_s=0.05) as port:
+        status, _, document = parted(await answer(port, CREATE + b"Content-Length: 5\r\n\r\n", b"{"))
+
+    assert status == "HTTP/1.1 408 Request Timeout"
+    assert document["error"] == {
+        "message": "The request's body did not go on for 0.05 seconds.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "request_timeout",
+    }
+
+
+async def test_a_body_that_goes_on_may_take_longer() -> None:
+    silence_s = 0.2
+    async with listening(read_only, silence_s=silence_s) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CREATE + b"Connection: close\r\nContent-Length: 8\r\n\r\n")
+        for _ in range(8):
+            await asyncio.sleep(silence_s / 4)  # what is tested is that time passes
+            writer.write(b"x")
+        reply = await reader.read()
+        writer.close()
+
+    assert reply.startswith(b"HTTP/1.1 204")

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from hansard.api.corked import corked
 from hansard.api.leaving import Departure, departure_of, noticing
 
 pytestmark = pytest.mark.anyio
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, *, last_s: float) -> AsyncIterator[tuple[str, int]]:
+    """Where the application is served; ends with its last request."""
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
+    config.load()
+    state = uvicorn.Server(config).server_state
+    protocol: Any = corked(noticing(AutoHTTPProtocol, last_s=last_s))  # type: ignore[type-abstract] # it has the methods when it runs
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()
+        for task in list(state.tasks):
+            await task
 
 
 async def test_each_request_has_a_departure_and_only_a_reply_cut_short_sees_it() -> None:
@@ -33,22 +51,14 @@ async def test_each_request_has_a_departure_and_only_a_reply_cut_short_sees_it()
         asked.set()
         await left.wait()
 
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
-    config.load()
-    state = uvicorn.Server(config).server_state
-    protocol: Any = noticing(AutoHTTPProtocol)  # type: ignore[type-abstract] # it has the methods when it runs
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    async with listening(app, last_s=0.05) as address:
+        reader, writer = await asyncio.open_connection(*address)
         writer.write(REQUEST)
         await reader.readuntil(b"\r\n\r\n")
         writer.write(REQUEST)
         await asked.wait()
         writer.close()
         await left.wait()
-        for task in list(state.tasks):
-            await task
 
     assert [departure.is_past for departure in departures] == [False, True]
 
@@ -56,3 +66,58 @@ async def test_each_request_has_a_departure_and_only_a_reply_cut_short_sees_it()
 def test_a_server_of_another_kind_has_none() -> None:
     assert departure_of({"type": "http"}) is None
     assert departure_of({"type": "http", "extensions": {"http.response.pathsend": {}}}) is None
+
+
+async def said_all(address: tuple[str, int], sent: bytes) -> bytes:
+    """All that comes to a client that closes its sending side behind this."""
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(sent)
+    writer.write_eof()
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_who_has_said_all_has_the_reply_that_goes_on() -> None:
+    """Also one that goes on for longer than the reply is waited for."""
+    last_s = 0.1
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun ", "more_body": True})
+        for _ in range(10):
+            await asyncio.sleep(last_s / 5)  # what is tested is that time passes
+            await send({"type": "http.response.body", "body": b"goes on ", "more_body": True})
+        await send({"type": "http.response.body", "body": b"ended"})
+
+    async with listening(app, last_s=last_s) as address:
+        reply = await said_all(address, REQUEST)
+
+    assert reply.startswith(b"HTTP/1.1 200 OK")
+    assert reply.endswith(b"ended\r\n0\r\n\r\n")
+
+
+async def test_who_has_said_all_is_not_waited_for_any_longer() -> None:
+    departures: list[Departure] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        departure, left = departure_of(scope), asyncio.Event()
+        assert departure is not None
+        departures.append(departure)
+        departure.act = left.set
+        await left.wait()
+
+    async with listening(app, last_s=0.05) as address:
+        assert await said_all(address, REQUEST) == b""
+
+    assert [departure.is_past for departure in departures] == [True]
+
+
+async def test_half_a_request_is_nobodys() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["more_body"]
+        assert (await receive())["type"] == "http.disconnect"
+
+    async with listening(app, last_s=60) as address:
+        assert await said_all(address, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{") == b""

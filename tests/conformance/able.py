@@ -41,6 +41,10 @@ async def _create(request: Request) -> Response:
         unknown = f"The model `{asked['model']}` does not exist or you do not have access to it."
         error = {"message": unknown, "type": "invalid_request_error", "param": None, "code": "model_not_found"}
         return JSONResponse({"error": error}, 404)
+    if (path := _image_without_address(asked)) is not None:
+        text = f"Invalid '{path}'. Expected a URL of http, https or data."
+        error = {"message": text, "type": "invalid_request_error", "param": path, "code": "invalid_value"}
+        return JSONResponse({"error": error}, 400)
     message, reason, length = _answer(asked)
     choices = [
         {"index": index, "message": message, "logprobs": _logprobs(asked, message), "finish_reason": reason}
@@ -68,6 +72,15 @@ def _answer(asked: Document) -> tuple[Document, str, int]:
         return {**blank, "function_call": call}, "function_call", 8
     said, reason = _cut(_formatted(asked, text), asked)
     return {**blank, "content": said}, reason, len(_words(said))
+
+
+def _image_without_address(asked: Document) -> str | None:
+    for index, message in enumerate(asked["messages"]):
+        for place, part in enumerate(message.get("content") or ()):
+            url = part.get("image_url", {}).get("url") if isinstance(part, dict) else None
+            if url is not None and not url.startswith(("http:", "https:", "data:")):
+                return f"messages[{index}].content[{place}].image_url.url"
+    return None
 
 
 def _heard(asked: Document) -> str:

@@ -177,6 +177,17 @@ def refuses(
     return edit
 
 
+def takes_what(*words: bytes) -> Callable[[Answered], None]:
+    """Knows no rule whose refusal has these words; without words, none at all."""
+
+    def edit(answered: Answered) -> None:
+        if answered.status >= 400 and (not words or any(word in answered.body for word in words)):
+            answered.status = 200
+            answered.document = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{}]}
+
+    return edit
+
+
 def errors_with(**fields: object) -> Callable[[Answered], None]:
     """Changes these keys of every error envelope; ``status`` is the HTTP status."""
 

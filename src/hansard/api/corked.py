@@ -22,9 +22,11 @@ class CorkedTransport:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._head = b""
+        self.writes = 0
 
     def write(self, data: bytes) -> None:
-        """Send it, behind the head that waits for it; a head by itself at the end of this turn."""
+        """Send it, behind the head that waits for it; a head by itself at the end of this turn. Each is counted."""
+        self.writes += 1
         if self._head:
             data, self._head = self._head + data, b""
         elif data.startswith(_HEAD):

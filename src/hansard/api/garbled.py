@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from http import HTTPStatus
+import re
+import sys
+from collections.abc import Callable
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
+import httptools
 import msgspec
 
 from hansard.api.front import envelope
 from hansard.api.unchunked import UnchunkedTransport
 from hansard.core import ids
-from hansard.errors import HansardError, HeadTooLarge, HeadTooLate, InvalidRequest
+from hansard.errors import BodyTooLate, HansardError, HeadTooLarge, HeadTooLate, InvalidRequest, MethodNotAllowed
 from hansard.observe import Observer, RequestServed
 
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -23,13 +27,17 @@ HEAD_LIMIT_BYTES = 64 * 1024
 
 _NOT_HTTP = "We could not understand the request: what was sent is not valid HTTP/1.1."
 
+# The parser gives up at a method that it does not know; a line that is sound but for that asks for one we do not have.
+_ANY_METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) \S+ HTTP/1\.[01]\r?\n")
+_METHODS = ("GET", "POST", "DELETE")
 
-HEAD_S = 30.0
-"""How long a request line and headers may take, from their first byte, in seconds."""
+SILENCE_S = 30.0
+"""How long a request line and headers may take, from their first byte; and how long nothing may come before that
+byte, and within a body. In seconds; 0 is for ever."""
 
 
 def enveloped(
-    protocol: type[asyncio.Protocol], *, observer: Observer, head_s: float = HEAD_S
+    protocol: type[asyncio.Protocol], *, observer: Observer, silence_s: float = SILENCE_S
 ) -> type[asyncio.Protocol]:
     """The same protocol of the server, with its own refusals in our words, and told to the observer."""
 
@@ -37,30 +45,51 @@ def enveloped(
         scope: Any = None
         unfinished_bytes = 0
         put_off: HansardError | None = None
-        head_timer: asyncio.TimerHandle | None = None
+        timer: asyncio.TimerHandle | None = None
+        data = b""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            # Nothing was asked for, so there is nothing to answer.
+            self.wait_for(transport.close)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self.head_is_whole()
+            self.wait_no_more()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
             if self.put_off is not None:  # nothing is read any more
                 return
+            self.data = data
             super().data_received(data)
+            self.data = b""
             if self.scope is None or "method" in self.scope:  # set once the head is whole
-                self.head_is_whole()
+                self.unfinished_bytes = 0
+                self.wait_no_more()
+                if self.cycle is not None and self.cycle.more_body:
+                    self.wait_for(self.miss_the_body)
                 return
-            if self.head_timer is None:
-                self.head_timer = self.loop.call_later(head_s, self.refuse, HeadTooLate(head_s))
+            if not self.unfinished_bytes:
+                self.wait_for(lambda: self.refuse(HeadTooLate(silence_s)))
             self.unfinished_bytes += len(data)
             if self.unfinished_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
                 self.refuse(HeadTooLarge(HEAD_LIMIT_BYTES))
 
-        def head_is_whole(self) -> None:
-            self.unfinished_bytes = 0
-            if self.head_timer is not None:
-                self.head_timer.cancel()
-                self.head_timer = None
+        def wait_for(self, act: Callable[[], None]) -> None:
+            self.wait_no_more()
+            if silence_s:
+                self.timer = self.loop.call_later(silence_s, act)
+
+        def wait_no_more(self) -> None:
+            if self.timer is not None:
+                self.timer.cancel()
+                self.timer = None
+
+        def miss_the_body(self) -> None:
+            if self.flow.read_paused:  # it is not the client that is slow
+                self.wait_for(self.miss_the_body)
+            elif self.cycle is not None and self.cycle.more_body:
+                self.refuse(BodyTooLate(silence_s))
 
         def on_headers_complete(self) -> None:
             super().on_headers_complete()
@@ -73,8 +102,12 @@ def enveloped(
                 self.refuse(self.put_off)
 
         def send_400_response(self, msg: str) -> None:
-            """What the server calls for bytes it cannot read."""
-            self.refuse(InvalidRequest(_NOT_HTTP))
+            """What the server calls for bytes it cannot read, while it handles the parser's error."""
+            found = _ANY_METHOD.match(self.data)
+            is_method = isinstance(sys.exc_info()[1], httptools.HttpParserInvalidMethodError)
+            # Behind a sound request stands the one that is not, and nobody looked where it begins.
+            is_new = found is not None and found[1].decode() not in HTTPMethod.__members__
+            self.refuse(MethodNotAllowed(_METHODS) if is_method and is_new else InvalidRequest(_NOT_HTTP))
 
         def refuse(self, error: HansardError) -> None:
             if self.transport.is_closing():
@@ -105,12 +138,17 @@ def _refused(error: HansardError, request_id: str) -> RequestServed:
     )
 
 
+def _allow(error: HansardError) -> str:
+    """What a 405 has to say (RFC 9110, 15.5.6)."""
+    return f"allow: {', '.join(error.allowed)}\r\n" if isinstance(error, MethodNotAllowed) else ""
+
+
 def _reply(error: HansardError, request_id: str) -> bytes:
     """A whole HTTP reply, the last on its connection."""
     body = msgspec.json.encode(envelope(error))
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
-        "content-type: application/json\r\n"
+        f"{_allow(error)}content-type: application/json\r\n"
         f"content-length: {len(body)}\r\n"
         f"x-request-id: {request_id}\r\n"
         "connection: close\r\n\r\n"

@@ -9,6 +9,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+LAST_S: Final = 0.1
+"""How long a client that has closed its sending side is waited for, in seconds. Nearly all have left then, and nothing
+but a write tells them from those who still read: it comes back, and the connection is lost at once. Until then they
+hold their place in lines, so it is no longer than a reply takes that nobody has to wait for."""
+
 EXTENSION: Final = "hansard.departure"
 """Under this name among the extensions of a request's scope."""
 
@@ -35,13 +40,38 @@ def departure_of(scope: Mapping[str, Any]) -> Departure | None:
     return departure
 
 
-def noticing(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> type[asyncio.Protocol]:
     """The same protocol of the server with a departure in the scope of each request."""
 
     class Noticing(protocol):  # type: ignore[misc, valid-type] # a class to be known only when it runs
+        has_said_all = False
+
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self.scope["extensions"] = {EXTENSION: Departure()}
+
+        def eof_received(self) -> bool:
+            """True keeps the other side open."""
+            cycle = self.cycle
+            if cycle is None or cycle.more_body or cycle.response_complete or self.pipeline:
+                return False
+            self.has_said_all = True
+            self.loop.call_later(last_s, self.wait_no_longer, self.writes)
+            return True
+
+        @property
+        def writes(self) -> int:
+            """To the connection, where it counts them (``corked``)."""
+            return getattr(self.transport, "writes", 0)
+
+        def wait_no_longer(self, writes_before: int) -> None:
+            if self.writes == writes_before:
+                self.transport.close()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.has_said_all and self.cycle.response_complete:
+                self.transport.close()
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)

@@ -97,6 +97,9 @@ def serve(
         Text, typer.Option(metavar="N", help="Largest completion to hold.  [default: 67108864]")
     ] = None,
     queue: Annotated[Text, typer.Option(metavar="N", help="Requests a model lets wait.  [default: 128]")] = None,
+    silence_s: Annotated[
+        Text, typer.Option(metavar="S", help="Seconds a client may be silent in a request.  [default: 30]")
+    ] = None,
     drain_s: Annotated[Text, typer.Option(metavar="S", help="Seconds to finish in at the end.  [default: 30]")] = None,
     log: Annotated[Text, typer.Option(metavar="text|off", help="A line per request, or none.  [default: text]")] = None,
     config: Annotated[Text, typer.Option(metavar="FILE", help="TOML file with any of these settings.")] = None,

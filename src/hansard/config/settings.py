@@ -51,6 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_body_bytes: int
     max_completion_bytes: int
     queue: int
+    silence_s: float
     drain_s: float
     log: Literal["text", "off"]
     origins: Mapping[str, str]

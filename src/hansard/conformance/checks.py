@@ -45,6 +45,11 @@ def decision(number: int) -> str:
     return f"decision {number}"
 
 
+def decided(question: str) -> str:
+    """Evidence: the same, for a row of docs/contract.md that has no number."""
+    return f"decision on {question}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """``name`` is ``operation.rule``; ``title`` the rule in a sentence; ``evidence`` what it rests on.

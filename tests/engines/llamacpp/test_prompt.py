@@ -199,3 +199,13 @@ def test_a_body_without_them_is_sent_as_it_is(tokens: list[str]) -> None:
 
 def test_tokens_that_json_spells_otherwise_are_seen() -> None:
     assert json.loads(Neutralizer(['"\n']).encode({"messages": 'a"\nb'}))["messages"] == 'a"\u200b\nb'
+
+
+def test_what_is_left_without_images_is_text() -> None:
+    seen = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    conversation = [{"role": "user", "content": "Hello"}, {"role": "user", "content": seen}]
+
+    assert prompt.without_images(conversation) == [
+        {"role": "user", "content": "Hello"},
+        {"role": "user", "content": [{"type": "text", "text": "What is it?"}]},
+    ]

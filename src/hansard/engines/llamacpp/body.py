@@ -32,6 +32,11 @@ PASSED_ON = ("presence_penalty", "frequency_penalty", "reasoning_effort")
 # Asking for these changes what an answer is, so they are refused by name and never dropped (decision 36).
 UNSUPPORTED = ("modalities", "audio", "web_search_options", "moderation")
 
+# What has schemas and grammars in it. The template of a model writes 500 KB of them in 2 s, and nobody can stop it.
+READ = ("tools", "functions", "response_format")
+MOST_READ = 500_000
+BYTES_OF_A_TOKEN = 16  # more than in any JSON
+
 # Always streamed: only streams can be cancelled, and with progress even before the first token.
 ALWAYS: Document = {
     "stream": True,
@@ -72,6 +77,34 @@ def compiles(request: ChatRequest) -> bool:
     """Whether the order of this request has schemas or grammars to read, which takes milliseconds."""
     wanted = given(request.response_format)
     return isinstance(wanted, JsonSchemaFormat) or bool(given(request.tools) or given(request.functions))
+
+
+def outline(request: ChatRequest, abilities: Abilities, *, context: int) -> Document | None:
+    """What the prompt of such a request is written from, told before its grammars are read; ``context`` is in tokens.
+
+    None where it is the engine's to count: no token has less than a byte. Raises ``InvalidRequest`` for what is too
+    large to be read at all.
+    """
+    size = _size(request, most=max(MOST_READ, BYTES_OF_A_TOKEN * context))
+    if size <= context:
+        return None
+    try:
+        answer = _bound_answer(request)
+        drafted = tools.draft(request, bound=answer is not None)
+        conversation = _conversation(request, abilities, answer, forced=drafted is not None and drafted.forced)
+    except InvalidRequest:
+        return None  # ``order`` knows which of its mistakes is the first
+    effort = given(request.reasoning_effort)
+    return {
+        "messages": conversation,
+        **({} if effort is None else {"reasoning_effort": effort}),
+        **({} if drafted is None else {"tools": drafted.offered}),
+        **(
+            {}
+            if drafted is None or drafted.in_json
+            else {"parallel_tool_calls": normalize.parallel_tool_calls(request)}
+        ),
+    }
 
 
 def order(request: ChatRequest, abilities: Abilities, *, fields: Iterable[str] = ()) -> Order:
@@ -122,9 +155,7 @@ def _order(request: ChatRequest, abilities: Abilities) -> Order:
     answer = _bound_answer(request)
     plan = tools.plan(request, bound=answer is not None)
     logprobs = normalize.top_logprobs(request)
-    conversation = prompt.messages(request.messages, abilities)
-    if answer is not None and (plan is None or not plan.forced):
-        conversation = prompt.instructed(conversation, answer.sentence)
+    conversation = _conversation(request, abilities, answer, forced=plan is not None and plan.forced)
     body = {
         "messages": conversation,
         # Always, so that the model file's defaults for them never count: the store keeps what was used.
@@ -174,6 +205,23 @@ def watched(order: Order, body: Document) -> Watch | None:
     if source is None:
         return None
     return watch.by(source, may_break_off=bool(order.stops or body.get("stop")))
+
+
+def _size(request: ChatRequest, *, most: int) -> int:
+    """The bytes of the schemas and grammars in a request; raises ``InvalidRequest`` for a field with too many."""
+    sizes = {name: len(msgspec.json.encode(value)) for name in READ if (value := given(getattr(request, name)))}
+    for name, size in sizes.items():
+        if size > most:
+            text = f"Invalid '{name}': too long. Expected at most {most} bytes of JSON, but got {size} instead."
+            raise InvalidRequest(text, param=name, code="string_above_max_length")
+    return sum(sizes.values())
+
+
+def _conversation(
+    request: ChatRequest, abilities: Abilities, answer: BoundAnswer | None, *, forced: bool
+) -> list[Document]:
+    conversation = prompt.messages(request.messages, abilities)
+    return conversation if answer is None or forced else prompt.instructed(conversation, answer.sentence)
 
 
 def _refuse_unsupported(request: ChatRequest, name: str) -> None:

@@ -21,14 +21,13 @@ from hansard.core import ids
 from hansard.core.accumulate import Accumulator
 from hansard.engines.base import Call, Chunks, Health, ServedModel
 from hansard.engines.client import NotAStream
-from hansard.engines.llamacpp import body, failures, merge, penalties, prompt, reply
+from hansard.engines.llamacpp import body, counting, failures, merge, penalties, prompt, reply
 from hansard.engines.llamacpp.admission import Admission
 from hansard.engines.llamacpp.body import Order
 from hansard.engines.llamacpp.compiling import Compiler
-from hansard.engines.llamacpp.prompt import Abilities
 from hansard.engines.llamacpp.pulse import EVERY_S, Pulse
 from hansard.engines.llamacpp.reply import Limits, Reply
-from hansard.engines.llamacpp.running import SLOTS, Running, prompt_tokens, running_model
+from hansard.engines.llamacpp.running import SLOTS, Running, running_model
 from hansard.engines.llamacpp.supervisor import ChildSettings, Supervisor
 from hansard.engines.llamacpp.watch import Watch
 from hansard.errors import (
@@ -176,7 +175,7 @@ class LlamaCppEngine:
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         running = self._running_now()
-        order, watch = await self._ordered(call, running.abilities)
+        order, watch = await self._ordered(call, running)
         running.least.check(order.body["messages"], context=running.context)
         self._admission.check()
         if penalties.wanted(order.body):
@@ -189,12 +188,21 @@ class LlamaCppEngine:
                 yield together
         yield [reply.usage_chunk(running.fingerprint, replies)]
 
-    async def _ordered(self, call: Call, abilities: Abilities) -> tuple[Order, Watch | None]:
+    async def _ordered(self, call: Call, running: Running) -> tuple[Order, Watch | None]:
+        abilities, context = running.abilities, running.context
+
         def ordered() -> tuple[Order, Watch | None]:
             order = body.order(call.request, abilities, fields=call.document)
             return order, body.watched(order, order.body)
 
-        return await self._compiler.run(ordered) if body.compiles(call.request) else ordered()
+        if not body.compiles(call.request):
+            return ordered()
+        async with self._compiler.turn():
+            outline = await self._compiler.work(lambda: body.outline(call.request, abilities, context=context))
+            if outline is not None:
+                with self._pulse.working():
+                    await counting.check(running, outline)
+            return await self._compiler.work(ordered)
 
     async def _choice(
         self, order: Order, answer: Reply, seed: int, taken_up: Callable[[], None]
@@ -257,7 +265,7 @@ async def _fairly_penalized(running: Running, order: Order) -> Order:
     if prompt.has_images(order.body["messages"]):
         return order  # what their tokens are is known to the engine alone
     try:
-        tokens = await prompt_tokens(running.client, running.neutralizer.encode(order.body))
+        tokens = await counting.tokens(running, order.body)
     except (msgspec.MsgspecError, UpstreamFailed, UpstreamTimeout):
         return order  # the engine says what is wrong when it is asked for the answer
     fair = penalties.of_answer(order.body, tokens, context=running.context)

@@ -54,8 +54,14 @@ def too_much(*, context: int, prompt_tokens: int, cap: int) -> HansardError:
     return InvalidRequest(text, param="messages", code="context_length_exceeded")
 
 
+def too_long(*, context: int, prompt_tokens: int) -> HansardError:
+    """For a prompt that was counted and does not fit."""
+    text = TOO_LONG.format(n_ctx=context, n_prompt_tokens=prompt_tokens)
+    return InvalidRequest(text, param="messages", code="context_length_exceeded")
+
+
 def far_too_long(*, context: int, least: int) -> HansardError:
-    """For a prompt that the engine is not even asked to count."""
+    """For a prompt of which not all is counted."""
     text = FAR_TOO_LONG.format(context=context, least=least)
     return InvalidRequest(text, param="messages", code="context_length_exceeded")
 
@@ -64,8 +70,7 @@ def translate(error: EngineError) -> HansardError:
     """Ours for the engine's."""
     match error.type:  # llama.cpp, tools/server/server-common.cpp, format_error_response
         case "exceed_context_size_error":
-            text = TOO_LONG.format(n_ctx=error.n_ctx, n_prompt_tokens=error.n_prompt_tokens)
-            return InvalidRequest(text, param="messages", code="context_length_exceeded")
+            return too_long(context=error.n_ctx, prompt_tokens=error.n_prompt_tokens)
         case "invalid_request_error":
             return InvalidRequest(error.message)
         case "unavailable_error":

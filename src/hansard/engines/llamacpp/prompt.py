@@ -71,6 +71,16 @@ def has_images(conversation: Sequence[Document]) -> bool:
     return any(isinstance(message["content"], list) for message in conversation)
 
 
+def without_images(conversation: Sequence[Document]) -> list[Document]:
+    """What is left of it in text."""
+    return [
+        {**message, "content": [part for part in message["content"] if part["type"] == "text"]}
+        if isinstance(message["content"], list)
+        else message
+        for message in conversation
+    ]
+
+
 def image_places(conversation: Sequence[Message]) -> list[str]:
     """Where the addresses of its images stand, as paths in the request."""
     return [

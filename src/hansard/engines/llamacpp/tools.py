@@ -64,11 +64,18 @@ class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
     asked: Mapping[str, Asked] = {}
 
 
-def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
-    """The plan, or None where no tool may be used; ``bound`` if other answers are bound to JSON too.
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan begins with: tools that are sound, each by itself, as they are offered to the model."""
 
-    Raises ``InvalidRequest``.
-    """
+    tools: Sequence[Asked]
+    offered: Sequence[Document]
+    named: bool
+    forced: bool
+    in_json: bool
+
+
+def draft(request: ChatRequest, *, bound: bool) -> Draft | None:
+    """The draft of a plan, in a tenth of the time; as ``plan`` otherwise."""
     tools, choice = _asked(request), normalize.tool_choice(request)
     if not tools or choice == "none":
         return None
@@ -85,12 +92,25 @@ def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
         tools = _only(tools, allowed)
     forced = named or choice == "required"
     in_json = forced or bound
+    offered = [_function(tool) if in_json else _shown(_function(tool)) for _, tool in tools]
+    return Draft(tools=tools, offered=offered, named=named, forced=forced, in_json=in_json)
+
+
+def plan(request: ChatRequest, *, bound: bool) -> ToolPlan | None:
+    """The plan, or None where no tool may be used; ``bound`` if other answers are bound to JSON too.
+
+    Raises ``InvalidRequest``.
+    """
+    drafted = draft(request, bound=bound)
+    if drafted is None:
+        return None
+    tools, in_json = drafted.tools, drafted.in_json
     _check_held_all(tools, in_json=in_json)
     return ToolPlan(
-        offered=[_function(tool) if in_json else _shown(_function(tool)) for _, tool in tools],
-        forced=forced,
+        offered=drafted.offered,
+        forced=drafted.forced,
         in_json=in_json,
-        named=named,
+        named=drafted.named,
         parallel=normalize.parallel_tool_calls(request),
         custom=frozenset(tool.custom.name for _, tool in tools if isinstance(tool, CustomTool)),
         legacy=normalize.wants_function_call(request),
