@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 
 from hansard.store import migrate
 from hansard.store.database import Database
@@ -15,6 +15,7 @@ from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from tests.postgres import PostgresServer, postgres_server
+from tests.store.heard import heard
 
 Start: TypeAlias = Callable[..., Awaitable[SqlStore]]
 
@@ -85,8 +86,8 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def commits() -> Iterator[list[Connection]]:
-    """Grows by one with each COMMIT of a writer; readers commit nothing, but end the same way."""
+def commits(database: Database) -> Iterator[list[Connection]]:
+    """Grows by one with each COMMIT of a writer there; readers commit nothing, but end the same way."""
     seen: list[Connection] = []
 
     def committed(connection: Connection) -> None:
@@ -94,6 +95,5 @@ def commits() -> Iterator[list[Connection]]:
         if connection.exec_driver_sql(asked).scalar() in (0, "off"):
             seen.append(connection)
 
-    event.listen(Engine, "commit", committed)
-    yield seen
-    event.remove(Engine, "commit", committed)
+    with heard(database, "commit", committed):
+        yield seen
