@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,16 +34,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Database:
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty one."""
-    return database_of(request)
+    with database_of(request) as database:
+        yield database
 
 
-def database_of(request: pytest.FixtureRequest) -> Database:
+@contextmanager
+def database_of(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty one of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
-        return Sqlite(request.getfixturevalue("path"))
-    return Postgresql(request.getfixturevalue("postgres").new_database())
+        yield Sqlite(request.getfixturevalue("path"))
+    else:
+        with request.getfixturevalue("postgres").lent_database() as url:
+            yield Postgresql(url)
 
 
 def impatient(database: Database) -> Database:

@@ -29,8 +29,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Postgresql:
-    return Postgresql(postgres.new_database())
+def database(postgres: PostgresServer) -> Iterator[Postgresql]:
+    with postgres.lent_database() as url:
+        yield Postgresql(url)
 
 
 @pytest.fixture
