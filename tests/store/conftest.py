@@ -23,8 +23,8 @@ Start: TypeAlias = Callable[..., Awaitable[SqlStore]]
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """One server for all of them; it is not to be stopped."""
-    with postgres_server() as server:
+    """One server for all of them; it is not to be stopped. Deadlocks, which writers bring about, end soon in it."""
+    with postgres_server(deadlock_timeout="50ms") as server:
         yield server
 
 
