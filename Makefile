@@ -3,8 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-# A process for each processor; a module's tests stay together, so that they share what it has started.
-SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# The tests' two processes; a module's tests stay together, so that they share what it has started.
+SIDE_BY_SIDE ?= -n 2 --dist loadscope --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
