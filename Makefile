@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# The tests' two processes; a module's tests stay together, so that they share what it has started.
+SIDE_BY_SIDE ?= -n 2 --dist loadscope --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -21,7 +23,7 @@ serve: $(VENV)/.runtime  ## start Hansard on http://127.0.0.1:8000/v1; ARGS="--p
 	@$(BIN)/hansard serve $(ARGS)
 
 test: $(VENV)/.dev $(OPENAI2)/.ready  ## the whole test suite, from unit to acceptance
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-clients: $(VENV)/.dev $(OPENAI2)/.ready $(CLIENT_LOCKS:requirements/clients-%.txt=$(CLIENTS)/%/.ready)  ## real clients against a server: LangChain, the AI SDK, llm ...
 	@$(BIN)/python -m pytest tests/clients -v -p no:randomly $(ARGS)

@@ -29,6 +29,12 @@ import pytest
 # Whatever becomes of us, this pipe closes, and then the server ends as well.
 _KEEP: Final = '"$@" >&2 & echo $!; exec >&-; read -r _; kill -INT $! 2>/dev/null; wait'
 
+# Ends the sessions of others, and returns when they have ended.
+_LEAVE: Final = """
+    SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
 
 class PostgresServer:
     """``directory`` holds the data and the socket; ``start`` and ``stop`` may be called again and again.
@@ -40,6 +46,7 @@ class PostgresServer:
         self._programs = programs
         self._options = options
         self._numbers = count()
+        self._lent: list[str] = []
         self._keeper: subprocess.Popen[bytes] | None = None
         self.directory = directory
         self.environment: Mapping[str, str] = {}
@@ -137,6 +144,20 @@ class PostgresServer:
         some = " ".join(f"{option} {value}" for option, value in options.items())
         self.execute(f"CREATE DATABASE {name} TEMPLATE template0 {some}")
         return self.url(name)
+
+    @contextlib.contextmanager
+    def lent_database(self) -> Iterator[str]:
+        """The URL of an empty database, which is emptied afterwards and lent again: a new one takes ten times longer.
+
+        Whoever changes the database itself, or makes anything outside the schema ``public``, asks for a new one.
+        """
+        url = self._lent.pop() if self._lent else self.new_database()
+        yield url
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_LEAVE)
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        self._lent.append(url)
 
     def url(self, name: str, *, user: str = "postgres") -> str:
         return f"postgresql://{user}@/{name}?host={self.directory}"

@@ -185,12 +185,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--searched", type=int, default=1_000_000, help="completions searched (default 1000000)")
     parser.add_argument("--searches", type=int, default=100, help="of each kind (default 100)")
     parser.add_argument("--worst-searches", type=int, default=10, help="of the worst case (default 10)")
+    parser.add_argument("--characters", type=int, default=_CHARACTERS, help="of text that they say (default 4000000)")
     parser.add_argument("--weighed", type=int, default=1_600, help="completions weighed (default 1600; 0: none)")
 
 
 def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
     """Measure, print, and return what was measured. A minute or two, and some more to fill the database once."""
-    texts = texts_of(_CHARACTERS)
+    texts = texts_of(asked.characters)
     database = filled(place, asked.searched, texts)
     rows.warm(place.folder)
     rows.warm_buffers(database)

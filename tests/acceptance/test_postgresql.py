@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,15 +25,15 @@ PASSWORD = "wOrdOfMouth"
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """It asks everybody but its own administrator for a password."""
-    rules = tmp_path_factory.mktemp("rules") / "pg_hba.conf"
-    rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
-    for directory in (rules.parent, *rules.parent.parents[:2]):
-        directory.chmod(0o755)
-    with postgres_server(hba_file=str(rules)) as server:
-        server.execute(f"CREATE ROLE scribe LOGIN PASSWORD '{PASSWORD}'")
-        yield server
+    with tempfile.TemporaryDirectory(prefix="hansard-rules-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL may run as another user
+        rules = Path(folder, "pg_hba.conf")
+        rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        with postgres_server(hba_file=str(rules)) as server:
+            server.execute(f"CREATE ROLE scribe LOGIN PASSWORD '{PASSWORD}'")
+            yield server
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 
 from hansard.store import migrate
 from hansard.store.database import Database
@@ -15,14 +16,15 @@ from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from tests.postgres import PostgresServer, postgres_server
+from tests.store.heard import heard
 
 Start: TypeAlias = Callable[..., Awaitable[SqlStore]]
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """One server for all of them; it is not to be stopped."""
-    with postgres_server() as server:
+    """One server for all of them; it is not to be stopped. Deadlocks, which writers bring about, end soon in it."""
+    with postgres_server(deadlock_timeout="50ms") as server:
         yield server
 
 
@@ -32,16 +34,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Database:
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty one."""
-    return database_of(request)
+    with database_of(request) as database:
+        yield database
 
 
-def database_of(request: pytest.FixtureRequest) -> Database:
+@contextmanager
+def database_of(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty one of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
-        return Sqlite(request.getfixturevalue("path"))
-    return Postgresql(request.getfixturevalue("postgres").new_database())
+        yield Sqlite(request.getfixturevalue("path"))
+    else:
+        with request.getfixturevalue("postgres").lent_database() as url:
+            yield Postgresql(url)
 
 
 def impatient(database: Database) -> Database:
@@ -85,8 +91,8 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def commits() -> Iterator[list[Connection]]:
-    """Grows by one with each COMMIT of a writer; readers commit nothing, but end the same way."""
+def commits(database: Database) -> Iterator[list[Connection]]:
+    """Grows by one with each COMMIT of a writer there; readers commit nothing, but end the same way."""
     seen: list[Connection] = []
 
     def committed(connection: Connection) -> None:
@@ -94,6 +100,5 @@ def commits() -> Iterator[list[Connection]]:
         if connection.exec_driver_sql(asked).scalar() in (0, "off"):
             seen.append(connection)
 
-    event.listen(Engine, "commit", committed)
-    yield seen
-    event.remove(Engine, "commit", committed)
+    with heard(database, "commit", committed):
+        yield seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack
 
 import msgspec
 import pytest
@@ -19,10 +20,12 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(params=["sqlite", "postgresql", "memory"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    store: Store = MemoryStore() if request.param == "memory" else SqlStore(database_of(request))
-    await store.start()
-    yield store
-    await store.stop()
+    with ExitStack() as stack:
+        memory = request.param == "memory"
+        store: Store = MemoryStore() if memory else SqlStore(stack.enter_context(database_of(request)))
+        await store.start()
+        yield store
+        await store.stop()
 
 
 async def filled(store: Store, records: Iterable[Record]) -> None:

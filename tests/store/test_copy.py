@@ -6,8 +6,8 @@ import asyncio
 import json
 import random
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 
@@ -44,16 +44,17 @@ New = Callable[[str], Database]
 
 
 @pytest.fixture
-def new(tmp_path: Path, request: pytest.FixtureRequest) -> New:
+def new(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[New]:
     """Makes an empty database of a kind."""
     numbers = count()
 
     def make(kind: str) -> Database:
         if kind == "sqlite":
             return Sqlite(tmp_path / f"{next(numbers)}.db")
-        return Postgresql(request.getfixturevalue("postgres").new_database())
+        return Postgresql(lent.enter_context(request.getfixturevalue("postgres").lent_database()))
 
-    return make
+    with ExitStack() as lent:
+        yield make
 
 
 async def started(database: Database) -> SqlStore:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, text
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
@@ -22,14 +22,16 @@ from hansard.store.postgresql import Postgresql, escaped, unescaped
 from hansard.store.sql import SqlStore
 from tests.postgres import PostgresServer, postgres_server
 from tests.store.conftest import Start
+from tests.store.heard import heard
 from tests.store.records import outcome, record
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Postgresql:
-    return Postgresql(postgres.new_database())
+def database(postgres: PostgresServer) -> Iterator[Postgresql]:
+    with postgres.lent_database() as url:
+        yield Postgresql(url)
 
 
 @pytest.fixture
@@ -129,25 +131,25 @@ async def test_a_commit_waits_for_the_disk_whoever_says_otherwise(
         if connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off":
             seen.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar_one())
 
-    event.listen(Engine, "commit", committed)
+    database = Postgresql(url)
     try:
-        for told, expected in (
-            ("off", "on"),
-            ("local", "on"),
-            ("remote_write", "on"),
-            ("remote_apply", "remote_apply"),
-        ):
-            postgres.execute(f"ALTER {who} {name} SET synchronous_commit = {told}")
-            seen.clear()
-            store = await start(database=Postgresql(url))
-            await store.insert(record(told))
-            await store.remember(outcome(told, of=f"{told} with a key"), record(f"{told} with a key"))
-            await store.set_metadata("p", f"chatcmpl-{told}", {"tier": "gold"})
-            await store.delete("p", f"chatcmpl-{told}")
-            await store.stop()
-            assert seen == [expected] * 5
+        with heard(database, "commit", committed):
+            for told, expected in (
+                ("off", "on"),
+                ("local", "on"),
+                ("remote_write", "on"),
+                ("remote_apply", "remote_apply"),
+            ):
+                postgres.execute(f"ALTER {who} {name} SET synchronous_commit = {told}")
+                seen.clear()
+                store = await start(database=database)
+                await store.insert(record(told))
+                await store.remember(outcome(told, of=f"{told} with a key"), record(f"{told} with a key"))
+                await store.set_metadata("p", f"chatcmpl-{told}", {"tier": "gold"})
+                await store.delete("p", f"chatcmpl-{told}")
+                await store.stop()
+                assert seen == [expected] * 5
     finally:
-        event.remove(Engine, "commit", committed)
         postgres.execute(f"DROP DATABASE {parts['dbname']} WITH (FORCE)")
         postgres.execute("DROP ROLE hasty")
 
@@ -199,12 +201,9 @@ async def test_a_commit_whose_answer_is_lost_is_kept_once(start: Start, database
             driver.execute("COMMIT")
         driver.close()
 
-    event.listen(Engine, "commit", cut_off)
-    try:
+    with heard(database, "commit", cut_off):
         jobs = [store.insert(record("a")), store.insert(record("b")), store.delete("p", "chatcmpl-old")]
         assert await asyncio.gather(*jobs) == [None, None, True]
-    finally:
-        event.remove(Engine, "commit", cut_off)
     assert cut.is_set()
     page = await store.page("p", ListQuery(), after=None, limit=9)
     assert page == [record("a"), record("b")]

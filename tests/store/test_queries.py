@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, event
 
 from hansard.core.paging import ListQuery, Order
 from hansard.store.base import Cursor, Record
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from tests.store.heard import heard
 from tests.store.plans import plan
 from tests.store.records import record
 
@@ -26,17 +26,16 @@ Executed = list[tuple[str, Any]]
 
 
 @pytest.fixture
-def executed() -> Iterator[Executed]:
-    """Statements with their parameters, of one execution each."""
+def executed(database: Database) -> Iterator[Executed]:
+    """Statements there with their parameters, of one execution each."""
     seen: Executed = []
 
     def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool) -> None:
         if statement.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "SET", "WITH"):
             seen.append((" ".join(statement.split()), parameters[0] if many else parameters))
 
-    event.listen(Engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", note)
+    with heard(database, "before_cursor_execute", note):
+        yield seen
 
 
 @pytest.fixture

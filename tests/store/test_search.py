@@ -10,7 +10,6 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from hansard.core.paging import SearchQuery
 from hansard.core.words import terms
@@ -24,6 +23,7 @@ from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from tests.postgres import PostgresServer
 from tests.store.conftest import Start
+from tests.store.heard import heard
 from tests.store.plans import plan
 from tests.store.records import record
 
@@ -356,16 +356,15 @@ Executed = list[tuple[str, Any]]
 
 
 @pytest.fixture
-def executed() -> Iterator[Executed]:
+def executed(database: Database) -> Iterator[Executed]:
     seen: Executed = []
 
     def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, _many: object) -> None:
         if statement.startswith("SELECT") and "set_config" not in statement:
             seen.append((" ".join(statement.split()), parameters))
 
-    event.listen(Engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", note)
+    with heard(database, "before_cursor_execute", note):
+        yield seen
 
 
 FILTERS: dict[str, Any] = {
@@ -400,11 +399,10 @@ async def test_the_newest_are_walked_in_the_order_of_the_index(
         assert not [line for line in lines if "Seq Scan" in line or "Sort" in line or "Hash" in line]
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 async def test_few_matches_are_found_in_the_index_of_words_alone(
-    start: Start, postgres: Any, executed: Executed
+    store: SqlStore, database: Database, executed: Executed
 ) -> None:
-    database = Postgresql(postgres.new_database())
-    store = await start(database=database, search=True)
     for number in range(30):
         await store.insert(said(str(number), "word"))
     executed.clear()

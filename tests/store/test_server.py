@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
@@ -21,8 +22,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def empty(postgres: PostgresServer) -> Postgresql:
-    return Postgresql(postgres.new_database())
+def empty(postgres: PostgresServer) -> Iterator[Postgresql]:
+    with postgres.lent_database() as url:
+        yield Postgresql(url)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
@@ -175,9 +176,11 @@ def test_it_answers_like_the_store_in_plain_dicts(kind: str, request: pytest.Fix
         if kind == "sqlite":
             return Sqlite(Path(tempfile.mkdtemp(dir=tmp_path)) / "hansard.db")
         server: PostgresServer = request.getfixturevalue("postgres")
-        return Postgresql(server.new_database())
+        lent.close()  # the machine before this one has stopped
+        return Postgresql(lent.enter_context(server.lent_database()))
 
     machine = type("Machine", (SqlStoreLikeMemoryStore,), {"empty": staticmethod(empty)})
     health = list(HealthCheck)
     some = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=health)
-    run_state_machine_as_test(machine, settings=some)
+    with ExitStack() as lent:
+        run_state_machine_as_test(machine, settings=some)

@@ -20,6 +20,7 @@ from hansard.errors import StartupError, StoreUnavailable
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from tests.store.heard import heard
 from tests.store.records import noise, record
 
 pytestmark = pytest.mark.anyio
@@ -103,14 +104,12 @@ async def test_every_commit_reaches_the_disk_and_readers_cannot_write(path: Path
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]  # type: ignore[attr-defined]
         seen["reader" if values[4] else "writer"] = values
 
-    event.listen(Engine, "commit", began)
-    try:
-        store = SqlStore(Sqlite(path, patience_s=1.5))
+    database = Sqlite(path, patience_s=1.5)
+    with heard(database, "commit", began):
+        store = SqlStore(database)
         await store.start()
         await store.get("p", "a")
         await store.stop()
-    finally:
-        event.remove(Engine, "commit", began)
     assert seen["writer"] == ["wal", 2, 1, 1, 0, 1500]
     assert seen["reader"][0] == "wal"
 
@@ -253,12 +252,14 @@ async def test_a_database_that_cannot_be_written(directory: Path) -> None:
 
 
 @pytest.fixture
-def pages() -> Iterator[dict[str, int]]:
-    """``pages["most"]`` limits every database that is opened, as a full disk would."""
+def pages(path: Path) -> Iterator[dict[str, int]]:
+    """``pages["most"]`` limits the database there when it is opened, as a full disk would."""
     limit = {"most": 2**31}
 
     def connected(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute(f"PRAGMA max_page_count = {limit['most']}")
+        _, _, file = connection.execute("PRAGMA database_list").fetchone()
+        if file == str(path.resolve()):
+            connection.execute(f"PRAGMA max_page_count = {limit['most']}")
 
     event.listen(Engine, "connect", connected)
     yield limit

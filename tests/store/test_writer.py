@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 
 from hansard.core.paging import ListQuery
 from hansard.errors import Conflict, InternalError, StoreUnavailable
@@ -16,6 +16,7 @@ from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from hansard.store.writer import Writer
 from tests.store.conftest import Start, impatient
+from tests.store.heard import heard
 from tests.store.records import record, write_lock
 
 pytestmark = pytest.mark.anyio
@@ -59,13 +60,10 @@ async def test_those_who_come_together_share_statements_too(store: SqlStore, dat
         if statement.startswith("INSERT INTO "):
             tables.append(statement.split()[2])
 
-    event.listen(Engine, "after_cursor_execute", note)
-    try:
+    with heard(database, "after_cursor_execute", note):
         with write_lock(database):
             tasks = await begun(store, *(str(number) for number in range(100)))
         await asyncio.gather(*tasks)
-    finally:
-        event.remove(Engine, "after_cursor_execute", note)
 
     # 64 rows a statement: 100 records, and two labels for each.
     counts = {name: tables.count(name) for name in ("completions", "bodies", "labels")}
@@ -189,13 +187,10 @@ async def test_statements_run_on_named_threads_only(store: SqlStore, database: D
     def executed(_c: object, _cursor: object, statement: str, *_: object) -> None:
         seen.add((statement.split()[0], threading.current_thread().name.rstrip("0123456789")))
 
-    event.listen(Engine, "before_cursor_execute", executed)
-    try:
+    with heard(database, "before_cursor_execute", executed):
         await store.insert(record("a"))
         await store.get("p", "chatcmpl-a")
         await store.ready()
-    finally:
-        event.remove(Engine, "before_cursor_execute", executed)
     guard = set() if isinstance(database, Sqlite) else {("SELECT", "hansard-store-writer")}
     assert {(statement.rstrip(";"), thread) for statement, thread in seen} == guard | {
         ("BEGIN", "hansard-store-writer"),

@@ -36,7 +36,7 @@ async def test_the_janitor_forgets_what_it_is_said_to_and_nothing_else(databases
     await store.start()
     try:
         expiry = disturb.Expiry(2_000)
-        forgotten = await expiry.beside(store, asyncio.create_task(_for_a_while()))
+        forgotten = await expiry.beside(store, asyncio.create_task(_until_gone(store, 3)))
         left = [number for number in range(2_000) if await store.get(DEFAULT_PROJECT, rows.completion_id(number))]
         with pytest.raises(CannotRun, match="every completion was changed"):
             await expiry.beside(store, asyncio.create_task(_until(expiry.is_over)))
@@ -50,8 +50,9 @@ async def test_the_janitor_forgets_what_it_is_said_to_and_nothing_else(databases
     assert 0 < forgotten <= len(gone) <= forgotten + 64
 
 
-async def _for_a_while() -> list[float]:
-    await asyncio.sleep(0.3)
+async def _until_gone(store: SqlStore, number: int) -> list[float]:
+    while await store.get(DEFAULT_PROJECT, rows.completion_id(number)) is not None:
+        await asyncio.sleep(0.01)
     return []
 
 

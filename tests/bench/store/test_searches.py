@@ -17,11 +17,12 @@ from hansard.store.sql import SqlStore
 from hansard.tenancy import DEFAULT_PROJECT
 
 COUNT = 400
+CHARACTERS = 200_000
 
 
 @pytest.fixture(scope="module")
 def texts() -> Texts:
-    return searches.texts_of(200_000)
+    return searches.texts_of(CHARACTERS)
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def store(databases: Place, texts: Texts) -> AsyncIterator[SqlStore]:
 
 
 def test_every_search_of_the_issue_is_measured_and_weighed(databases: Place) -> None:
-    asked = argparse.Namespace(searched=COUNT, searches=10, worst_searches=3, weighed=64)
+    asked = argparse.Namespace(searched=COUNT, searches=10, worst_searches=3, characters=CHARACTERS, weighed=64)
 
     measured = searches.run(asked, databases)
 
