@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from hansard.core.pieces import cut, digests
-from hansard.store import check, maintenance, migrate
+from hansard.store import check, maintenance, migrate, schema
 from hansard.store.check import Report
 from hansard.store.sql import SqlStore
 from tests.store.records import outcome
@@ -145,6 +146,24 @@ MOVED = {"label_surplus": (B,), "label_missing": (B,)}
 async def test_damage_is_found_and_named(full: Path, statement: str, expected: dict[str, tuple[str, ...]]) -> None:
     damage(full, statement)
     assert found(examined(full)) == expected
+
+
+@pytest.mark.parametrize("value", ["NULL", "X'FF'", "zeroblob(9000)", "-1", "'\"'"])
+async def test_nothing_that_may_stand_in_a_column_stops_the_check(full: Path, tmp_path: Path, value: str) -> None:
+    """As where a page of the file was lost: SQLite reads what is there, whatever the column was declared to hold."""
+    damaged = tmp_path / "damaged.db"
+    tried = 0
+    for column in (column for table in schema.TABLES.sorted_tables for column in table.columns):
+        shutil.copy(full, damaged)
+        with closing(sqlite3.connect(damaged, isolation_level=None)) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE type = 'table'")
+            connection.execute("PRAGMA writable_schema = RESET")
+            with suppress(sqlite3.IntegrityError):
+                connection.execute(f"UPDATE {column.table.name} SET {column.name} = {value}")
+                tried += 1
+        examined(damaged)
+    assert tried > 20
 
 
 async def test_a_completion_that_went_without_its_kin_is_found(full: Path) -> None:

@@ -102,11 +102,12 @@ class Findings:
         self._counts: dict[str, int] = {}
         self._ids: dict[str, dict[str, None]] = {}
 
-    def add(self, kind: str, name: str) -> None:
+    def add(self, kind: str, name: object) -> None:
+        """``name`` as the database has it, which need be no text any more."""
         self._counts[kind] = self._counts.get(kind, 0) + 1
         ids = self._ids.setdefault(kind, {})
         if len(ids) < _NAMED:
-            ids[name] = None
+            ids[name.hex() if isinstance(name, bytes) else str(name)] = None
 
     def all(self) -> tuple[Finding, ...]:
         return tuple(
@@ -281,6 +282,8 @@ def _check_completions(connection: Connection, findings: Findings, tell: Tell) -
 
 def _request(connection: Connection, row: Row[Any], body: Body) -> bytes | None:
     """All of it, with what was cut out of it; None if that is not there."""
+    if not isinstance(row.turns, bytes | None) or not isinstance(row.tools, bytes | None):
+        return None
     try:
         turns = pieces.read(connection, row.project, row.turns)
         tools = pieces.read_each(connection, row.project, [row.tools])[row.tools]
@@ -291,9 +294,10 @@ def _request(connection: Connection, row: Row[Any], body: Body) -> bytes | None:
 
 def _check_pieces(connection: Connection, findings: Findings, tell: Tell) -> None:
     for row in _walk(connection, schema.pieces, _PIECES, tell, at_once=_BODIES_AT_ONCE):
-        content = _unpacked(row.content, unpack)
-        if content is None or not row.is_used or next_digest(row.parent or b"", content) != row.digest:
-            findings.add("piece", bytes(row.digest).hex())
+        content, parent = _unpacked(row.content, unpack), row.parent or b""
+        is_right = content is not None and isinstance(parent, bytes) and next_digest(parent, content) == row.digest
+        if not is_right or not row.is_used:
+            findings.add("piece", row.digest)
 
 
 def _check_facets(connection: Connection, findings: Findings) -> None:
@@ -302,7 +306,7 @@ def _check_facets(connection: Connection, findings: Findings) -> None:
         {(project, key, value): count for project, key, value, count in connection.execute(rows) if count}
         for rows in (_FACETS, _COUNTED)
     )
-    for _, key, value in sorted({place for place, _ in kept.items() ^ counted.items()}):
+    for _, key, value in sorted({place for place, _ in kept.items() ^ counted.items()}, key=repr):
         findings.add("facet", f"{key} {value}".strip())
 
 
@@ -373,7 +377,8 @@ def _count(connection: Connection, table: Table) -> int:
 
 def _carried(row: Row[Any], metadata: Mapping[str, str] | None) -> set[Label]:
     """The labels that a completion should have, as far as that can be told."""
-    return labels_of({row.model, row.requested_model}, (metadata or {}).items())
+    models = {name for name in (row.model, row.requested_model) if isinstance(name, str)}
+    return labels_of(models, (metadata or {}).items())
 
 
 def _unpacked(stored: object, how: Callable[[bytes], T]) -> T | None:

@@ -149,8 +149,10 @@ def _check_file(connection: Connection, findings: Findings, tell: Tell) -> None:
             findings.add("file", said)
     for table, rowid, *_ in connection.execute(text("PRAGMA foreign_key_check")):
         findings.add("reference", f"{table} row {rowid}")
-    counter = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'completions'")) or 0
-    highest = connection.scalar(text("SELECT max(number) FROM tombstones")) or 0
+    counter = (
+        connection.scalar(text("SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = 'completions'")) or 0
+    )
+    highest = connection.scalar(text("SELECT max(CAST(number AS INTEGER)) FROM tombstones")) or 0
     if counter < highest:
         findings.add("counter", f"it stands at {counter}, and {highest} was given")
 
