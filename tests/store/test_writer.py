@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 
 from hansard.core.paging import ListQuery
 from hansard.errors import Conflict, InternalError, StoreUnavailable
@@ -17,6 +19,7 @@ from hansard.store.sqlite import Sqlite
 from hansard.store.writer import Writer
 from tests.store.conftest import Start, impatient
 from tests.store.records import record, write_lock
+from tests.store.statements import of_new_connections
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +36,25 @@ async def begun(store: SqlStore, *names: str) -> Begun:
 def alone(database: Database) -> int:
     """How many commits the first in ``begun`` may have for itself: PostgreSQL does not wait for a lock to begin."""
     return 0 if isinstance(database, Sqlite) else 1
+
+
+@asynccontextmanager
+async def writing(database: Database, *, gathered_s: float) -> AsyncIterator[Writer]:
+    """A writer by itself, running."""
+    database.make()
+    engine = database.engine_for_writing()
+    writer = Writer(engine, limit=100, limit_bytes=100, outage=Outage(bound_s=0), gathered_s=gathered_s)
+    writer.start()
+    yield writer
+    await writer.stop()
+    engine.dispose()
+
+
+async def after(turns: int, writer: Writer) -> None:
+    """A write that comes so many turns of the loop later."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await writer.write(lambda _: None)
 
 
 async def stored(store: SqlStore) -> set[str]:
@@ -55,17 +77,14 @@ async def test_those_who_come_together_share_a_commit(
 async def test_those_who_come_together_share_statements_too(store: SqlStore, database: Database) -> None:
     tables: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def note(statement: str, _: object) -> None:
         if statement.startswith("INSERT INTO "):
             tables.append(statement.split()[2])
 
-    event.listen(Engine, "after_cursor_execute", note)
-    try:
+    with of_new_connections(note):
         with write_lock(database):
             tasks = await begun(store, *(str(number) for number in range(100)))
         await asyncio.gather(*tasks)
-    finally:
-        event.remove(Engine, "after_cursor_execute", note)
 
     # 64 rows a statement: 100 records, and two labels for each.
     counts = {name: tables.count(name) for name in ("completions", "bodies", "labels")}
@@ -82,6 +101,26 @@ async def test_a_transaction_takes_no_more_than_256(
     await asyncio.gather(*tasks)
     assert 3 <= len(commits) <= 3 + alone(database)
     assert len(await stored(store)) == 600
+
+
+async def test_those_who_come_in_turns_of_the_loop_that_follow_each_other_share_a_commit(
+    database: Database, commits: list[Connection]
+) -> None:
+    async with writing(database, gathered_s=60) as writer:
+        await asyncio.gather(*(after(turns, writer) for turns in range(20)))
+        assert len(commits) == 1
+        await asyncio.gather(*(after(turns, writer) for turns in range(20)))
+        assert len(commits) == 2
+
+
+async def test_others_are_not_let_come_for_ever(database: Database) -> None:
+    async with writing(database, gathered_s=0) as writer:
+        first = asyncio.create_task(writer.write(lambda _: None))
+        others = []
+        while not first.done():
+            others.append(asyncio.create_task(writer.write(lambda _: None)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 async def test_nothing_is_acknowledged_before_its_commit(store: SqlStore, database: Database) -> None:
@@ -186,17 +225,17 @@ async def test_reads_do_not_wait_for_the_writer(store: SqlStore, database: Datab
 async def test_statements_run_on_named_threads_only(store: SqlStore) -> None:
     seen: set[tuple[str, str]] = set()
 
-    def executed(_c: object, _cursor: object, statement: str, *_: object) -> None:
+    def note(statement: str, _: object) -> None:
         seen.add((statement.split()[0], threading.current_thread().name.rstrip("0123456789")))
 
-    event.listen(Engine, "before_cursor_execute", executed)
-    try:
+    with of_new_connections(note):
         await store.insert(record("a"))
         await store.get("p", "chatcmpl-a")
         await store.ready()
-    finally:
-        event.remove(Engine, "before_cursor_execute", executed)
-    assert {(statement.rstrip(";"), thread) for statement, thread in seen} == {
+    ours = {"BEGIN", "INSERT", "SELECT"}  # others are of the drivers, and of opening
+    assert {
+        (word, thread) for word, thread in ((word.rstrip(";"), thread) for word, thread in seen) if word in ours
+    } == {
         ("BEGIN", "hansard-store-writer"),
         ("INSERT", "hansard-store-writer"),
         ("BEGIN", "hansard-store-reader_"),

@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from hansard.errors import StartupError
 from hansard.store import failures
+from hansard.store.driver import run
 
 # RETURNING came with it: https://sqlite.org/lang_returning.html
 _OLDEST: Final = (3, 35)
@@ -150,7 +151,7 @@ def engine_for_writing(path: Path, *, patience_s: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        run(connection, "BEGIN IMMEDIATE")
 
     return engine
 
@@ -165,7 +166,7 @@ def engine_for_reading(path: Path, *, patience_s: float, connections: int) -> En
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        run(connection, "BEGIN")
 
     return engine
 
