@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, text
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError, StoreUnavailable
@@ -229,6 +229,29 @@ async def test_several_writers_change_and_delete_the_same_completions(start: Sta
     assert sorted(each.id for page in found for each in page) == sorted(each.id for each in kept)
     deleted = await asyncio.gather(*(store.delete("p", name) for n, store in enumerate(stores) for name in shuffled(n)))
     assert sorted(deleted) == [False] * 24 + [True] * 12
+
+
+async def test_a_server_writes_nothing_into_tables_that_another_version_has_upgraded(
+    start: Start, database: Postgresql
+) -> None:
+    store = await start()
+    await store.insert(record("a"))
+    upgrading = database.engine_for_writing()
+    with upgrading.begin() as upgrade:
+        database.claim(upgrade)
+        waiting = asyncio.create_task(store.insert(record("b")))
+        waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        while not upgrade.scalar(waits):
+            await asyncio.sleep(0.01)
+        upgrade.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    upgrading.dispose()
+    said = r"^The store is unavailable: another version of Hansard has upgraded the database\.$"
+    with pytest.raises(StoreUnavailable, match=said) as caught:
+        await waiting
+    assert caught.value.retry_after_s == 60
+    assert await store.ready() is False
+    assert await store.get("p", "chatcmpl-a") == record("a")
+    assert await store.get("p", "chatcmpl-b") is None
 
 
 async def test_every_replica_sees_what_any_of_them_has_acknowledged(start: Start) -> None:

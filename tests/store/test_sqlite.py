@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import sqlite3
 import stat
 import tempfile
@@ -123,6 +125,47 @@ async def test_what_is_deleted_is_not_left_in_the_file(path: Path, store: SqlSto
     assert b"nobody should find" not in left
     assert b"somebody known" not in left
     assert b"chatcmpl-b" in left
+
+
+async def test_an_opening_that_fails_leaves_file_and_log_as_they_were(
+    path: Path, tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log may end in what the disk never got: taken into the file then, half of it could outlive a power cut."""
+    await store.insert(record("a"))
+    killed = tmp_path / "killed.db"
+    log = tmp_path / "killed.db-wal"
+    shutil.copy(path, killed)
+    shutil.copy(path.with_name(f"{path.name}-wal"), log)
+    before = killed.read_bytes(), log.read_bytes()
+    assert before[1], "nothing is left to be lost"
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(StartupError):
+            await SqlStore(Sqlite(killed)).start()
+    assert (killed.read_bytes(), log.read_bytes()) == before
+    again = SqlStore(Sqlite(killed))
+    await again.start()
+    assert await again.get("p", "chatcmpl-a") == record("a")
+    await again.stop()
+
+
+async def test_who_only_read_does_not_touch_the_file_as_he_closes(path: Path, tmp_path: Path, store: SqlStore) -> None:
+    """As above: the log is begun anew by who can tell that it reached the disk."""
+    await store.insert(record("a"))
+    killed = tmp_path / "killed.db"
+    shutil.copy(path, killed)
+    shutil.copy(path.with_name(f"{path.name}-wal"), tmp_path / "killed.db-wal")
+    before = killed.read_bytes()
+    engine = Sqlite(killed).engine_for_reading(connections=1)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id FROM completions").scalars().all() == ["chatcmpl-a"]
+    engine.dispose()
+    assert killed.read_bytes() == before
+    assert (tmp_path / "killed.db-wal").stat().st_size > 0
 
 
 async def test_a_directory_where_the_file_should_be(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ class Database(Protocol):
     def engine_for_writing(self) -> Engine:
         """One connection, whose COMMIT returns when the disk has what was written."""
 
+    def engine_for_serving(self) -> Engine:
+        """As for writing, but for small transactions only, and many."""
+
     def engine_for_reading(self, *, connections: int) -> Engine:
         """Connections whose transactions see one moment of the database and write nothing."""
 
@@ -43,6 +46,12 @@ class Database(Protocol):
         """First thing in the transaction that upgrades: let nobody else upgrade meanwhile.
 
         Raises StartupError if this database cannot keep the promise.
+        """
+
+    def guard(self, connection: Connection, *, version: str) -> None:
+        """First thing in a transaction that changes completions: let nobody upgrade the tables before it ends.
+
+        Raises ``failures.Outdated`` if they are of another version already.
         """
 
     def confirm(self, connection: Connection) -> None:

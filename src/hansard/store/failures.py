@@ -26,6 +26,10 @@ class Trouble(NamedTuple):
     retry_after_s: int = 1
 
 
+class Outdated(Exception):
+    """The tables are of another version than this program's."""
+
+
 _BROKEN = Trouble("the database failed", "Look at the cause above; restore a backup if it stays", 10)
 _FULL = Trouble("the disk is full", "Make room there", 10)
 _READ_ONLY = Trouble("the database cannot be written", "Give this user the right to write there", 10)
@@ -38,6 +42,7 @@ _AWAY = Trouble("the database cannot be reached", "Start it, and check its addre
 _STANDBY = Trouble("the database cannot be written", "Name the primary; a standby takes no writes")
 _FORBIDDEN = Trouble("the database cannot be written", "Give this user the rights to its tables", 10)
 _COLLISION = Trouble("others changed the same rows at the same time", "Try again")
+_OUTDATED = Trouble("another version of Hansard has upgraded the database", "Run that version", 60)
 _SLOW = Trouble("the database took too long", "Look for what keeps it busy")
 
 # By primary result code. Left out: CONSTRAINT, MISMATCH and TOOBIG, which are one request's own.
@@ -124,7 +129,7 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database failed, rather than the request that met it."""
     if isinstance(error, exc.DBAPIError) and (_sqlstate(error) or "").startswith(_OWN_CLASSES):
         return False
-    foreign = OSError | exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError
+    foreign = Outdated | OSError | exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError
     return isinstance(error, foreign) and type(error) not in OWN
 
 
@@ -168,6 +173,8 @@ def trouble(error: BaseException) -> Trouble:
     """What is wrong, of an error of the database, its driver or the operating system."""
     if isinstance(error, OSError):
         return SYSTEM.get(error.errno or 0, _DISK)
+    if isinstance(error, Outdated):
+        return _OUTDATED
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     if cause is not None and hasattr(cause, "sqlstate"):
         code = None if _takes_all_down(cause) else cause.sqlstate

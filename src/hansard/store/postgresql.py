@@ -22,7 +22,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from hansard.errors import StartupError
-from hansard.store.failures import trouble
+from hansard.store.failures import Outdated, trouble
 
 # So that a host that no longer answers is noticed within the time an outage is ridden out. Of the client's own:
 # the server, or a pooler before it, is asked nothing.
@@ -65,6 +65,9 @@ _BEGIN_WALKING: Final = "; ".join(
 # Any number that is ours: the bytes of "hansard".
 _UPGRADING: Final = int.from_bytes(b"hansard", "big")
 
+# Two statements in one message, since the second must see what was committed while the first one waited.
+_GUARD: Final = f"SELECT pg_advisory_xact_lock_shared({_UPGRADING}); TABLE alembic_version"
+
 # What a `text` of PostgreSQL cannot hold, and the mark that stands for it there.
 _MARK: Final = "\x01"
 _UNFIT: Final = re.compile("[\x00\x01\ud800-\udfff]")
@@ -97,6 +100,9 @@ class Postgresql:
         begin = _BEGIN_WRITING.format(lock_timeout_ms=round(self.locked_for_s * 1000))
         return self._engine(begin, connections=1)
 
+    def engine_for_serving(self) -> Engine:
+        return self.engine_for_writing()
+
     def engine_for_reading(self, *, connections: int) -> Engine:
         return self._engine(_BEGIN_READING, connections=connections)
 
@@ -126,6 +132,12 @@ class Postgresql:
                 f"{self.place}: synchronous_commit stays {commit}, so what is committed may be lost. "
                 "Let this role set it to on."
             )
+
+    def guard(self, connection: Connection, *, version: str) -> None:
+        asked = connection.exec_driver_sql(_GUARD).cursor
+        asked.nextset()
+        if asked.fetchone() != (version,):
+            raise Outdated
 
     @property
     def has_copies(self) -> bool:

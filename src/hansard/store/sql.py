@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, exc, literal, select
+from sqlalchemy import Connection, Engine, exc, literal, select
 
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
@@ -54,12 +54,17 @@ class SqlStore:
         self._search_budget_s = search_budget_s
         self._catching_up: asyncio.Task[None] | None = None
         self._database = database
-        self._writing = database.engine_for_writing()
-        if search:
-            self._writing.update_execution_options(**{words.KEPT: True})
+        self._writing = database.engine_for_serving()
+        self._writing.update_execution_options(**{words.KEPT: search})
         self._reading = database.engine_for_reading(connections=readers)
         self._outage = Outage(bound_s=database.rides_out_s)
-        self._writer = Writer(self._writing, limit=queue_limit, limit_bytes=queue_limit_bytes, outage=self._outage)
+        self._writer = Writer(
+            self._writing,
+            guard=partial(database.guard, version=migrate.HEAD),
+            limit=queue_limit,
+            limit_bytes=queue_limit_bytes,
+            outage=self._outage,
+        )
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
 
     async def start(self) -> None:
@@ -199,22 +204,24 @@ class SqlStore:
 
     def _open(self) -> str | None:
         deadline = time.monotonic() + self._database.locked_for_s
+        engine = self._database.engine_for_writing()
+        engine.update_execution_options(**{words.KEPT: self._searches})
         while True:
             try:
-                return self._prepare()
+                return self._prepare(engine)
             except (OSError, exc.DBAPIError) as error:
                 if not is_locked(error) or time.monotonic() > deadline:
                     raise self._database.startup_error(error) from error
             finally:
-                self._writing.dispose()
+                engine.dispose()
             # SQLite does not always wait by itself: not while another process turns the log on.
             time.sleep(_PAUSE_S)
 
-    def _prepare(self) -> str | None:
+    def _prepare(self, engine: Engine) -> str | None:
         """The version of the tables that it upgraded, if they were older."""
         place = self._database.place
         self._database.make()
-        with self._writing.begin() as connection:
+        with engine.begin() as connection:
             self._database.claim(connection)
             before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,6 @@ _PRIVATE_FILE: Final = 0o600
 _COPIED_AT_ONCE_BYTES: Final = 1024 * 1024
 
 _FOR_WRITING: Final = (
-    "auto_vacuum = INCREMENTAL",  # must come before the first table; lets a later clean-up give space back
     "foreign_keys = ON",
     "synchronous = FULL",  # in WAL mode every COMMIT then waits for the disk
     "fullfsync = ON",  # on macOS fsync alone does not reach the disk; elsewhere this does nothing
@@ -37,6 +37,9 @@ _FOR_WRITING: Final = (
     "secure_delete = ON",  # what is deleted is overwritten, not only unlinked
     "journal_size_limit = 67108864",
 )
+
+# Must come before the first table; lets a later clean-up give space back. SQLite writes it at each opening.
+_VACUUM: Final = "auto_vacuum = INCREMENTAL"
 _INCREMENTAL: Final = 2
 
 # A megabyte in one transaction of a few milliseconds, and a megabyte that the rows to come will want anyway.
@@ -77,11 +80,21 @@ class Sqlite:
     def engine_for_writing(self) -> Engine:
         return engine_for_writing(self.path.absolute(), patience_s=self.patience_s)
 
+    def engine_for_serving(self) -> Engine:
+        engine = self.engine_for_writing()
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: sqlite3.Connection, _: object) -> None:
+            # What a statement would need to undo itself: as much as a batch writes to the log, and else in a file.
+            _set(connection, "temp_store = MEMORY")
+
+        return engine
+
     def engine_for_reading(self, *, connections: int) -> Engine:
         return engine_for_reading(self.path.absolute(), patience_s=self.patience_s, connections=connections)
 
     def engine_for_walking(self) -> Engine:
-        return self.engine_for_reading(connections=1)
+        return engine_for_walking(self.path.absolute(), patience_s=self.patience_s)
 
     def make(self) -> None:
         if self.library < _OLDEST:
@@ -94,6 +107,9 @@ class Sqlite:
 
     def claim(self, connection: Connection) -> None:
         """A transaction that writes has the file to itself from its beginning."""
+
+    def guard(self, connection: Connection, *, version: str) -> None:
+        """One server at a time has the file, and it upgrades before it serves (``lock``)."""
 
     @property
     def has_copies(self) -> bool:
@@ -138,16 +154,15 @@ def engine_for_writing(path: Path, *, patience_s: float) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         _set(connection, *_FOR_WRITING)
+        if _log(path).exists():
+            with _left_as_it_is(connection, path, patience_s=patience_s):
+                _begin_log_anew(connection, _log(path))
+        _set(connection, _VACUUM)
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise StartupError(
                 f"{path}: this file system cannot share memory. Choose a local disk with --data or --db."
             )
-        # The log may end in a commit whose sync failed, and what a sync failed to write is not written by the next one.
-        # Whatever is appended to it, or taken from it into the file, would go to pieces when the power fails: so it is
-        # brought to the disk, and begun anew.
-        _write_log_again(connection, path.with_name(f"{path.name}-wal"))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -157,8 +172,11 @@ def engine_for_writing(path: Path, *, patience_s: float) -> Engine:
 
 
 def engine_for_reading(path: Path, *, patience_s: float, connections: int) -> Engine:
-    """At most ``connections``, none of which can write. A transaction sees the database of one moment."""
-    engine = _engine(path, patience_s=patience_s, connections=connections)
+    """At most ``connections``, none of which can write, not even as it closes (``_begin_log_anew`` says why).
+
+    A transaction sees the database of one moment.
+    """
+    engine = _engine(path, patience_s=patience_s, connections=connections, read_only=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
@@ -171,9 +189,23 @@ def engine_for_reading(path: Path, *, patience_s: float, connections: int) -> En
     return engine
 
 
-def _engine(path: Path, *, patience_s: float, connections: int) -> Engine:
+def engine_for_walking(path: Path, *, patience_s: float) -> Engine:
+    """For a program that only reads, and may be the only one: it leaves no files behind that it did not find."""
+    engine = engine_for_reading(path, patience_s=patience_s, connections=1)
+    if not _log(path).exists():
+
+        @event.listens_for(engine, "engine_disposed")
+        def tidy(_: Engine) -> None:
+            # SQLite does it, as the last one who could write closes.
+            with suppress(sqlite3.Error), closing(sqlite3.connect(_address(path, "rw"), uri=True)) as last:
+                last.execute("PRAGMA schema_version").fetchone()
+
+    return engine
+
+
+def _engine(path: Path, *, patience_s: float, connections: int, read_only: bool = False) -> Engine:
     return create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite", database=path.as_uri(), query={"uri": "true", "mode": "ro" if read_only else "rwc"}),
         pool_size=connections,
         max_overflow=0,
         # The standard driver would begin transactions when it sees fit; with None it leaves that to us.
@@ -183,19 +215,46 @@ def _engine(path: Path, *, patience_s: float, connections: int) -> Engine:
     )
 
 
-def _write_log_again(connection: sqlite3.Connection, log: Path) -> None:
-    """What can be read of the log, which need not be on the disk, to the disk. Raises OSError."""
+def _begin_log_anew(connection: sqlite3.Connection, log: Path) -> None:
+    """Bring the log to the disk, and all that is in it into the file. Raises OSError, sqlite3.OperationalError.
+
+    It may end in a commit whose sync failed, and what a sync failed to write is not written by the next one, though
+    everybody still reads it. What were appended to such a log, or taken from it into the file, would go to pieces when
+    the power fails. So this comes before all else.
+    """
     connection.execute("BEGIN IMMEDIATE")  # so that nobody writes there meanwhile
     try:
-        if not log.exists():
-            return
-        with log.open("r+b", buffering=0) as file:
+        with suppress(FileNotFoundError), log.open("r+b", buffering=0) as file:
             while some := file.read(_COPIED_AT_ONCE_BYTES):
                 file.seek(-len(some), os.SEEK_CUR)
                 file.write(some)
             os.fsync(file.fileno())
     finally:
         connection.execute("ROLLBACK")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+@contextmanager
+def _left_as_it_is(connection: sqlite3.Connection, path: Path, *, patience_s: float) -> Iterator[None]:
+    """If what is done here fails, the connection is closed, and the log is still there for the next one to begin anew.
+
+    SQLite takes the log into the file when the last connection closes, unless that one can only read.
+    """
+    with closing(sqlite3.connect(_address(path, "ro"), uri=True, timeout=patience_s)) as other:
+        other.execute("PRAGMA schema_version").fetchone()  # opens the file, which connecting alone does not
+        try:
+            yield
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _address(path: Path, mode: str) -> str:
+    return f"{path.as_uri()}?mode={mode}"
 
 
 def _set(connection: sqlite3.Connection, *pragmas: str) -> None:

@@ -49,6 +49,7 @@ class _Failed:
 
 _Outcome: TypeAlias = object | _Failed
 _Work: TypeAlias = Callable[[Connection, Sequence[Any]], Sequence[object]]
+_Guard: TypeAlias = Callable[[Connection], None]
 _WasDone: TypeAlias = Callable[[Connection, Any], "tuple[()] | tuple[object]"]
 
 
@@ -75,14 +76,22 @@ class _Job:
 class Writer:
     """Belongs to the event loop that starts it.
 
-    ``limit`` and ``limit_bytes`` bound the line; ``gathered_s`` is how long at most others are let come before a
-    transaction begins.
+    ``guard`` comes first in each transaction, and raises where nothing may be written. ``limit`` and ``limit_bytes``
+    bound the line; ``gathered_s`` is how long at most others are let come before a transaction begins.
     """
 
     def __init__(
-        self, engine: Engine, *, limit: int, limit_bytes: int, outage: Outage, gathered_s: float = _GATHERED_S
+        self,
+        engine: Engine,
+        *,
+        guard: _Guard,
+        limit: int,
+        limit_bytes: int,
+        outage: Outage,
+        gathered_s: float = _GATHERED_S,
     ) -> None:
         self._engine = engine
+        self._guard = guard
         self._outage = outage
         self._limit = limit
         self._limit_bytes = limit_bytes
@@ -218,6 +227,7 @@ class Writer:
     ) -> Sequence[_Outcome]:
         connection = self._connected()
         with connection.begin():
+            self._guard(connection)
             self._join(jobs, most=_MOST_AT_ONCE)  # those who came while the lock was awaited share it
             outcomes = perform(connection, jobs)
             for job in jobs:
