@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, exc, literal, select
+from sqlalchemy import Connection, exc, literal, select
 
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
@@ -54,8 +54,10 @@ class SqlStore:
         self._search_budget_s = search_budget_s
         self._catching_up: asyncio.Task[None] | None = None
         self._database = database
+        self._opening = database.engine_for_writing()
         self._writing = database.engine_for_serving()
-        self._writing.update_execution_options(**{words.KEPT: search})
+        for engine in (self._opening, self._writing):
+            engine.update_execution_options(**{words.KEPT: search})
         self._reading = database.engine_for_reading(connections=readers)
         self._outage = Outage(bound_s=database.rides_out_s)
         self._writer = Writer(
@@ -204,24 +206,22 @@ class SqlStore:
 
     def _open(self) -> str | None:
         deadline = time.monotonic() + self._database.locked_for_s
-        engine = self._database.engine_for_writing()
-        engine.update_execution_options(**{words.KEPT: self._searches})
         while True:
             try:
-                return self._prepare(engine)
+                return self._prepare()
             except (OSError, exc.DBAPIError) as error:
                 if not is_locked(error) or time.monotonic() > deadline:
                     raise self._database.startup_error(error) from error
             finally:
-                engine.dispose()
+                self._opening.dispose()
             # SQLite does not always wait by itself: not while another process turns the log on.
             time.sleep(_PAUSE_S)
 
-    def _prepare(self, engine: Engine) -> str | None:
+    def _prepare(self) -> str | None:
         """The version of the tables that it upgraded, if they were older."""
         place = self._database.place
         self._database.make()
-        with engine.begin() as connection:
+        with self._opening.begin() as connection:
             self._database.claim(connection)
             before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))
