@@ -18,8 +18,9 @@ from hansard.store.postgresql import Postgresql
 from hansard.store.schema import pieces
 from hansard.store.sql import SqlStore
 from tests.postgres import PostgresServer
-from tests.store.plans import scans
+from tests.store.plans import plan, scans
 from tests.store.records import record
+from tests.store.statements import listen
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +116,20 @@ def test_a_chain_is_found_without_reading_all(connection: Connection) -> None:
     assert len(asked) >= 3
     for text, parameters in asked:
         assert [line for line in scans(connection, text, parameters) if "chain" not in line.lower()] == []
+
+
+def test_those_that_are_there_are_found_by_their_digests(connection: Connection) -> None:
+    insert(connection, *(turn(2, of=str(number)) for number in range(20)))
+    seen: list[tuple[str, Any]] = []
+    listen(connection.connection.driver_connection, lambda *statement: seen.append(statement))
+    insert(connection, turn(3, of="7"))
+    [asked] = [(text, parameters) for text, parameters in seen if text.startswith("SELECT digest")]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+    searched = [line for line in plan(connection, *asked) if line.startswith(("SEARCH", "Index Cond"))]
+    assert len(searched) == 1
+    assert "digest" in searched[0]
 
 
 async def test_servers_on_one_database_add_and_drop_the_same_pieces_at_once(postgres: PostgresServer) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import Connection
@@ -18,6 +20,7 @@ from hansard.store.writer import Writer
 from tests.store.conftest import Start, impatient
 from tests.store.heard import heard
 from tests.store.records import record, write_lock
+from tests.store.statements import of_new_connections
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +37,32 @@ async def begun(store: SqlStore, *names: str) -> Begun:
 def alone(database: Database) -> int:
     """How many commits the first in ``begun`` may have for itself: PostgreSQL does not wait for a lock to begin."""
     return 0 if isinstance(database, Sqlite) else 1
+
+
+@asynccontextmanager
+async def writing(database: Database, *, gathered_s: float) -> AsyncIterator[Writer]:
+    """A writer by itself, running."""
+    database.make()
+    engine = database.engine_for_writing()
+    writer = Writer(
+        engine,
+        guard=lambda _: None,
+        limit=100,
+        limit_bytes=100,
+        outage=Outage(bound_s=0),
+        gathered_s=gathered_s,
+    )
+    writer.start()
+    yield writer
+    await writer.stop()
+    engine.dispose()
+
+
+async def after(turns: int, writer: Writer) -> None:
+    """A write that comes so many turns of the loop later."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await writer.write(lambda _: None)
 
 
 async def stored(store: SqlStore) -> set[str]:
@@ -56,11 +85,11 @@ async def test_those_who_come_together_share_a_commit(
 async def test_those_who_come_together_share_statements_too(store: SqlStore, database: Database) -> None:
     tables: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def note(statement: str, _: object) -> None:
         if statement.startswith("INSERT INTO "):
             tables.append(statement.split()[2])
 
-    with heard(database, "after_cursor_execute", note):
+    with of_new_connections(note):
         with write_lock(database):
             tasks = await begun(store, *(str(number) for number in range(100)))
         await asyncio.gather(*tasks)
@@ -80,6 +109,26 @@ async def test_a_transaction_takes_no_more_than_256(
     await asyncio.gather(*tasks)
     assert 3 <= len(commits) <= 3 + alone(database)
     assert len(await stored(store)) == 600
+
+
+async def test_those_who_come_in_turns_of_the_loop_that_follow_each_other_share_a_commit(
+    database: Database, commits: list[Connection]
+) -> None:
+    async with writing(database, gathered_s=60) as writer:
+        await asyncio.gather(*(after(turns, writer) for turns in range(20)))
+        assert len(commits) == 1
+        await asyncio.gather(*(after(turns, writer) for turns in range(20)))
+        assert len(commits) == 2
+
+
+async def test_others_are_not_let_come_for_ever(database: Database) -> None:
+    async with writing(database, gathered_s=0) as writer:
+        first = asyncio.create_task(writer.write(lambda _: None))
+        others = []
+        while not first.done():
+            others.append(asyncio.create_task(writer.write(lambda _: None)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 async def test_nothing_is_acknowledged_before_its_commit(store: SqlStore, database: Database) -> None:
@@ -184,15 +233,16 @@ async def test_reads_do_not_wait_for_the_writer(store: SqlStore, database: Datab
 async def test_statements_run_on_named_threads_only(store: SqlStore, database: Database) -> None:
     seen: set[tuple[str, str]] = set()
 
-    def executed(_c: object, _cursor: object, statement: str, *_: object) -> None:
+    def note(statement: str, _: object) -> None:
         seen.add((statement.split()[0], threading.current_thread().name.rstrip("0123456789")))
 
-    with heard(database, "before_cursor_execute", executed):
+    with of_new_connections(note):
         await store.insert(record("a"))
         await store.get("p", "chatcmpl-a")
         await store.ready()
     guard = set() if isinstance(database, Sqlite) else {("SELECT", "hansard-store-writer")}
-    assert {(statement.rstrip(";"), thread) for statement, thread in seen} == guard | {
+    ours = {"BEGIN", "INSERT", "SELECT"}  # others are of the drivers, and of opening
+    assert {(word.rstrip(";"), thread) for word, thread in seen if word.rstrip(";") in ours} == guard | {
         ("BEGIN", "hansard-store-writer"),
         ("INSERT", "hansard-store-writer"),
         ("BEGIN", "hansard-store-reader_"),

@@ -68,10 +68,8 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     carried = [(number, each, _carried(each)) for number, each in numbered]
     rows_of_labels = [(each.project, *label, each.created, number) for number, each, some in carried for label in some]
     insert_rows(connection, labels, _LABEL, rows_of_labels)
-    counts: facets.Counts = Counter()
-    for _, each, some in carried:
-        counts.update(facets.of_completion(each.project, some, each.finish_reason))
-    facets.add(connection, counts)
+    places = (facets.of_completion(each.project, some, each.finish_reason) for _, each, some in carried)
+    facets.add(connection, Counter(chain.from_iterable(places)))
     words.add(connection, numbered)
     return [None] * len(records)
 
@@ -105,7 +103,7 @@ def set_metadata(
     before, now = labels_of((), row.metadata.items()), labels_of((), metadata.items())
     _unlabel(connection, place, before - now)
     _label(connection, place, now - before)
-    counts = facets.of_labels(project, now)
+    counts = Counter(facets.of_labels(project, now))
     counts.subtract(facets.of_labels(project, before))
     facets.add(connection, counts)
     connection.execute(_SET_METADATA, {"of_project": project, "of_number": row.number, "metadata": metadata})

@@ -30,6 +30,9 @@ class Database(Protocol):
     def engine_for_writing(self) -> Engine:
         """One connection, whose COMMIT returns when the disk has what was written."""
 
+    def engine_for_serving(self) -> Engine:
+        """As for writing, but for small transactions only, and many."""
+
     def engine_for_reading(self, *, connections: int) -> Engine:
         """Connections whose transactions see one moment of the database and write nothing."""
 

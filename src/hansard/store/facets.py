@@ -21,8 +21,11 @@ FINISH_REASON: Final = "finish_reason"
 ALL: Final[Label] = ("", "")
 """What every completion counts."""
 
-Counts: TypeAlias = Counter[tuple[str, str, str]]
-"""How much to add, by project, key and value."""
+Place: TypeAlias = tuple[str, str, str]
+"""Project, key and value."""
+
+Counts: TypeAlias = Counter[Place]
+"""How much to add to each."""
 
 _COLUMNS: Final = ("project", "key", "value", "slot", "count")
 _ADD: Final = "ON CONFLICT (project, key, value, slot) DO UPDATE SET count = facets.count + excluded.count"
@@ -79,15 +82,15 @@ def keys(connection: Connection, project: str, *, most: int) -> Sequence[tuple[s
     return [(key, int(count)) for key, count in rows]
 
 
-def of_completion(project: str, carried: Iterable[Label], finish_reason: str | None) -> Counts:
-    """What one completion with these labels counts."""
+def of_completion(project: str, carried: Iterable[Label], finish_reason: str | None) -> list[Place]:
+    """Where one completion with these labels counts."""
     reason = [] if finish_reason is None else [(FINISH_REASON, finish_reason)]
     return of_labels(project, [ALL, *carried, *reason])
 
 
-def of_labels(project: str, carried: Iterable[Label]) -> Counts:
-    """One for each."""
-    return Counter((project, key, value) for key, value in carried)
+def of_labels(project: str, carried: Iterable[Label]) -> list[Place]:
+    """Where each counts."""
+    return [(project, key, value) for key, value in carried]
 
 
 def _slot(connection: Connection) -> int:

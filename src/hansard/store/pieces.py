@@ -15,15 +15,11 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, bind
 
 from hansard.core.pieces import Cut, digests
 from hansard.store.codec import pack, unpack
-from hansard.store.rows import insert_rows
+from hansard.store.rows import find, insert_rows
 from hansard.store.schema import bodies, pieces
 
 # Bounds the parameters of a statement.
 _LOOKED_UP_AT_ONCE: Final = 500
-
-_KNOWN: Final = select(pieces.c.digest).where(
-    pieces.c.project == bindparam("of_project"), pieces.c.digest.in_(bindparam("digests", expanding=True))
-)
 
 
 class Ends(NamedTuple):
@@ -96,9 +92,7 @@ def _want(wanted: dict[bytes, _Piece], contents: Sequence[bytes]) -> bytes | Non
 def _insert(connection: Connection, project: str, wanted: Mapping[bytes, _Piece]) -> None:
     if not wanted:
         return
-    known: set[bytes] = set()
-    for some in _some(list(wanted)):
-        known.update(connection.scalars(_KNOWN, {"of_project": project, "digests": some}))
+    known = set(find(connection, pieces.c.digest, list(wanted), project=project))
     rows = [
         (project, digest, piece.parent, pack(piece.content)) for digest, piece in wanted.items() if digest not in known
     ]

@@ -100,6 +100,9 @@ class Postgresql:
         begin = _BEGIN_WRITING.format(lock_timeout_ms=round(self.locked_for_s * 1000))
         return self._engine(begin, connections=1)
 
+    def engine_for_serving(self) -> Engine:
+        return self.engine_for_writing()
+
     def engine_for_reading(self, *, connections: int) -> Engine:
         return self._engine(_BEGIN_READING, connections=connections)
 

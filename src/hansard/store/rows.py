@@ -1,8 +1,7 @@
-"""Many rows inserted, or deleted, by one statement of the driver's own.
+"""Many rows inserted, found or deleted by one statement of the driver's own.
 
 SQLite has no other way to insert many at once: ``executemany`` runs one statement a row, and each lets go of the
-interpreter and has to win it back from the event loop. What SQLAlchemy adds to a row (binding, results) cost as
-much again as SQLite itself.
+interpreter and has to win it back from the event loop.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table
+
+from hansard.store.driver import run
 
 # Bounds the parameters of a statement (SQLite takes 32,766), and how many texts there are to keep prepared.
 _MOST_AT_ONCE: Final = 64
@@ -39,10 +40,19 @@ def insert_rows(
     for start in range(0, len(rows), _MOST_AT_ONCE):
         some = rows[start : start + _MOST_AT_ONCE]
         text = _text(table.name, columns, len(some), mark, or_else, returning)
-        result = connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
-        if returning:
-            returned += map(tuple, result)
+        returned += run(connection, text, tuple(chain.from_iterable(some)), returns=bool(returning))
     return returned
+
+
+def find(connection: Connection, column: Column[Any], values: Sequence[object], *, project: str) -> list[Any]:
+    """Those of ``values`` that ``column`` has in the project."""
+    mark = _MARKS[connection.dialect.paramstyle]
+    found: list[Any] = []
+    for start in range(0, len(values), _MOST_AT_ONCE):
+        some = values[start : start + _MOST_AT_ONCE]
+        text = _text_to_find(column.table.name, column.name, len(some), mark)
+        found += (value for (value,) in run(connection, text, (project, *some), returns=True))
+    return found
 
 
 def delete_rows(
@@ -61,7 +71,13 @@ def delete_rows(
     for start in range(0, len(rows), _MOST_AT_ONCE):
         some = rows[start : start + _MOST_AT_ONCE]
         text = _text_to_delete(table.name, columns, len(some), mark)
-        connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+        run(connection, text, tuple(chain.from_iterable(some)))
+
+
+@cache
+def _text_to_find(table: str, column: str, count: int, mark: str) -> str:
+    marks = ", ".join([mark] * count)
+    return f"SELECT {column} FROM {table} WHERE project = {mark} AND {column} IN ({marks})"  # noqa: S608 - as below
 
 
 @cache

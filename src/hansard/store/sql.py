@@ -54,9 +54,10 @@ class SqlStore:
         self._search_budget_s = search_budget_s
         self._catching_up: asyncio.Task[None] | None = None
         self._database = database
-        self._writing = database.engine_for_writing()
-        if search:
-            self._writing.update_execution_options(**{words.KEPT: True})
+        self._opening = database.engine_for_writing()
+        self._writing = database.engine_for_serving()
+        for engine in (self._opening, self._writing):
+            engine.update_execution_options(**{words.KEPT: search})
         self._reading = database.engine_for_reading(connections=readers)
         self._outage = Outage(bound_s=database.rides_out_s)
         self._writer = Writer(
@@ -212,7 +213,7 @@ class SqlStore:
                 if not is_locked(error) or time.monotonic() > deadline:
                     raise self._database.startup_error(error) from error
             finally:
-                self._writing.dispose()
+                self._opening.dispose()
             # SQLite does not always wait by itself: not while another process turns the log on.
             time.sleep(_PAUSE_S)
 
@@ -220,7 +221,7 @@ class SqlStore:
         """The version of the tables that it upgraded, if they were older."""
         place = self._database.place
         self._database.make()
-        with self._writing.begin() as connection:
+        with self._opening.begin() as connection:
             self._database.claim(connection)
             before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from hansard.errors import StartupError
 from hansard.store import failures
+from hansard.store.driver import run
 
 # RETURNING came with it: https://sqlite.org/lang_returning.html
 _OLDEST: Final = (3, 35)
@@ -78,6 +79,16 @@ class Sqlite:
 
     def engine_for_writing(self) -> Engine:
         return engine_for_writing(self.path.absolute(), patience_s=self.patience_s)
+
+    def engine_for_serving(self) -> Engine:
+        engine = self.engine_for_writing()
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: sqlite3.Connection, _: object) -> None:
+            # What a statement would need to undo itself: as much as a batch writes to the log, and else in a file.
+            _set(connection, "temp_store = MEMORY")
+
+        return engine
 
     def engine_for_reading(self, *, connections: int) -> Engine:
         return engine_for_reading(self.path.absolute(), patience_s=self.patience_s, connections=connections)
@@ -155,7 +166,7 @@ def engine_for_writing(path: Path, *, patience_s: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        run(connection, "BEGIN IMMEDIATE")
 
     return engine
 
@@ -173,7 +184,7 @@ def engine_for_reading(path: Path, *, patience_s: float, connections: int) -> En
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        run(connection, "BEGIN")
 
     return engine
 

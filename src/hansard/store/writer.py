@@ -1,7 +1,8 @@
 """The one thread that writes, and how requests share its commits.
 
 Whoever arrives while a commit is under way waits in a bounded line; the next transaction takes
-them all, so the disk is waited for once for many. An awaiter goes on only after its COMMIT.
+them all, so the disk is waited for once for many. It begins once a turn of the event loop has brought nobody new.
+An awaiter goes on only after its COMMIT.
 If one request fails for a reason of its own, the others commit without it. A database that is away for a short while
 is waited for, and what had been under way is done again.
 """
@@ -12,9 +13,10 @@ import asyncio
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, exc
@@ -28,6 +30,9 @@ Item = TypeVar("Item")
 
 # One transaction takes no more than this: whoever came first should not wait for ever more others.
 _MOST_AT_ONCE: Final = 256
+
+# Nor does it wait longer for others: about what a disk takes for a commit.
+_GATHERED_S: Final = 0.005
 
 # Two writers that lock the same rows in another order can collide again, but hardly so often.
 _MOST_COLLISIONS: Final = 10
@@ -69,21 +74,35 @@ class _Job:
 
 
 class Writer:
-    """Belongs to the event loop that starts it. ``limit`` and ``limit_bytes`` bound the line.
+    """Belongs to the event loop that starts it.
 
-    ``guard`` comes first in each transaction, and raises where nothing may be written.
+    ``guard`` comes first in each transaction, and raises where nothing may be written. ``limit`` and ``limit_bytes``
+    bound the line; ``gathered_s`` is how long at most others are let come before a transaction begins.
     """
 
-    def __init__(self, engine: Engine, *, guard: _Guard, limit: int, limit_bytes: int, outage: Outage) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        guard: _Guard,
+        limit: int,
+        limit_bytes: int,
+        outage: Outage,
+        gathered_s: float = _GATHERED_S,
+    ) -> None:
         self._engine = engine
         self._guard = guard
         self._outage = outage
         self._limit = limit
         self._limit_bytes = limit_bytes
-        self._line: SimpleQueue[_Job | None] = SimpleQueue()
+        self._gathered_s = gathered_s
+        self._line: deque[_Job] = deque()
+        self._turns: SimpleQueue[int | None] = SimpleQueue()  # how many wait, for the thread to begin; None ends it
+        self._connection: Connection | None = None  # the thread's
         self._thread = threading.Thread(target=self._serve, name="hansard-store-writer", daemon=True)
         # Touched on the event loop only, hence without a lock.
         self._accepting = False
+        self._idle = True  # nothing is under way, nor about to be
         self._waiting = 0
         self._waiting_bytes = 0
         self.healthy = True
@@ -97,7 +116,7 @@ class Writer:
         """Return once everything in the line is committed or refused."""
         self._accepting = False
         if self._thread.is_alive():
-            self._line.put(None)
+            self._turns.put(None)
             await asyncio.to_thread(self._thread.join)
 
     def has_room(self, size_bytes: int = 0) -> bool:
@@ -142,17 +161,42 @@ class Writer:
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting += 1
         self._waiting_bytes += size_bytes
-        self._line.put(_Job(work, item, was_done, future, size_bytes))
+        self._line.append(_Job(work, item, was_done, future, size_bytes))
+        if self._idle:
+            self._gather()
         return await future
 
+    def _gather(self) -> None:
+        self._idle = False
+        self._loop.call_soon(self._look, 0, time.monotonic() + self._gathered_s)
+
+    def _look(self, before: int, until: float) -> None:
+        """Begin, unless the last turn of the loop brought others: then more may be about to come.
+
+        A transaction takes the processor as long as ten records in it. Who is alone waits for a turn of a loop that
+        has little else to do.
+        """
+        if before < self._waiting < _MOST_AT_ONCE and time.monotonic() < until:
+            self._loop.call_soon(self._look, self._waiting, until)
+        else:
+            self._turns.put(self._waiting)
+
     def _serve(self) -> None:
-        while (first := self._line.get()) is not None:
-            jobs = [first]
-            outcomes, healthy = self._commit(jobs)
-            try:
-                self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy)
-            except RuntimeError:
-                return  # the loop was closed without stop(): nobody is waiting any more
+        try:
+            while self._turns.get() is not None:
+                self._take_turn()
+            while self._line:
+                self._take_turn()
+        except RuntimeError:
+            return  # the loop was closed without stop(): nobody is waiting any more
+        finally:
+            self._disconnect()
+
+    def _take_turn(self) -> None:
+        jobs: list[_Job] = []
+        self._join(jobs, most=1)
+        outcomes, healthy = self._commit(jobs)
+        self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy)
 
     def _commit(self, jobs: list[_Job]) -> tuple[Sequence[_Outcome], bool]:
         """Perform these and whoever waits behind them: their outcomes, and whether the database works."""
@@ -169,7 +213,7 @@ class Writer:
                     # Not at once and not together, or they only collide again.
                     time.sleep(random.random() * _LONGEST_PAUSE_S * collisions / _MOST_COLLISIONS)  # noqa: S311
                     continue
-                self._engine.dispose()  # the next transaction opens the database anew
+                self._disconnect()  # the next transaction opens the database anew
                 if is_away(error) and self._outage.is_ridden_out():
                     together = not any(job.in_doubt for job in jobs)
                     continue
@@ -181,7 +225,8 @@ class Writer:
     def _transaction(
         self, jobs: list[_Job], perform: Callable[[Connection, Sequence[_Job]], Sequence[_Outcome]]
     ) -> Sequence[_Outcome]:
-        with self._engine.begin() as connection:
+        connection = self._connected()
+        with connection.begin():
             self._guard(connection)
             self._join(jobs, most=_MOST_AT_ONCE)  # those who came while the lock was awaited share it
             outcomes = perform(connection, jobs)
@@ -189,17 +234,22 @@ class Writer:
                 job.in_doubt = True  # until its COMMIT is answered
             return outcomes
 
+    def _connected(self) -> Connection:
+        """The one connection, kept: to take it from the engine and give it back takes as long as two statements."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._engine.dispose()
+
     def _join(self, jobs: list[_Job], *, most: int | None = None) -> None:
         """Move the line, or its head, behind ``jobs``."""
-        while most is None or len(jobs) < most:
-            try:
-                job = self._line.get_nowait()
-            except Empty:
-                return
-            if job is None:
-                self._line.put(None)  # stop() waits its turn: nothing comes after it
-                return
-            jobs.append(job)
+        while self._line and (most is None or len(jobs) < most):
+            jobs.append(self._line.popleft())
 
     def _settle(self, jobs: Sequence[_Job], outcomes: Sequence[_Outcome], healthy: bool) -> None:  # noqa: FBT001
         self.healthy = healthy
@@ -212,6 +262,10 @@ class Writer:
                 job.future.set_exception(outcome.error)
             else:
                 job.future.set_result(outcome)
+        if self._line:
+            self._gather()
+        else:
+            self._idle = True
 
 
 def _together(connection: Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
