@@ -33,7 +33,7 @@ def heard(database: Database, name: str, listener: Callable[..., None]) -> Itera
 
 def _place(database: Database) -> tuple[str, str]:
     if isinstance(database, Sqlite):
-        return "sqlite", database.place
+        return "sqlite", database.path.absolute().as_uri()
     assert isinstance(database, Postgresql)
     parts = conninfo_to_dict(database.url)
     return str(parts["host"]), str(parts["dbname"])

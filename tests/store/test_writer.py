@@ -18,7 +18,6 @@ from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from hansard.store.writer import Writer
 from tests.store.conftest import Start, impatient
-from tests.store.heard import heard
 from tests.store.records import record, write_lock
 from tests.store.statements import of_new_connections
 
