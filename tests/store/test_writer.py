@@ -39,7 +39,7 @@ def alone(database: Database) -> int:
 
 
 @asynccontextmanager
-async def writing(database: Database, *, gathered_s: float) -> AsyncIterator[Writer]:
+async def writing(database: Database, *, gathered_s: float = 0.0, waits_s: float = 30.0) -> AsyncIterator[Writer]:
     """A writer by itself, running."""
     database.make()
     engine = database.engine_for_writing()
@@ -50,6 +50,7 @@ async def writing(database: Database, *, gathered_s: float) -> AsyncIterator[Wri
         limit_bytes=100,
         outage=Outage(bound_s=0),
         gathered_s=gathered_s,
+        waits_s=waits_s,
     )
     writer.start()
     yield writer
@@ -266,6 +267,36 @@ async def test_a_stopped_store_refuses(database: Database) -> None:
     with pytest.raises(StoreUnavailable):
         await store.insert(record("a"))
     assert await store.ready() is False
+
+
+async def test_who_waits_too_long_for_a_commit_is_refused_and_others_at_once_until_it_comes(database: Database) -> None:
+    gate = threading.Event()
+    async with writing(database, waits_s=0.1) as writer:
+        said = r"^The store is unavailable: the database took too long\.$"
+        first = asyncio.create_task(writer.write(lambda _: gate.wait()))
+        second = asyncio.create_task(writer.write(lambda _: "second"))
+        for each in (first, second):
+            with pytest.raises(StoreUnavailable, match=said):
+                await each
+        assert not writer.has_room()
+        with pytest.raises(StoreUnavailable, match=said):
+            await writer.write(lambda _: "third")
+        gate.set()
+        while not writer.has_room():
+            await asyncio.sleep(0.01)
+        assert await writer.write(lambda _: "fourth") == "fourth"
+
+
+async def test_a_commit_that_never_comes_does_not_hold_up_the_end(database: Database) -> None:
+    gate = threading.Event()
+    async with writing(database, waits_s=0.1) as writer:
+        hanging = asyncio.create_task(writer.write(lambda _: gate.wait()))
+        await asyncio.wait_for(writer.stop(), timeout=10)
+        with pytest.raises(StoreUnavailable):
+            await hanging
+        gate.set()
+        (thread,) = (each for each in threading.enumerate() if each.name == "hansard-store-writer")
+        await asyncio.to_thread(thread.join)
 
 
 async def test_a_bug_fails_alone_and_with_its_cause(database: Database) -> None:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -34,9 +34,14 @@ _MOST_AT_ONCE: Final = 256
 # Nor does it wait longer for others: about what a disk takes for a commit.
 _GATHERED_S: Final = 0.005
 
+# Whoever waits longer than any outage is ridden out is refused: a standby that is away, a disk that hangs.
+_WAITS_S: Final = 30.0
+
 # Two writers that lock the same rows in another order can collide again, but hardly so often.
 _MOST_COLLISIONS: Final = 10
 _LONGEST_PAUSE_S: Final = 0.2
+
+_TOO_LONG: Final = "The store is unavailable: the database took too long."
 
 
 class _Failed:
@@ -60,16 +65,24 @@ class _Job:
     when the database went away from its commit; ``was_done`` then tells its result, in a tuple, if it was committed.
     """
 
-    __slots__ = ("future", "in_doubt", "item", "size_bytes", "was_done", "work")
+    __slots__ = ("future", "in_doubt", "item", "since", "size_bytes", "was_done", "work")
 
     def __init__(
-        self, work: _Work, item: object, was_done: _WasDone | None, future: asyncio.Future[Any], size_bytes: int
+        self,
+        work: _Work,
+        item: object,
+        was_done: _WasDone | None,
+        *,
+        future: asyncio.Future[Any],
+        since: float,
+        size_bytes: int,
     ) -> None:
         self.work = work
         self.item = item
         self.was_done = was_done
         self.in_doubt = False
         self.future = future
+        self.since = since
         self.size_bytes = size_bytes
 
 
@@ -77,7 +90,8 @@ class Writer:
     """Belongs to the event loop that starts it.
 
     ``guard`` comes first in each transaction, and raises where nothing may be written. ``limit`` and ``limit_bytes``
-    bound the line; ``gathered_s`` is how long at most others are let come before a transaction begins.
+    bound the line; ``gathered_s`` is how long at most others are let come before a transaction begins; ``waits_s`` how
+    long a caller waits for its commit. What is not committed by then may still be.
     """
 
     def __init__(
@@ -89,6 +103,7 @@ class Writer:
         limit_bytes: int,
         outage: Outage,
         gathered_s: float = _GATHERED_S,
+        waits_s: float = _WAITS_S,
     ) -> None:
         self._engine = engine
         self._guard = guard
@@ -96,6 +111,7 @@ class Writer:
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._gathered_s = gathered_s
+        self._waits_s = waits_s
         self._line: deque[_Job] = deque()
         self._turns: SimpleQueue[int | None] = SimpleQueue()  # how many wait, for the thread to begin; None ends it
         self._connection: Connection | None = None  # the thread's
@@ -103,8 +119,10 @@ class Writer:
         # Touched on the event loop only, hence without a lock.
         self._accepting = False
         self._idle = True  # nothing is under way, nor about to be
-        self._waiting = 0
+        self._unsettled: deque[_Job] = deque()
         self._waiting_bytes = 0
+        self._watch: asyncio.TimerHandle | None = None
+        self._hangs = False  # somebody has waited too long, and nothing was committed since
         self.healthy = True
 
     def start(self) -> None:
@@ -117,12 +135,16 @@ class Writer:
         self._accepting = False
         if self._thread.is_alive():
             self._turns.put(None)
-            await asyncio.to_thread(self._thread.join)
+            while self._thread.is_alive() and not self._hangs:
+                await asyncio.to_thread(self._thread.join, self._waits_s)
+        if self._watch is not None:
+            self._watch.cancel()
 
     def has_room(self, size_bytes: int = 0) -> bool:
         """Whether a job of that size would be taken. An empty line takes any."""
-        few = self._waiting < self._limit and self._waiting_bytes + size_bytes <= self._limit_bytes
-        return self._accepting and (few or not self._waiting)
+        waiting = len(self._unsettled)
+        few = waiting < self._limit and self._waiting_bytes + size_bytes <= self._limit_bytes
+        return self._accepting and not self._hangs and (few or not waiting)
 
     async def write(
         self,
@@ -156,12 +178,17 @@ class Writer:
         """As ``write``, but neighbours with the same ``work`` are done by one call of it, each item in its order."""
         if not self._accepting:
             raise StoreUnavailable("The store is unavailable: it is stopped.")
+        if self._hangs:
+            raise StoreUnavailable(_TOO_LONG)
         if not self.has_room(size_bytes):
             raise StoreUnavailable("The store is unavailable: too many writes are waiting.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting += 1
         self._waiting_bytes += size_bytes
-        self._line.append(_Job(work, item, was_done, future, size_bytes))
+        job = _Job(work, item, was_done, future=future, since=self._loop.time(), size_bytes=size_bytes)
+        self._unsettled.append(job)
+        self._line.append(job)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._waits_s, self._refuse_late)
         if self._idle:
             self._gather()
         return await future
@@ -176,10 +203,23 @@ class Writer:
         A transaction takes the processor as long as ten records in it. Who is alone waits for a turn of a loop that
         has little else to do.
         """
-        if before < self._waiting < _MOST_AT_ONCE and time.monotonic() < until:
-            self._loop.call_soon(self._look, self._waiting, until)
+        waiting = len(self._unsettled)
+        if before < waiting < _MOST_AT_ONCE and time.monotonic() < until:
+            self._loop.call_soon(self._look, waiting, until)
         else:
-            self._turns.put(self._waiting)
+            self._turns.put(waiting)
+
+    def _refuse_late(self) -> None:
+        """One timer for all: it looks again when whoever has waited longest by then would be late."""
+        last = self._loop.time() - self._waits_s
+        on_time = next((job for job in self._unsettled if job.since > last), None)
+        for job in takewhile(lambda job: job is not on_time, self._unsettled):
+            self._hangs = True
+            if not job.future.done():
+                job.future.set_exception(StoreUnavailable(_TOO_LONG))
+        self._watch = None
+        if on_time is not None:
+            self._watch = self._loop.call_at(on_time.since + self._waits_s, self._refuse_late)
 
     def _serve(self) -> None:
         try:
@@ -253,11 +293,12 @@ class Writer:
 
     def _settle(self, jobs: Sequence[_Job], outcomes: Sequence[_Outcome], healthy: bool) -> None:  # noqa: FBT001
         self.healthy = healthy
+        self._hangs = False
         for job, outcome in zip(jobs, outcomes, strict=True):
-            self._waiting -= 1
+            self._unsettled.popleft()  # the line is taken in its order
             self._waiting_bytes -= job.size_bytes
             if job.future.done():
-                continue  # its awaiter was cancelled
+                continue  # its awaiter was cancelled, or refused
             if isinstance(outcome, _Failed):
                 job.future.set_exception(outcome.error)
             else:
