@@ -7,13 +7,13 @@ one but a tombstone: where it stood.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from hansard.core.pieces import cut, without_messages
 from hansard.store import facets, pieces, queries, words
@@ -53,8 +53,6 @@ _DELETE_BODIES: Final = (
 _PLACE: Final = ("project", "number")
 _TOMBSTONE: Final = tuple(tombstones.c.keys())
 _STANDS_AGAIN: Final = "ON CONFLICT (project, id) DO UPDATE SET created = excluded.created, number = excluded.number"
-
-_UNLABEL: Final = delete(labels).where(*(column == bindparam(f"of_{column.name}") for column in labels.c))
 
 
 def insert_records(connection: Connection, records: Sequence[Record]) -> Sequence[None]:
@@ -99,10 +97,10 @@ def set_metadata(
     row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
     if row is None:
         return None
-    place = {"project": project, "created": row.created, "number": row.number}
+    place = (row.created, row.number)
     before, now = labels_of((), row.metadata.items()), labels_of((), metadata.items())
-    _unlabel(connection, place, before - now)
-    _label(connection, place, now - before)
+    delete_rows(connection, labels, _LABEL, [(project, *label, *place) for label in before - now])
+    insert_rows(connection, labels, _LABEL, [(project, *label, *place) for label in now - before])
     counts = Counter(facets.of_labels(project, now))
     counts.subtract(facets.of_labels(project, before))
     facets.add(connection, counts)
@@ -154,17 +152,6 @@ def _row(record: Record) -> list[object]:
 def _carried(record: Record | Row[Any]) -> set[Label]:
     """Every label of it."""
     return labels_of({record.model, record.requested_model}, record.metadata.items())
-
-
-def _label(connection: Connection, place: Mapping[str, object], carried: Collection[Label]) -> None:
-    if carried:
-        connection.execute(insert(labels), [{**place, "key": key, "value": value} for key, value in carried])
-
-
-def _unlabel(connection: Connection, place: Mapping[str, object], carried: Collection[Label]) -> None:
-    if carried:
-        rows = [{**place, "key": key, "value": value} for key, value in carried]
-        connection.execute(_UNLABEL, [{f"of_{name}": value for name, value in row.items()} for row in rows])
 
 
 # No key can name it: a project of the API is never empty, and this one has a space.
