@@ -590,6 +590,33 @@ async def test_an_engine_that_stands_still_is_started_again(model_path: Path, ca
         await engine.stop()
 
 
+async def test_choices_that_come_all_at_once_hold_neither_each_other_nor_the_sign(
+    model_path: Path, call_of: Ask
+) -> None:
+    """The engine's HTTP server adds no thread for a connection while one still counts as idle."""
+    choices = 32
+    engine = LlamaCppEngine(name="hansard-tiny", model_path=model_path, parallel=choices, ctx=512)
+    await engine.start()
+    try:
+        assert engine._supervisor._child is not None
+        process = engine._supervisor._child._process
+        os.kill(process.pid, signal.SIGSTOP)
+        begun: set[int] = set()
+        async with asyncio.timeout(PATIENCE_S), aclosing(engine.stream(call_of(n=choices, **NEVER_ENDS))) as stream:
+            first = asyncio.ensure_future(anext(stream))
+            while len(client(engine)._pool._busy) < choices:
+                await asyncio.sleep(0.01)
+            os.kill(process.pid, signal.SIGCONT)
+            await first
+            await engine._sign()
+            while len(begun) < choices:
+                said = [choice for chunk in await anext(stream) for choice in chunk["choices"]]
+                assert not any(choice["finish_reason"] for choice in said), "one had to wait for another's end"
+                begun |= {choice["index"] for choice in said}
+    finally:
+        await engine.stop()
+
+
 async def test_between_death_and_return_calls_are_refused(own_engine: LlamaCppEngine, call_of: Ask) -> None:
     kill_child(own_engine)
     async with asyncio.timeout(PATIENCE_S):

@@ -26,7 +26,9 @@ DEFAULT_CONTEXT = 8192
 UNKNOWN_CONTEXT = 4096
 BATCH_TOKENS = 512  # also how often a prompt being read can be cancelled
 PROMPT_CACHE_MIB = 256
-HTTP_THREADS = 4  # it starts more by itself when these are taken
+# Beside one for each stream, which holds it to its end. The server starts more by itself, but not for what comes before
+# an idle one has woken: that, and all that comes behind it, waited for the end of a stream (seen with eight at once).
+SPARE_HTTP_THREADS = 4
 ERRORS_ONLY = 1
 LAST_WORDS_S = 0.5  # the engine's log has a thread of its own, and nobody waits for it when the process ends
 FINGERPRINT_BYTES = 1024 * 1024
@@ -105,7 +107,7 @@ def _serve(configuration: dict[str, Any], context: int) -> tuple[str, Any]:
     # The engine's own taste, off: what the model file says of these (general.sampling.*) goes before it.
     engine.sampling.top_k, engine.sampling.min_p = 0, 0.0
     engine.cache_ram_mib = PROMPT_CACHE_MIB
-    engine.n_threads_http = HTTP_THREADS
+    engine.n_threads_http = configuration["parallel"] + SPARE_HTTP_THREADS
     engine.ui = False
     engine.verbosity = ERRORS_ONLY
     engine.endpoint_slots = True
