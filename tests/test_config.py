@@ -133,6 +133,7 @@ VALUES: list[tuple[str, object, object]] = [
     ("max_completion_bytes", "1048576", 1048576),
     ("queue", "0", 0),
     ("silence_s", "2.5", 2.5),
+    ("unread_s", "2.5", 2.5),
     ("drain_s", "2.5", 2.5),
     ("log", "off", "off"),
     ("aliases", ["gpt-4o=hansard-tiny", "*=hansard-tiny"], {"gpt-4o": "hansard-tiny", "*": "hansard-tiny"}),

@@ -23,6 +23,7 @@ from hansard.api.front import Front
 from hansard.api.garbled import enveloped
 from hansard.api.leaving import noticing
 from hansard.api.routes import application
+from hansard.api.unread import impatient
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
 from hansard.core.lifetimes import Lifetimes
@@ -183,7 +184,7 @@ async def _serve(
     config = uvicorn.Config(
         house.application(own_lifespan=False),
         loop="none",
-        http=corked(noticing(enveloped(AutoHTTPProtocol, observer=house.observer, silence_s=settings.silence_s))),
+        http=_protocol(AutoHTTPProtocol, house.observer, settings),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -197,6 +198,12 @@ async def _serve(
         async with house.opened():
             with _on_signals(lambda: None):  # the server raises what it has handled once more when it is done
                 await Server(config).serve(sockets=[listener])
+
+
+def _protocol(server: type[asyncio.Protocol], observer: Observer, settings: Settings) -> type[asyncio.Protocol]:
+    """The server's protocol with what it lacks."""
+    patient = enveloped(server, observer=observer, silence_s=settings.silence_s)
+    return corked(noticing(impatient(patient, unread_s=settings.unread_s)))
 
 
 async def _start_all(engines: Sequence[Engine]) -> None:

@@ -37,6 +37,26 @@ def test_the_engine_is_free_for_the_next(make_server: Workshop, streamed: bool) 
     assert server.is_ready()
 
 
+def test_who_reads_nothing_is_not_waited_for(make_server: Workshop) -> None:
+    server = make_server("--parallel", "1", "--unread-s", "1").start()
+    engine = server.engine()
+    # Token 2 ends its answers; with so much beside each token the kernel's buffers do not hold all of it.
+    endless = question("Go on.", stream=True, store=True, logit_bias={"2": -100}, logprobs=True, top_logprobs=20)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", urlsplit(server.root).port))
+        body = json.dumps(endless).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client.sendall(head + body)
+        eventually(lambda: busy(engine), "the engine to work", server=server)
+
+        assert server.ask("What is the capital of France?").text == "The capital of France is Paris."
+
+        eventually(lambda: LEFT in server.stderr, "the request's line", server=server)
+    assert server.engine() == engine
+    assert server.stored_ids == []
+
+
 def test_those_who_leave_while_they_wait_make_room(make_server: Workshop) -> None:
     """More than fit into the line, all of them gone before it was their turn."""
     server = make_server("--parallel", "1", "--queue", "4").start()
