@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -101,6 +103,16 @@ async def test_garbage_gets_the_envelope(sent: bytes) -> None:
     assert headers["connection"] == "close"
     assert document["error"]["type"] == "invalid_request_error"
     assert list(document["error"]) == ["message", "type", "param", "code"]
+
+
+async def test_the_refusal_of_garbage_is_dated() -> None:
+    """RFC 9110, 6.6.1: a server with a clock dates every 4xx."""
+    began = int(time.time())
+    async with listening(stall) as port:
+        _, headers, _ = parted(await answer(port, GARBLED["no request line"]))
+
+    assert headers["date"].endswith(" GMT")
+    assert began <= parsedate_to_datetime(headers["date"]).timestamp() <= time.time()
 
 
 async def test_garbage_is_an_event() -> None:

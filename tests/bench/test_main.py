@@ -35,7 +35,9 @@ def cases(bar_us: float) -> tuple[validation.Case, ...]:
 def test_a_miss_ends_with_a_failure_and_is_kept_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "CASES", cases(0.001))
 
-    with pytest.raises(SystemExit, match=r"validation: CPU us to check small: .*, at most 0\.001 is asked"):
+    with pytest.raises(
+        SystemExit, match=r"validation: CPU us to check small, for an upstream: .*, at most 0\.001 is asked"
+    ):
         benched(monkeypatch, tmp_path)
 
     assert not json.loads((tmp_path / "validation.json").read_text())["bars"][0]["met"]

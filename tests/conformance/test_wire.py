@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from hansard.conformance.families.models import spellings
 from hansard.conformance.outcome import Mismatch
 from hansard.conformance.wire import Address, Reply
 
@@ -138,3 +139,13 @@ def test_leaving_midway() -> None:
         reply = reply_to(base_url, leave_after=1)
 
     assert (reply.body, reply.whole) == (b"data: 1\n\n", False)
+
+
+@pytest.mark.parametrize(("at", "spelled"), [(0, "org/a%20model"), (1, "org%2Fa%20model")])
+def test_a_model_whose_id_has_a_space_can_be_asked_for(at: int, spelled: str) -> None:
+    with saying(http(b"{}")) as (base_url, heard):
+        address = Address(base_url=base_url, timeout_s=10)
+        asked = address.request("GET", f"/models/{spellings('org/a model')[at]}", body=None, headers={})
+        assert address.exchange(asked).status == 200
+
+    assert heard[0].startswith(f"GET /v1/models/{spelled} HTTP/1.1".encode())

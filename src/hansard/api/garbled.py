@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from email.utils import formatdate
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 
@@ -150,6 +151,7 @@ def _reply(error: HansardError, request_id: str) -> bytes:
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
         f"{_allow(error)}content-type: application/json\r\n"
         f"content-length: {len(body)}\r\n"
+        f"date: {formatdate(usegmt=True)}\r\n"
         f"x-request-id: {request_id}\r\n"
         "connection: close\r\n\r\n"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
 from hansard.core.limits import SchemaSize, depth, too_large
 
@@ -25,7 +26,7 @@ _NAMED: Final = (("properties", 1), ("$defs", 0), ("definitions", 0))
 _HOLDERS: Final = frozenset((*(key for key, _ in _NAMED), "items", "anyOf"))
 _OF_OBJECTS: Final = frozenset(("properties", "required", "additionalProperties"))
 _KINDS: Final = frozenset(("type", "enum", "const", "anyOf"))
-"""One of these says what a value is."""
+"""One of these says what a value is, and so does a reference."""
 _VALUES: Final = frozenset(("enum", "const"))
 _LONGEST_QUOTE: Final = 200  # characters of what the client sent that an error repeats
 _ARRAY_INDEX: Final = re.compile("[0-9]{1,9}")
@@ -82,6 +83,8 @@ class _Walk:
         self._schemas.add(id(node))
         if len(context) >= self._depth:
             self._depth = len(context) + 1
+        if not context and "anyOf" in node:
+            return "'anyOf' is not permitted."
         if level > MAX_LEVELS:
             return f"at most {MAX_LEVELS} levels of nesting are allowed."
         for keyword, value in node.items():
@@ -94,7 +97,6 @@ class _Walk:
             self._weigh_values(context, node)
         if "$ref" in node:
             self._references.append((context, node["$ref"]))
-            return None
         return _kind_violation(node)
 
     def _inner(self, context: Context, level: int, node: dict[str, Any]) -> Iterator[_Place]:
@@ -135,10 +137,10 @@ def _is_plain(schema: Any) -> bool:
 
 
 def _target(root: Any, reference: str) -> Any:
-    """What a JSON pointer points at; None if at nothing."""
+    """What a JSON pointer in a URI's fragment points at (RFC 6901, 6); None if at nothing."""
     target = root
     for step in reference.split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
+        key = unquote(step).replace("~1", "/").replace("~0", "~")
         if isinstance(target, list) and _ARRAY_INDEX.fullmatch(key) and int(key) < len(target):
             target = target[int(key)]
         elif isinstance(target, dict) and key in target:
@@ -149,10 +151,12 @@ def _target(root: Any, reference: str) -> Any:
 
 
 def _kind_violation(node: dict[str, Any]) -> str | None:
-    if _KINDS.isdisjoint(node):
+    if _KINDS.isdisjoint(node) and "$ref" not in node:
         return "schema must have a 'type' key."
-    types = node.get("type", [])
-    types = types if isinstance(types, list) else [types]
+    types = node.get("type", ())
+    if types == []:
+        return "[] is not valid under any of the given schemas."
+    types = types if isinstance(types, list | tuple) else [types]
     for kind in types:
         if not isinstance(kind, str) or kind not in _TYPES:
             return f"'{_shown(kind)}' is not valid under any of the given schemas."
@@ -180,7 +184,7 @@ def _object_violation(node: dict[str, Any]) -> str | None:
     for name in required:
         if not isinstance(name, str) or name not in properties:
             return f"{say} Extra required key '{_shown(name)}' supplied."
-    return None
+    return f"{_shown(required)} has non-unique elements."
 
 
 def _an_object(value: Any) -> str | None:
