@@ -11,7 +11,7 @@ from hansard.engines.patience import Timeouts
 from hansard.engines.upstream import listing as module
 from hansard.engines.upstream.listing import Listing
 from hansard.errors import EngineBusy
-from hansard.observe import EngineChanged, Event
+from hansard.observe import Crashed, EngineChanged, Event
 from tests.engines.mock import Asked, Mock, hello, serving
 
 pytestmark = pytest.mark.anyio
@@ -88,7 +88,9 @@ async def test_a_list_may_be_empty(body: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"error": "no"}, {"data": 7}, "x", b"<html>", b"\xff", {"data": [{"name": "x"}]}], ids=str
+    "body",
+    [{"error": "no"}, {"data": 7}, "x", b"<html>", b"\xff", b"[" * 100_000, {"data": [{"name": "x"}]}],
+    ids=["object", "number", "text", "html", "bytes", "nested", "nameless"],
 )
 async def test_a_list_that_cannot_be_read_is_told_and_no_trouble(body: object) -> None:
     async def answer(asked: Asked) -> None:
@@ -191,6 +193,38 @@ async def test_it_asks_again_and_tells_when_something_changed(monkeypatch: pytes
         EngineChanged(engine="office", state="back"),
     ]
     # What was listed before it went is what it will serve when it is back.
+    assert [model.id for model in listing.models] == ["a"]
+
+
+async def test_a_bug_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PERIOD_S", 0.001)
+    events: list[Event] = []
+    back = asyncio.Event()
+    statuses = iter([500, 500])
+
+    def observer(event: Event) -> None:
+        if not events and isinstance(event, EngineChanged):
+            events.append(event)
+            raise RuntimeError("a bug")
+        events.append(event)
+        if event == EngineChanged(engine="office", state="back"):
+            back.set()
+
+    async def answer(asked: Asked) -> None:
+        await asked.reply(next(statuses, 200), {"data": [{"id": "a"}]})
+
+    async with serving(hello) as mock:
+        mock.answer = answer  # type: ignore[method-assign]
+        client = ChatClient(base_url=mock.base_url)
+        listing = Listing(client, name="office", observer=observer)
+        async with asyncio.timeout(5):
+            await listing.start()
+            await back.wait()
+        await listing.stop()
+        await client.close()
+
+    crashes = [(event.request_id, str(event.exception)) for event in events if isinstance(event, Crashed)]
+    assert crashes == [("the list of models of office", "a bug")]
     assert [model.id for model in listing.models] == ["a"]
 
 

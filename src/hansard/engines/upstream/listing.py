@@ -11,7 +11,7 @@ import msgspec
 from hansard.engines.base import ServedModel
 from hansard.engines.client import ChatClient
 from hansard.errors import EngineBusy, HansardError, UpstreamFailed
-from hansard.observe import EngineChanged, Observer
+from hansard.observe import Crashed, EngineChanged, Observer
 
 PATH = "/models"
 PERIOD_S = 30.0
@@ -73,7 +73,10 @@ class Listing:
 
     async def _keep_asking(self, first: asyncio.Event) -> None:
         while True:
-            await self._ask()
+            try:
+                await self._ask()
+            except Exception as error:  # noqa: BLE001 - the edge of this task: a bug here must not end it
+                self._observer(Crashed(request_id=f"the list of models of {self._name}", exception=error))
             first.set()
             await asyncio.sleep(PERIOD_S)
 
@@ -112,7 +115,7 @@ def _models(body: bytes) -> tuple[ServedModel, ...] | None:
     """Every entry that has a name, whatever else it has; None for what is no list, or one without any name in it."""
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     listed = document.get("data", document) if isinstance(document, dict) else document
     if listed is None:  # Go's spelling of an empty list
