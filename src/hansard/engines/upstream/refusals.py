@@ -84,7 +84,10 @@ def is_failure(document: Document) -> bool:
     """Whether it stands in place of a completion or a chunk: the API's envelope, or one of the flat forms."""
     if document.get("error"):
         return True
-    return document.get("choices") is None and bool(_failure_of(document).message)
+    # Beside choices an empty error is none.
+    return document.get("choices") is None and (
+        document.get("error") is not None or bool(_failure_of(document).message)
+    )
 
 
 def _failure(body: bytes) -> _Failure:
