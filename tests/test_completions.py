@@ -104,6 +104,18 @@ async def test_usage_is_shown_to_those_who_asked_and_to_nobody_else() -> None:
     assert wanted[-1]["usage"]["total_tokens"] == 5
 
 
+async def test_what_comes_with_usage_nobody_asked_for_is_shown_and_stored() -> None:
+    house = House(opener(), said("Hi"), finish(), {**usage(1, 1), "timings": {"ms": 1.5}})  # as llama-server ends
+
+    chunks = await house.stream(store=True)
+
+    assert all(chunk["choices"] and "usage" not in chunk for chunk in chunks)
+    assert chunks[-1]["timings"] == {"ms": 1.5}
+    [record] = house.store.records.values()
+    assert record is not None
+    assert json.loads(record.reply)["timings"] == {"ms": 1.5}
+
+
 async def test_only_what_asks_to_be_stored_is_stored() -> None:
     house = House()
 

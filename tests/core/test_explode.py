@@ -63,6 +63,22 @@ def test_every_chunk_has_the_recorded_keys_in_order() -> None:
     assert (last["choices"], last["usage"]) == ([], TAIL["usage"])
 
 
+def test_what_nobody_knows_comes_beside_a_choice_and_before_the_usage() -> None:
+    """Who did not ask for usage sees no chunk without choices."""
+    *_, finish, unknown, usage = explode({**completion({"content": "Hi"}), "timings": {"ms": 1.5}})
+
+    silent = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
+    assert finish["choices"][0]["finish_reason"] == "stop"
+    assert (unknown["choices"], unknown["timings"], "usage" in unknown) == ([silent], {"ms": 1.5}, False)
+    assert (usage["choices"], "timings" in usage) == ([], False)
+
+
+def test_usage_that_was_not_counted_makes_no_chunk() -> None:
+    *_, last = explode({**completion({"content": "Hi"}), "usage": None, "timings": None})
+
+    assert last["choices"][0]["finish_reason"] == "stop"
+
+
 def tool(identifier: str, arguments: str) -> Document:
     return {"id": identifier, "type": "function", "function": {"name": "f", "arguments": arguments}}
 

@@ -46,6 +46,21 @@ def test_who_did_not_ask_sees_none() -> None:
     assert stamp().chunk({"choices": [CHOICE], "usage": None}) == {**HEAD, "choices": [CHOICE]}
 
 
+def test_what_else_a_usage_chunk_says_is_not_lost_with_it() -> None:
+    # llama-server's last chunk; who did not ask for usage may read choices[0] of every chunk (official document).
+    last: Document = {"choices": [], "usage": USAGE, "timings": {"ms": 1.5}, "citations": ["u"]}
+    silent: Document = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
+
+    assert stamp().chunk(last) == {**HEAD, "choices": [silent], "timings": {"ms": 1.5}, "citations": ["u"]}
+    assert stamp(include_usage=True).chunk(last) == {**HEAD, **last}
+
+
+def test_a_usage_chunk_that_only_repeats_what_every_chunk_says_is_not_shown() -> None:
+    every = {"service_tier": "default", "system_fingerprint": "fp", "obfuscation": "ab", "id": "theirs", "x": None}
+
+    assert stamp().chunk({**every, "choices": [], "usage": USAGE}) is None
+
+
 def test_a_whole_completion_is_called_so_and_keeps_its_usage() -> None:
     made = {"choices": [], "usage": USAGE}
 

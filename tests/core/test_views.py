@@ -212,6 +212,26 @@ def test_other_parts_are_shown_as_sent_and_count_as_no_text(part: Document) -> N
     assert shown["content_parts"] == [part, {"type": "text", "text": "b"}]
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "video_url", "video_url": {"url": "x"}, "fps": None},
+        {"video_url": {"url": "x"}},
+        {"type": ["text"], "x": 1},
+    ],
+    ids=str,
+)
+def test_a_part_of_a_kind_nobody_knows_is_shown_as_sent(part: Document) -> None:
+    shown = message({"role": "user", "content": [part], "x": 1})
+    assert shown["content_parts"] == [part]
+    assert "x" not in shown
+
+
+def test_of_a_part_that_is_known_what_nobody_knows_is_not_shown() -> None:
+    shown = message({"role": "user", "content": [{"type": "text", "text": "Hi", "x": 1}]})
+    assert shown["content_parts"] == [{"type": "text", "text": "Hi"}]
+
+
 def test_tool_turns_keep_their_calls() -> None:
     """Decisions 25 and 26; the recorded order has the calls before refusal."""
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

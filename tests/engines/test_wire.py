@@ -109,6 +109,13 @@ async def test_a_connection_that_ends_early_is_broken(reply: bytes) -> None:
         await whole(connection)
 
 
+@pytest.mark.parametrize("coding", [b"identity", b"Identity", b""])
+async def test_a_reply_that_says_it_is_not_compressed_is_read(coding: bytes) -> None:
+    connection = Far().ask(OK + b"Content-Encoding: " + coding + b"\r\nContent-Length: 2\r\n\r\nab")
+
+    assert await whole(connection) == b"ab"
+
+
 @pytest.mark.parametrize(
     "reply",
     [

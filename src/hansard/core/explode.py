@@ -14,6 +14,7 @@ from hansard.contract import Document
 
 _PIECE: Final = re.compile(r"\s*\S+|\s+")
 _HEAD: Final = ("id", "object", "created", "model", "service_tier", "system_fingerprint")
+_KNOWN: Final = frozenset({*_HEAD, "choices", "moderation", "usage"})
 _SPELT: Final = frozenset(
     {"role", "content", "refusal", "annotations", "tool_calls", "function_call", "audio"}
 )  # every other key of a message is carried over as it is
@@ -31,9 +32,11 @@ def explode(completion: Document) -> Iterator[Document]:
                 yield head | {"choices": [part]}
     if "moderation" in completion:
         yield head | {"choices": [], "moderation": completion["moderation"]}
-    rest = {key: value for key, value in completion.items() if key not in (*_HEAD, "choices", "moderation")}
-    if rest:
-        yield head | {"choices": []} | rest
+    unknown = {key: value for key, value in completion.items() if key not in _KNOWN and value is not None}
+    if unknown:  # beside a choice, since only who asked for usage has to expect a chunk without one (official document)
+        yield head | {"choices": [_part(choices[0], {})]} | unknown
+    if completion.get("usage") is not None:
+        yield head | {"choices": [], "usage": completion["usage"]}
     for choice in choices:
         if _ends_with_audio(choice):
             kept_until = choice["message"]["audio"]["expires_at"]

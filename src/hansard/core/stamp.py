@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.core.spelled import Spelled
+
+# What a chunk of any stream may say (official document): a usage chunk that says no more is there for usage alone.
+_KNOWN: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation"}
+)
+# Only who asked for usage has to expect a chunk without choices (official document); many read choices[0] of each.
+_SILENT: Final[Document] = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
 
 
 class Stamp:
@@ -42,12 +49,18 @@ class Stamp:
         return shown
 
     def chunk(self, made: Document) -> Document | None:
-        """The chunk as the client may see it; None for a usage chunk nobody asked for."""
+        """The chunk as the client may see it; None for a usage chunk nobody asked for.
+
+        What else that one says (llama-server's ``timings``) still goes out, at once, in its own place, beside a choice
+        that says nothing: an engine not asked for usage says it beside its last choice, and that one is not held back.
+        """
         stamped = self._stamped(made, "chat.completion.chunk")
         if self._include_usage:
             stamped.setdefault("usage", None)
         elif stamped.pop("usage", None) is not None and not stamped.get("choices"):
-            return None
+            if all(value is None or key in _KNOWN for key, value in stamped.items()):
+                return None
+            stamped["choices"] = [_SILENT]
         return stamped
 
     def _text(self, made: Spelled) -> bytes:

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from hansard.contract import Document
 
-_PART_VALUES: Final = ("text", "image_url", "input_audio", "file", "refusal", "prompt_cache_breakpoint")
+# A part's type is also the key of what it holds (official document). A tuple, since a type that was kept is any JSON.
+_PART_TYPES: Final = ("text", "image_url", "input_audio", "file", "refusal")
+_PART_VALUES: Final = (*_PART_TYPES, "prompt_cache_breakpoint")
 _CALLS: Final = ("tool_call_id", "tool_calls", "function_call")
 
 
@@ -103,8 +105,8 @@ def _stored_message(message_id: str, message: Document) -> Document:
     """The recorded five keys, the calls where there are some (decision 25), and refusal (decision 4)."""
     content, parts = _content(message.get("content"))
     refusal = message.get("refusal")
-    if parts is not None and [part["type"] for part in parts] == ["refusal"]:
-        content, refusal = None, parts[0]["refusal"]
+    if parts is not None and [part.get("type") for part in parts] == ["refusal"]:
+        content, refusal = None, parts[0].get("refusal")
     shown: Document = {
         "id": message_id,
         "role": message.get("role"),
@@ -126,5 +128,7 @@ def _content(content: Any) -> tuple[str | None, list[Document] | None]:
 
 
 def _content_part(part: Document) -> Document:
-    """The part without its null slots (decision 28)."""
+    """The part without its null slots (decision 28); of a kind that only an upstream knows, as it was sent."""
+    if part.get("type") not in _PART_TYPES:
+        return part
     return {"type": part.get("type")} | {key: part[key] for key in _PART_VALUES if part.get(key) is not None}

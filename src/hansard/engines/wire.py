@@ -181,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
         self._headers = {}
         if status < 200:  # 100 and 103 announce the real one
             return
-        if headers.get("content-encoding", "identity") != "identity":  # it was told not to
+        if headers.get("content-encoding", "").lower() not in ("", "identity"):  # it was told not to
             raise Unreadable("compressed")
         self._ends_with_connection = "content-length" not in headers and "transfer-encoding" not in headers
         self._head = Head(status, headers)

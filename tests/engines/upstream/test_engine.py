@@ -574,6 +574,15 @@ async def test_who_leaves_closes_the_connection_in_every_phase(handler: Any, str
             await leave(relay, mock, handler, streamed=streamed)
 
 
+async def test_one_whose_list_cannot_be_read_is_ready_and_says_so() -> None:
+    async with serving(hello) as mock:
+        mock.models = "none"
+        async with relaying(mock.base_url) as relay:
+            health = relay.health()
+
+    assert (health.ready, health.reason) == (True, "/models answered with something that is no list of models")
+
+
 async def test_who_leaves_the_line_for_a_connection_never_asks() -> None:
     async with serving(silent) as mock, relaying(mock.base_url, max_connections=1) as relay:
         first = asyncio.create_task(relay.complete(call()))

@@ -80,7 +80,12 @@ def test_the_time_to_come_back_may_be_a_date() -> None:
     assert 95 <= seconds <= 100
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5e9", "٣"])
+@pytest.mark.parametrize("text", ["9999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 -2359"])
+def test_no_time_to_come_back_is_longer_than_a_million_seconds(text: str) -> None:
+    assert refusal(503, retry_after=text).retry_after_s == 10**6
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5e9", "٣", "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"])
 def test_a_time_that_is_none_counts_as_not_said(text: str) -> None:
     assert refusal(500, retry_after=text).retry_after_s is None
     assert refusal(503, retry_after=text).retry_after_s == Unavailable.retry_after_s

@@ -104,12 +104,13 @@ def test_a_choice_always_has_a_delta() -> None:
     ("payload", "code"),
     [
         (b'{"error":{"message":"Out of memory."}}', "upstream_error"),
+        (b'{"error":{}}', "upstream_error"),
         (b"{", "upstream_invalid_response"),
         (b"[]", "upstream_invalid_response"),
         (b"\xff", "upstream_invalid_response"),
         (b"[" * 5000, "upstream_invalid_response"),
     ],
-    ids=["error", "cut", "no object", "no UTF-8", "deep"],
+    ids=["error", "empty error", "cut", "no object", "no UTF-8", "deep"],
 )
 def test_chunks_before_one_that_is_none_are_not_lost(payload: bytes, code: str) -> None:
     good = b'{"choices":[]}'

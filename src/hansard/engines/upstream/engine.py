@@ -26,7 +26,7 @@ from hansard.engines.upstream.breaker import Breaker
 from hansard.engines.upstream.listing import Listing
 from hansard.engines.upstream.retries import RETRIES, Budget, Pauses
 from hansard.errors import HansardError, InvalidRequest
-from hansard.observe import EngineChanged, Observer
+from hansard.observe import Observer
 
 T = TypeVar("T")
 
@@ -69,7 +69,6 @@ class UpstreamEngine:
         self.takes_any_model = takes_any_model
         self.takes_client_key = takes_client_key
         self._unsupported = unsupported
-        self._observer = observer
         self._client = ChatClient(
             base_url=base_url,
             unix_socket=unix_socket,
@@ -88,7 +87,7 @@ class UpstreamEngine:
             chance=chance,
             observer=observer,
         )
-        self._listing = Listing(self._client, on_change=self._report, takes_client_key=takes_client_key)
+        self._listing = Listing(self._client, name=name, observer=observer, takes_client_key=takes_client_key)
         self._clock = clock
 
     def models(self) -> Sequence[ServedModel]:
@@ -103,7 +102,8 @@ class UpstreamEngine:
         if state != "closed":
             reason = f"breaker {state}: several calls in a row failed"
             return Health(ready=state == "half-open", reason=reason, elsewhere=True)
-        return Health(ready=not self._listing.trouble, reason=self._listing.trouble, elsewhere=True)
+        trouble = self._listing.trouble
+        return Health(ready=not trouble, reason=trouble or self._listing.remark, elsewhere=True)
 
     async def start(self) -> None:
         """Ask for the models once; an upstream that is down now may come up later."""
@@ -165,9 +165,6 @@ class UpstreamEngine:
         if self.takes_client_key and call.authorization is not None:
             return {"Authorization": call.authorization}
         return None
-
-    def _report(self, trouble: str) -> None:
-        self._observer(EngineChanged(engine=self.name, state="lost" if trouble else "back", reason=trouble))
 
 
 def _handed_over(chunks: list[T]) -> list[T]:

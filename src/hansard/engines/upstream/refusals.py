@@ -23,6 +23,7 @@ from hansard.errors import (
 )
 
 _UNREADABLE = "The model server's reply could not be understood."
+_LONGEST_S = 10**6
 _OVERLOADED = (503, 529)
 
 
@@ -83,7 +84,10 @@ def is_failure(document: Document) -> bool:
     """Whether it stands in place of a completion or a chunk: the API's envelope, or one of the flat forms."""
     if document.get("error"):
         return True
-    return document.get("choices") is None and bool(_failure_of(document).message)
+    # Beside choices an empty error is none.
+    return document.get("choices") is None and (
+        document.get("error") is not None or bool(_failure_of(document).message)
+    )
 
 
 def _failure(body: bytes) -> _Failure:
@@ -127,12 +131,12 @@ def _text(value: Any) -> str | None:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> int | None:
-    """Seconds, or a date (RFC 9110, 10.2.3); None for anything else."""
+    """Seconds, at most ``_LONGEST_S``, or a date (RFC 9110, 10.2.3); None for anything else."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return min(int(text[:9]), 10**6)
+        return min(int(text[:9]), _LONGEST_S)
     try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
+        wait_s = math.ceil(parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0, math.ceil(at.timestamp() - time.time()))
+    return min(max(0, wait_s), _LONGEST_S)
