@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -423,3 +424,38 @@ def test_of_chunks_as_they_were_spelled_all_but_their_head_counts() -> None:
     accumulator.feed(spelled)
     with pytest.raises(CompletionTooLarge):
         accumulator.feed(spelled)
+
+
+# Chunks of one stream as an upstream may spell them, with ``%s`` for a piece of text as a JSON string. Most are alike.
+SPELLINGS = [
+    '"choices":[{"index":0,"delta":{"content":%s},"logprobs":null,"finish_reason":null}]',
+    '"choices": [{"index": 0, "delta": {"content": %s}, "finish_reason": null}], "usage": null',
+    '"service_tier":"default","choices":[{"index":0,"delta":{"content":%s},"finish_reason":null}]',
+    '"service_tier":"flex","choices":[{"index":0,"delta":{"content":%s},"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"content":%s},"token_ids":[7],"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"content":%s,"content":"twice"},"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"content":"first","content":%s},"finish_reason":null}]',
+    '"content":%s,"choices":[{"index":0,"delta":{"content":"fixed"},"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"reasoning":%s},"finish_reason":null}]',
+    '"choices":[{"index":1,"delta":{"content":%s},"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"content":%s},"finish_reason":null},{"index":1,"delta":{},"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"content":null},"said":%s,"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"role":"assistant","content":%s},"finish_reason":null}]',
+    '"choices":[{"index":0,"delta":{"content":"","refusal":%s},"finish_reason":null}]',
+]
+TEXTS = st.sampled_from(['""', '" token"', r'"\u00e9\n\"content\":\"x\""', '"ü"', '"\\\\"'])
+RUNS = st.lists(st.tuples(st.sampled_from(SPELLINGS), st.lists(TEXTS, min_size=1, max_size=4)), max_size=5)
+
+
+@given(RUNS)
+def test_however_chunks_are_spelled_they_say_what_they_say(runs: list[tuple[str, list[str]]]) -> None:
+    said = [spelling % text for spelling, texts in runs for text in texts]
+    said.append('"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]')
+    speller, spelled, decoded = Speller(), Accumulator(), Accumulator()
+    for rest in said:
+        payload = f'{{"id":"c","object":"chat.completion.chunk","created":1,"model":"m",{rest}}}'.encode()
+        spelled.feed(speller.look(payload) or msgspec.json.decode(payload))
+        decoded.feed(msgspec.json.decode(payload))
+    spelled.feed(chunk({}, 1, "stop"))
+    decoded.feed(chunk({}, 1, "stop"))
+    assert spelled.finish() == decoded.finish()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from hansard.contract import Document
-from hansard.core.spelled import Spelled
+from hansard.core.spelled import Pieces, Spelled
 from hansard.errors import UpstreamFailed
 
 # Said whole every time, so the last one counts; all other strings come in pieces.
@@ -87,6 +87,8 @@ class Accumulator:
         self._choices: dict[int, _Choice] = {}
         self._top: Document = {}
         self._head = b""
+        self._pieces = Pieces()
+        self._text: _Text | None = None  # what the pieces go on, while chunks are alike
 
     @property
     def finished(self) -> bool:
@@ -101,14 +103,13 @@ class Accumulator:
             if self._bytes > self._limit_bytes:
                 raise CompletionTooLarge(self._limit_bytes)
         try:
-            if isinstance(chunk, Spelled):
-                chunk = self._unspelled(chunk)
-            for key, value in chunk.items():
-                if key == "choices":
-                    for choice in value or ():
-                        self._feed_choice(choice)
-                elif value is not None:
-                    self._top[key] = value
+            if not isinstance(chunk, Spelled):
+                self._text = None
+                self._feed_document(chunk)
+            elif self._text is None or chunk.head is not self._head or (piece := self._pieces.read(chunk)) is None:
+                self._feed_spelled(chunk)
+            else:
+                self._text.append(piece)
         except (AttributeError, TypeError, msgspec.DecodeError) as error:
             raise MalformedStream from error
 
@@ -130,12 +131,27 @@ class Accumulator:
         completion.update((key, top[key]) for key in [*rest])
         return completion
 
-    def _unspelled(self, chunk: Spelled) -> Document:
-        """The chunk decoded, its head only where it is a new one."""
-        if chunk.head is self._head:
-            return chunk.body
-        self._head = chunk.head
-        return chunk.document
+    def _feed_spelled(self, chunk: Spelled) -> None:
+        """Decode the chunk, its head only where it is a new one, and learn from it what those to come may look like."""
+        self._text = None
+        if chunk.head is not self._head:
+            self._head = chunk.head
+            self._feed_document(chunk.document)
+            return
+        body = chunk.body
+        self._feed_document(body)
+        # Whatever else a chunk says may add up, or change what others said.
+        if self._wanted == 1 and _is_piece(body["choices"]) and self._pieces.learn(chunk, body):
+            text = self._choices[body["choices"][0].get("index", 0)].message["content"]
+            self._text = text if type(text) is _Text else None
+
+    def _feed_document(self, chunk: Document) -> None:
+        for key, value in chunk.items():
+            if key == "choices":
+                for choice in value or ():
+                    self._feed_choice(choice)
+            elif value is not None:
+                self._top[key] = value
 
     def _feed_choice(self, choice: Document) -> None:
         index = choice.get("index", 0)
@@ -156,6 +172,20 @@ class Accumulator:
                 _merge(state.logprobs, value)
             elif key != "message":  # what was said so far, once more
                 _say_anew(state.rest, key, value)
+
+
+def _is_piece(choices: Any) -> bool:
+    """Whether there is one choice, in which nothing is said but the next piece of its text."""
+    return (
+        len(choices) == 1
+        and all(
+            value is None
+            or key == "index"
+            or (key == "delta" and list(value) == ["content"] and type(value["content"]) is str)
+            for key, value in choices[0].items()
+        )
+        and bool(choices[0].get("delta"))
+    )
 
 
 def _say_anew(rest: Document, key: str, value: Any) -> None:

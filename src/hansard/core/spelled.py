@@ -17,7 +17,9 @@ from hansard.contract import Document
 # The four keys that are stamped anew, wherever they come first, in whatever order and with whatever spaces.
 _HEAD: Final = re.compile(rb'\s*\{\s*(?:"(?:id|object|created|model)"\s*:\s*(?:"[^"\\]*"|[0-9]+)\s*,\s*){4}')
 _NO_USAGE: Final = b',"usage":null}'
+_CONTENT: Final = re.compile(rb'"content"\s*:\s*("(?:[^"\\]|\\.)*")')
 _decode: Final = msgspec.json.Decoder().decode
+_text: Final = msgspec.json.Decoder(str).decode
 
 
 # Where only null may stand, anything else makes the chunk an unusual one.
@@ -114,3 +116,36 @@ class Speller:
             return False
         self._head, self._model = found[0], model
         return True
+
+
+class Pieces:
+    """Reads the piece of a text out of chunks that are alike in everything else, as nearly all of a plain answer are.
+
+    A third of the price of decoding them.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._behind = b"\0"
+
+    def read(self, chunk: Spelled) -> str | None:
+        """What this chunk has in the place of the learned one's text; None if it differs in anything else."""
+        rest = chunk.rest
+        if not rest.startswith(self._before) or not rest.endswith(self._behind):
+            return None
+        try:
+            return _text(rest[len(self._before) : len(rest) - len(self._behind)])
+        except msgspec.MsgspecError:
+            return None
+
+    def learn(self, chunk: Spelled, body: Document) -> bool:
+        """Whether those alike can be read from now on. ``body`` is the chunk's: one choice, that says only a text."""
+        found = _CONTENT.search(chunk.rest)
+        if found is None:
+            return False
+        self._before, self._behind = chunk.rest[: found.start(1)], chunk.rest[found.end(1) :]
+        # Seen once with another text, it is sure that this is the only place where they may differ.
+        other = _decode(b"{" + self._before + b'"other"' + self._behind + b"}")
+        (choice,) = other["choices"]
+        (told,) = body["choices"]
+        is_text = choice["delta"] == {"content": "other"} and self.read(chunk) == told["delta"]["content"]
+        return is_text and {**other, "choices": [{**choice, "delta": told["delta"]}]} == body
