@@ -9,7 +9,9 @@ HansardError                         what a client sees: status, type, param, co
 │   ├── CompletionNotFound
 │   └── ModelNotFound
 ├── MethodNotAllowed            405
-├── HeadTooLate                 408
+├── RequestTooLate              408
+│   ├── HeadTooLate
+│   └── BodyTooLate
 ├── Conflict                    409
 │   └── IdempotencyKeyReused
 ├── BodyTooLarge                413
@@ -191,23 +193,23 @@ class HeadTooLarge(HansardError):
         super().__init__(f"The request's headers are larger than this server accepts ({limit_bytes} bytes).")
 
 
-class HeadTooLate(HansardError):
-    """The request line and headers were not whole in time, in seconds."""
+class RequestTooLate(HansardError):
+    """The request did not come in time."""
 
     status = 408
     type = "invalid_request_error"
     code = "request_timeout"
+
+
+class HeadTooLate(RequestTooLate):
+    """The request line and headers were not whole in time, in seconds."""
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"The request's headers did not arrive within {limit_s:g} seconds.")
 
 
-class BodyTooLate(HansardError):
+class BodyTooLate(RequestTooLate):
     """Nothing came of a request's body for so many seconds."""
-
-    status = 408
-    type = "invalid_request_error"
-    code = "request_timeout"
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"The request's body did not go on for {limit_s:g} seconds.")

@@ -176,16 +176,10 @@ class Accumulator:
 
 def _is_piece(choices: Any) -> bool:
     """Whether there is one choice, in which nothing is said but the next piece of its text."""
-    return (
-        len(choices) == 1
-        and all(
-            value is None
-            or key == "index"
-            or (key == "delta" and list(value) == ["content"] and type(value["content"]) is str)
-            for key, value in choices[0].items()
-        )
-        and bool(choices[0].get("delta"))
-    )
+    if len(choices) != 1:
+        return False
+    said = {key: value for key, value in choices[0].items() if value is not None and key != "index"}
+    return list(said) == ["delta"] and list(said["delta"]) == ["content"] and isinstance(said["delta"]["content"], str)
 
 
 def _say_anew(rest: Document, key: str, value: Any) -> None:

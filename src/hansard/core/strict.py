@@ -6,11 +6,10 @@ replies, where recorded or reported.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
 
+from hansard.core import pointers
 from hansard.core.limits import SchemaSize, depth, too_large
 
 MAX_LEVELS: Final = 10
@@ -29,7 +28,6 @@ _KINDS: Final = frozenset(("type", "enum", "const", "anyOf"))
 """One of these says what a value is, and so does a reference."""
 _VALUES: Final = frozenset(("enum", "const"))
 _LONGEST_QUOTE: Final = 200  # characters of what the client sent that an error repeats
-_ARRAY_INDEX: Final = re.compile("[0-9]{1,9}")
 
 Context: TypeAlias = tuple[str, ...]
 _Place: TypeAlias = tuple[Context, int, Any]
@@ -126,7 +124,7 @@ class _Walk:
     def _dangling(self) -> str | None:
         """The first reference to what is no schema: what lies in a value of an enum, say, was not judged as one."""
         for context, reference in self._references:
-            if id(_target(self._root, reference)) not in self._schemas:
+            if id(pointers.target(self._root, reference)) not in self._schemas:
                 return f"In context={context}, reference '{_shown(reference)}' can not be resolved."
         return None
 
@@ -134,20 +132,6 @@ class _Walk:
 def _is_plain(schema: Any) -> bool:
     """Whether it says the type of a plain value and nothing else."""
     return type(schema) is dict and len(schema) == 1 and type(kind := schema.get("type")) is str and kind in _PLAIN
-
-
-def _target(root: Any, reference: str) -> Any:
-    """What a JSON pointer in a URI's fragment points at (RFC 6901, 6); None if at nothing."""
-    target = root
-    for step in reference.split("/")[1:]:
-        key = unquote(step).replace("~1", "/").replace("~0", "~")
-        if isinstance(target, list) and _ARRAY_INDEX.fullmatch(key) and int(key) < len(target):
-            target = target[int(key)]
-        elif isinstance(target, dict) and key in target:
-            target = target[key]
-        else:
-            return None
-    return target
 
 
 def _kind_violation(node: dict[str, Any]) -> str | None:

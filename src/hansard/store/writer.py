@@ -113,7 +113,7 @@ class Writer:
         self._gathered_s = gathered_s
         self._waits_s = waits_s
         self._line: deque[_Job] = deque()
-        self._turns: SimpleQueue[int | None] = SimpleQueue()  # how many wait, for the thread to begin; None ends it
+        self._turns: SimpleQueue[bool] = SimpleQueue()  # True: the line is the thread's to take; False: to its end
         self._connection: Connection | None = None  # the thread's
         self._thread = threading.Thread(target=self._serve, name="hansard-store-writer", daemon=True)
         # Touched on the event loop only, hence without a lock.
@@ -134,7 +134,7 @@ class Writer:
         """Return once everything in the line is committed or refused."""
         self._accepting = False
         if self._thread.is_alive():
-            self._turns.put(None)
+            self._turns.put(False)  # noqa: FBT003
             while self._thread.is_alive() and not self._hangs:
                 await asyncio.to_thread(self._thread.join, self._waits_s)
         if self._watch is not None:
@@ -207,7 +207,7 @@ class Writer:
         if before < waiting < _MOST_AT_ONCE and time.monotonic() < until:
             self._loop.call_soon(self._look, waiting, until)
         else:
-            self._turns.put(waiting)
+            self._turns.put(True)  # noqa: FBT003
 
     def _refuse_late(self) -> None:
         """One timer for all: it looks again when whoever has waited longest by then would be late."""
@@ -223,20 +223,23 @@ class Writer:
 
     def _serve(self) -> None:
         try:
-            while self._turns.get() is not None:
-                self._take_turn()
-            while self._line:
-                self._take_turn()
-        except RuntimeError:
-            return  # the loop was closed without stop(): nobody is waiting any more
+            while self._turns.get() and self._take_turn():
+                pass
+            while self._line and self._take_turn():
+                pass
         finally:
             self._disconnect()
 
-    def _take_turn(self) -> None:
+    def _take_turn(self) -> bool:
+        """Commit the head of the line; False if the loop was closed without stop(): then nobody waits any more."""
         jobs: list[_Job] = []
         self._join(jobs, most=1)
         outcomes, healthy = self._commit(jobs)
-        self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy)
+        try:
+            self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy)
+        except RuntimeError:
+            return False
+        return True
 
     def _commit(self, jobs: list[_Job]) -> tuple[Sequence[_Outcome], bool]:
         """Perform these and whoever waits behind them: their outcomes, and whether the database works."""
