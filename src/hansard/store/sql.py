@@ -82,10 +82,9 @@ class SqlStore:
         if self._catching_up is not None:
             self._catching_up.cancel()
             await asyncio.wait([self._catching_up])
-        await self._writer.stop()
         await self._readers.stop()
         self._reading.dispose()
-        self._writing.dispose()  # last, so that SQLite folds its log into the file as it closes
+        await self._writer.stop()  # closes last, so that SQLite folds its log into the file
 
     @property
     def healthy(self) -> bool:
