@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hansard.conformance import expect
-from hansard.conformance.checks import Check
+from hansard.conformance.checks import OFFICIAL, REPORTED, Check
 from hansard.conformance.expect import ANY
 from hansard.conformance.probe import Probe
 
@@ -39,6 +39,26 @@ def refuses(
         evidence=evidence,
         run=run,
         demands=frozenset(demands),
+    )
+
+
+def refuses_messages(rule: str, title: str, *evidence: str, messages: list[Any], **told: Any) -> Check:
+    """As ``refuses``, of a request with this conversation."""
+    return refuses(rule, title, *evidence, fields={"messages": messages}, **told)
+
+
+def lacks(rule: str, what: str, path: str, messages: list[Any], *demands: str) -> Check:
+    """A conversation with one part that lacks what stands at the end of ``path``."""
+    return refuses_messages(
+        rule,
+        f"{what} without '{path.rpartition('.')[2]}' is 400 missing_required_parameter.",
+        OFFICIAL,
+        REPORTED,
+        messages=messages,
+        param=path,
+        code="missing_required_parameter",
+        message=f"Missing required parameter: '{path}'.",
+        demands=demands,
     )
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hansard.conformance.checks import OFFICIAL, REPORTED, Check, decided
-from hansard.conformance.expect import ANY
-from hansard.conformance.tables import refuses, takes
+from hansard.conformance.tables import lacks, refuses, refuses_messages, takes
 
 _USER = {"role": "user", "content": "Hi"}
 _TEXT = {"type": "text", "text": "Hi"}
@@ -22,28 +21,22 @@ def _said(*parts: Any, **fields: Any) -> list[Any]:
     return [_USER, {"role": "assistant", **({"content": list(parts)} if parts else {}), **fields}, _USER]
 
 
-def _refused(
-    rule: str, title: str, *evidence: str, messages: list[Any], param: str | None, code: str | None = ANY, **more: Any
-) -> Check:
-    return refuses(rule, title, *evidence, fields={"messages": messages}, param=param, code=code, **more)
-
-
 REFUSALS = (
-    _refused(
+    refuses_messages(
         "two_refusal_parts",
         "Assistant content has one refusal part, not two.",
         OFFICIAL,
         messages=_said(_REFUSAL, _REFUSAL),
         param="messages[1].content",
     ),
-    _refused(
+    refuses_messages(
         "a_refusal_before_text",
         "A refusal part stands alone, also where text comes behind it.",
         OFFICIAL,
         messages=_said(_REFUSAL, _TEXT),
         param="messages[1].content",
     ),
-    _refused(
+    refuses_messages(
         "a_refusal_part_of_another_type",
         "The refusal of a part is a string.",
         OFFICIAL,
@@ -51,7 +44,7 @@ REFUSALS = (
         param="messages[1].content[0].refusal",
         code="invalid_type",
     ),
-    _refused(
+    refuses_messages(
         "a_refusal_of_another_type",
         "The refusal of a message is a string.",
         OFFICIAL,
@@ -59,7 +52,7 @@ REFUSALS = (
         param="messages[1].refusal",
         code="invalid_type",
     ),
-    _refused(
+    refuses_messages(
         "a_refusal_of_the_system",
         "Only assistants refuse: a refusal part of a system message is 400.",
         OFFICIAL,
@@ -88,7 +81,7 @@ def _text_only() -> Iterator[Check]:
     }
     for role, messages in turns.items():
         at = 1 if role == "tool" else 0
-        yield _refused(
+        yield refuses_messages(
             f"an_image_of_a_message_of_role_{role}",
             f"A message of role {role} has no image parts.",
             OFFICIAL,
@@ -138,23 +131,13 @@ _LACKING: tuple[tuple[str, str, list[Any], tuple[str, ...]], ...] = (
 def _lacking() -> Iterator[Check]:
     for what, path, messages, demands in _LACKING:
         name = path.rpartition(".")[2]
-        yield _refused(
-            f"{what.lower().replace(' ', '_')}_without_{name}",
-            f"{what} without '{name}' is 400 missing_required_parameter.",
-            OFFICIAL,
-            REPORTED,
-            messages=messages,
-            param=path,
-            code="missing_required_parameter",
-            message=f"Missing required parameter: '{path}'.",
-            demands=demands,
-        )
+        yield lacks(f"{what.lower().replace(' ', '_')}_without_{name}", what, path, messages, *demands)
 
 
 LACKING = tuple(_lacking())
 
 VALUES = (
-    _refused(
+    refuses_messages(
         "an_unknown_cache_breakpoint",
         "A cache breakpoint has one mode, explicit.",
         OFFICIAL,
@@ -162,7 +145,7 @@ VALUES = (
         param="messages[0].content[0].prompt_cache_breakpoint.mode",
         code="invalid_value",
     ),
-    _refused(
+    refuses_messages(
         "a_name_of_another_type",
         "The name of who speaks is a string.",
         OFFICIAL,
@@ -170,7 +153,7 @@ VALUES = (
         param="messages[0].name",
         code="invalid_type",
     ),
-    _refused(
+    refuses_messages(
         "an_image_address_of_no_scheme",
         "An image has an address, of http, https or data.",
         OFFICIAL,
@@ -201,7 +184,7 @@ COUNTS = (
         OFFICIAL,
         fields={"messages": [_USER, {"role": "assistant", "content": "Hi"}] * 50 + [_USER]},
     ),
-    _refused(
+    refuses_messages(
         "a_hundred_and_twenty_nine_calls",
         "At most 128 calls in one message.",
         REPORTED,
@@ -211,7 +194,7 @@ COUNTS = (
         message="Invalid 'messages[1].tool_calls': array too long. Expected an array with maximum length 128, "
         "but got an array with length 129 instead.",
     ),
-    _refused(
+    refuses_messages(
         "ten_thousand_and_one_messages",
         "More than 10,000 messages are 400 array_above_max_length.",
         _MOST,
@@ -219,7 +202,7 @@ COUNTS = (
         param="messages",
         code="array_above_max_length",
     ),
-    _refused(
+    refuses_messages(
         "ten_thousand_and_one_parts",
         "So are more than 10,000 content parts and calls in all messages together.",
         _MOST,
@@ -252,7 +235,7 @@ def _function_with(number: int) -> dict[str, Any]:
 
 
 DEPTHS = (
-    _refused(
+    refuses_messages(
         "arguments_of_two_hundred_levels",
         "The arguments of an earlier call nest at most 100 levels.",
         _MOST,
@@ -265,7 +248,7 @@ DEPTHS = (
         _MOST,
         fields={"messages": _deep_call(50)},
     ),
-    _refused(
+    refuses_messages(
         "a_body_of_two_hundred_levels",
         "A body nests at most 128 levels, wherever.",
         _MOST,

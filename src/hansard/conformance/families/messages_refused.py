@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hansard.conformance.checks import OFFICIAL, RECORDED, REPORTED, Check
-from hansard.conformance.expect import ANY
-from hansard.conformance.tables import refuses
+from hansard.conformance.checks import OFFICIAL, RECORDED, REPORTED
+from hansard.conformance.tables import lacks, refuses_messages
 
 USER = {"role": "user", "content": "Hi"}
 CALL = {"id": "call_x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -16,48 +15,12 @@ ASKED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 _PARTS = ("messages",)
 
 
-def _message(
-    rule: str,
-    title: str,
-    *evidence: str,
-    messages: list[Any],
-    param: str | None = ANY,
-    code: str | None = ANY,
-    message: str | None = None,
-    demands: tuple[str, ...] = (),
-) -> Check:
-    return refuses(
-        rule,
-        title,
-        *evidence,
-        fields={"messages": messages},
-        param=param,
-        code=code,
-        message=message,
-        demands=demands,
-    )
-
-
-def _lacks(rule: str, role_or_part: str, path: str, messages: list[Any], *demands: str) -> Check:
-    return _message(
-        rule,
-        f"{role_or_part} without '{path.rpartition('.')[2]}' is 400 missing_required_parameter.",
-        OFFICIAL,
-        REPORTED,
-        messages=messages,
-        param=path,
-        code="missing_required_parameter",
-        message=f"Missing required parameter: '{path}'.",
-        demands=demands,
-    )
-
-
 def _says(*parts: Any) -> list[Any]:
     return [{"role": "user", "content": list(parts)}]
 
 
 ROLES = (
-    _message(
+    refuses_messages(
         "an_empty_array_of_messages",
         "No message in the array is 400 empty_array.",
         OFFICIAL,
@@ -68,7 +31,7 @@ ROLES = (
         message="Invalid 'messages': empty array. Expected an array with minimum length 1, "
         "but got an empty array instead.",
     ),
-    _message(
+    refuses_messages(
         "a_message_that_is_no_object",
         "A message that is a string is 400 invalid_type.",
         OFFICIAL,
@@ -76,7 +39,7 @@ ROLES = (
         param="messages[0]",
         code="invalid_type",
     ),
-    _message(
+    refuses_messages(
         "an_unknown_role",
         "A role that the API does not have is 400 invalid_value.",
         OFFICIAL,
@@ -85,7 +48,7 @@ ROLES = (
         param="messages[0].role",
         code="invalid_value",
     ),
-    _message(
+    refuses_messages(
         "a_role_of_another_type",
         "A role that is no string is 400 invalid_type.",
         OFFICIAL,
@@ -93,7 +56,7 @@ ROLES = (
         param="messages[0].role",
         code="invalid_type",
     ),
-    _message(
+    refuses_messages(
         "an_unknown_key_of_a_message",
         "A key that messages do not have is 400 unknown_parameter, with the whole path.",
         REPORTED,
@@ -102,16 +65,16 @@ ROLES = (
         code="unknown_parameter",
         message="Unknown parameter: 'messages[1].mood'.",
     ),
-    _lacks("a_message_without_role", "A message", "messages[0].role", [{"content": "Hi"}]),
-    _lacks("a_user_message_without_content", "A user message", "messages[0].content", [{"role": "user"}]),
-    _lacks("a_system_message_without_content", "A system message", "messages[0].content", [{"role": "system"}]),
-    _lacks(
+    lacks("a_message_without_role", "A message", "messages[0].role", [{"content": "Hi"}]),
+    lacks("a_user_message_without_content", "A user message", "messages[0].content", [{"role": "user"}]),
+    lacks("a_system_message_without_content", "A system message", "messages[0].content", [{"role": "system"}]),
+    lacks(
         "a_function_message_without_name",
         "A function message",
         "messages[1].name",
         [USER, {"role": "function", "content": "x"}],
     ),
-    _lacks(
+    lacks(
         "a_tool_message_without_its_call",
         "A tool message",
         "messages[2].tool_call_id",
@@ -120,7 +83,7 @@ ROLES = (
 )
 
 CONTENTS = (
-    _message(
+    refuses_messages(
         "content_of_another_type",
         "Content that is an object is 400 invalid_type, and the text says what it may be.",
         OFFICIAL,
@@ -131,7 +94,7 @@ CONTENTS = (
         message="Invalid type for 'messages[1].content': expected one of a string or array of objects, "
         "but got an object instead.",
     ),
-    _message(
+    refuses_messages(
         "null_content",
         "Null as a user's content is 400, with the path in its older spelling.",
         REPORTED,
@@ -140,7 +103,7 @@ CONTENTS = (
         code=None,
         message="Invalid value for 'content': expected a string, got null.",
     ),
-    _message(
+    refuses_messages(
         "an_assistant_message_with_nothing",
         "An assistant message without content, call, refusal or audio is 400.",
         OFFICIAL,
@@ -149,7 +112,7 @@ CONTENTS = (
         param="messages.[1].content",
         code=None,
     ),
-    _message(
+    refuses_messages(
         "content_without_parts",
         "An empty array of parts is 400 empty_array.",
         OFFICIAL,
@@ -157,7 +120,7 @@ CONTENTS = (
         param="messages[0].content",
         code="empty_array",
     ),
-    _message(
+    refuses_messages(
         "an_unknown_part",
         "A part of a type that the API does not have is 400 invalid_value.",
         REPORTED,
@@ -165,7 +128,7 @@ CONTENTS = (
         param="messages[0].content[1].type",
         code="invalid_value",
     ),
-    _message(
+    refuses_messages(
         "an_image_of_the_system",
         "System messages have text parts only.",
         OFFICIAL,
@@ -173,7 +136,7 @@ CONTENTS = (
         param="messages[0].content[0].type",
         code="invalid_value",
     ),
-    _message(
+    refuses_messages(
         "a_refusal_of_the_user",
         "Only assistants refuse: a refusal part of a user is 400.",
         OFFICIAL,
@@ -181,7 +144,7 @@ CONTENTS = (
         param="messages[0].content[0].type",
         code="invalid_value",
     ),
-    _message(
+    refuses_messages(
         "text_beside_a_refusal",
         "Assistant content is of text parts, or of exactly one refusal.",
         OFFICIAL,
@@ -192,7 +155,7 @@ CONTENTS = (
         ],
         param="messages[1].content",
     ),
-    _message(
+    refuses_messages(
         "an_unknown_key_of_a_part",
         "A key that parts do not have is 400 unknown_parameter, with the whole path.",
         REPORTED,
@@ -200,7 +163,7 @@ CONTENTS = (
         param="messages[0].content[0].font",
         code="unknown_parameter",
     ),
-    _message(
+    refuses_messages(
         "an_unknown_image_detail",
         "An image's detail is one of a few words.",
         OFFICIAL,
@@ -209,7 +172,7 @@ CONTENTS = (
         code="invalid_value",
         demands=_PARTS,
     ),
-    _message(
+    refuses_messages(
         "an_unknown_audio_format",
         "Audio comes as wav or mp3.",
         OFFICIAL,
@@ -218,23 +181,23 @@ CONTENTS = (
         code="invalid_value",
         demands=_PARTS,
     ),
-    _lacks("a_part_without_type", "A part", "messages[0].content[0].type", _says({"text": "Hi"})),
-    _lacks("a_text_part_without_text", "A text part", "messages[0].content[0].text", _says({"type": "text"})),
-    _lacks(
+    lacks("a_part_without_type", "A part", "messages[0].content[0].type", _says({"text": "Hi"})),
+    lacks("a_text_part_without_text", "A text part", "messages[0].content[0].text", _says({"type": "text"})),
+    lacks(
         "an_image_without_address",
         "An image part",
         "messages[0].content[0].image_url.url",
         _says({"type": "image_url", "image_url": {}}),
         *_PARTS,
     ),
-    _lacks(
+    lacks(
         "input_audio_without_data",
         "An audio part",
         "messages[0].content[0].input_audio.data",
         _says({"type": "input_audio", "input_audio": {"format": "wav"}}),
         *_PARTS,
     ),
-    _lacks(
+    lacks(
         "input_audio_without_format",
         "An audio part",
         "messages[0].content[0].input_audio.format",
@@ -251,7 +214,7 @@ def _called(**call: Any) -> list[Any]:
 
 
 CALLS = (
-    _message(
+    refuses_messages(
         "an_unanswered_call",
         "A tool call that no tool message answers is 400, and the text names it.",
         REPORTED,
@@ -259,7 +222,7 @@ CALLS = (
         message="An assistant message with 'tool_calls' must be followed by tool messages responding to each "
         "'tool_call_id'. The following tool_call_ids did not have response messages: call_x",
     ),
-    _message(
+    refuses_messages(
         "a_call_unanswered_at_the_end",
         "So it is where the conversation ends with it.",
         REPORTED,
@@ -267,7 +230,7 @@ CALLS = (
         message="An assistant message with 'tool_calls' must be followed by tool messages responding to each "
         "'tool_call_id'. The following tool_call_ids did not have response messages: call_x",
     ),
-    _message(
+    refuses_messages(
         "a_partly_answered_turn",
         "Of two calls in one turn both must be answered.",
         REPORTED,
@@ -280,7 +243,7 @@ CALLS = (
         message="An assistant message with 'tool_calls' must be followed by tool messages responding to each "
         "'tool_call_id'. The following tool_call_ids did not have response messages: call_y",
     ),
-    _message(
+    refuses_messages(
         "an_answer_to_no_call",
         "A tool message without a call before it is 400.",
         REPORTED,
@@ -290,7 +253,7 @@ CALLS = (
         message="Invalid parameter: messages with role 'tool' must be a response to a preceeding message "
         "with 'tool_calls'.",
     ),
-    _message(
+    refuses_messages(
         "an_answer_to_another_call",
         "So is one that names a call nobody made.",
         REPORTED,
@@ -298,7 +261,7 @@ CALLS = (
         param="messages.[2].role",
         code=None,
     ),
-    _message(
+    refuses_messages(
         "no_calls_in_the_array",
         "An empty array of tool calls is 400 empty_array.",
         REPORTED,
@@ -306,7 +269,7 @@ CALLS = (
         param="messages[1].tool_calls",
         code="empty_array",
     ),
-    _message(
+    refuses_messages(
         "a_call_of_unknown_type",
         "A call is of type function or custom.",
         OFFICIAL,
@@ -315,7 +278,7 @@ CALLS = (
         param="messages[1].tool_calls[0].type",
         code="invalid_value",
     ),
-    _message(
+    refuses_messages(
         "arguments_of_another_type",
         "A call's arguments are JSON text, not an object.",
         OFFICIAL,
@@ -323,8 +286,8 @@ CALLS = (
         param="messages[1].tool_calls[0].function.arguments",
         code="invalid_type",
     ),
-    _lacks("a_call_without_id", "A call", "messages[1].tool_calls[0].id", _called(id=...)),
-    _lacks(
+    lacks("a_call_without_id", "A call", "messages[1].tool_calls[0].id", _called(id=...)),
+    lacks(
         "a_call_without_arguments",
         "A call",
         "messages[1].tool_calls[0].function.arguments",
