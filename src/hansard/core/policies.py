@@ -1,0 +1,45 @@
+"""What a project or a key allows: which models, how much, what is kept; a key's word goes before its project's.
+
+Pure. Who a request is made for is ``tenancy``'s to say, and counting is ``limits``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+Storage: TypeAlias = Literal["asked", "always", "never"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How much of each in its time; None is no limit. Tokens are those of the prompt and of the answer."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_streams: int | None = None
+    concurrent_requests: int | None = None
+    tokens_per_month: int | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The settings of one project or of one key, as they lie in the store and go over the admin API.
+
+    Limits are not merged: those of a key and those of its project hold each for itself.
+    """
+
+    store: Storage | None = None
+    """Which completions are kept; None leaves it to the next above: the project, then the server."""
+    models: tuple[str, ...] | None = None
+    """The names that may be asked for; None is every one."""
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Put on every stored completion, unless the request says otherwise of a key."""
+    redact: tuple[str, ...] = ()
+    """Names of patterns whose matches are blacked out before the commit."""
+    retention_s: int | None = None
+    limits: Limits = Limits()
+
+
+UNBOUND: Final = Policy()
+"""Nothing said."""
