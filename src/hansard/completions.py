@@ -21,7 +21,7 @@ from hansard.core.ending import Ending
 from hansard.core.idempotency import IdempotencyKey
 from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.engines import check
-from hansard.engines.base import Chunks, Health, ServedModel
+from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import (
     BrokenOff,
@@ -250,10 +250,11 @@ class Completions:
         try:
             async with aclosing(run.route.stream(run.call)) as stream:
                 async for chunks in stream:
-                    run.began()
-                    _feed(seen, chunks)
+                    if not run.has_begun:
+                        run.began()
                     shown = run.stamp.chunks(chunks)
-                    del chunks  # a slow reader keeps us below for long
+                    while chunks:  # a slow reader keeps us below for long, and they need not wait there
+                        seen.feed(chunks.pop(0))
                     if shown:
                         yield shown
         except (GeneratorExit, asyncio.CancelledError):
@@ -296,11 +297,6 @@ class Completions:
         if record is None:
             raise CompletionNotFound(completion_id)
         return record
-
-
-def _feed(seen: Accumulator | Ending, chunks: Chunks) -> None:
-    for chunk in chunks:
-        seen.feed(chunk)
 
 
 def _view(record: Record) -> Document:

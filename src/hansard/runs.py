@@ -121,10 +121,14 @@ class Run:
         if self._queue_ms is None:
             self._queue_ms = self._elapsed_ms()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first chunk has been here."""
+        return self._first_token_ms is not None
+
     def began(self) -> None:
         """The first chunk is here."""
-        if self._first_token_ms is None:
-            self._first_token_ms = self._elapsed_ms()
+        self._first_token_ms = self._elapsed_ms()
 
     def told(self, reply: Document) -> None:
         """The completion is whole, and committed if it was to be."""

@@ -35,6 +35,10 @@ class Decoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that these bytes complete."""
         if not (self._rest or self._data or self._after_cr):
+            # One event, as streams at a model's pace have it.
+            if data.count(b"\n") == 2 and data.startswith(b"data: ") and data.endswith(b"\n\n") and b"\r" not in data:
+                self._at_start = False
+                return [data[6:-2]] if len(data) > 8 else []
             payloads = _whole_events(data)
             if payloads is not None:
                 self._at_start = False
@@ -86,8 +90,6 @@ def _whole_events(data: bytes) -> list[bytes] | None:
     if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
         return None
     ends = data.count(b"\n")
-    if ends == 2 and len(data) > 8:  # one event, as streams at a model's pace have it
-        return [data[6:-2]]
     payloads = data[6:-2].split(b"\n\ndata: ")
     if ends != 2 * len(payloads):  # some line is something else
         return None

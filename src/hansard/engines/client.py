@@ -111,8 +111,7 @@ class ChatClient:
             while True:
                 data, first = first, b""
                 if not data:
-                    with patience:
-                        data = await connection.read()
+                    data = await connection.read()
                 if not data:
                     break
                 payloads = decoder.feed(data)
@@ -173,8 +172,7 @@ class ChatClient:
         patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
             connection.send(request)
-            with patience:
-                head = await connection.head()
+            head = await connection.head()
         except BaseException:
             errand.has_begun = connection.has_begun  # what it would have said nobody knows
             patience.end()
@@ -189,8 +187,7 @@ class ChatClient:
         if head.status == 200 and kind == EVENT_STREAM:
             return first
         if head.status == 200 and kind in _UNTOLD:
-            with patience:
-                first = await connection.read()
+            first = await connection.read()
             patience.begun()
             if first.startswith(_LIKE_EVENTS):
                 return first
@@ -199,8 +196,7 @@ class ChatClient:
     async def _read(self, head: Head, connection: Connection, patience: Patience, first: bytes = b"") -> Reply:
         pieces, size = [first], len(first)
         while True:
-            with patience:
-                data = await connection.read()
+            data = await connection.read()
             if not data:
                 break
             patience.begun()

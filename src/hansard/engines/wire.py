@@ -65,6 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self._room = new_room() if room is None else room
         self._waiter: asyncio.Future[None] | None = None
+        self._waits_since = 0.0
         self.ended: Callable[[], None] | None = None
         self._is_paused = False
         self._parser = httptools.HttpResponseParser(self)
@@ -94,6 +95,11 @@ class Connection(asyncio.BufferedProtocol):
         self.has_begun = False
         self._is_whole = self._is_kept = self._ends_with_connection = False
         self._transport.write(request)
+
+    @property
+    def waits_since(self) -> float | None:
+        """When whoever waits now for more began to, by the loop's clock."""
+        return None if self._waiter is None or self._waiter.done() else self._waits_since
 
     async def head(self) -> Head:
         """The head of the reply."""
@@ -158,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._bodiless_bytes > HEAD_BYTES and not self._is_whole:
             self.fail(Unreadable("a head without end"))
             self.close()
-        if self._size > READ_AHEAD_BYTES and not self._is_paused and not self._is_awaited:
+        if self._size > READ_AHEAD_BYTES and not self._is_paused and self.waits_since is None:
             self._is_paused = True
             self._transport.pause_reading()
         self._wake()
@@ -195,14 +201,11 @@ class Connection(asyncio.BufferedProtocol):
             self._is_whole = True
             self._is_kept = self._parser.should_keep_alive()
 
-    @property
-    def _is_awaited(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
-
     def _news(self) -> asyncio.Future[None]:
         """Done once something has come; raises what ended it."""
         if self._failure is not None:
             raise self._failure
+        self._waits_since = self.loop.time()
         self._waiter = waiter = self.loop.create_future()
         return waiter
 

@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import aclosing
-from typing import TypeVar
 
 import msgspec
 
@@ -27,8 +26,6 @@ from hansard.engines.upstream.listing import Listing
 from hansard.engines.upstream.retries import RETRIES, Budget, Pauses
 from hansard.errors import HansardError, InvalidRequest
 from hansard.observe import Observer
-
-T = TypeVar("T")
 
 _CHAT = "/chat/completions"
 DEFAULT_PAUSES = Pauses()
@@ -133,14 +130,14 @@ class UpstreamEngine:
         errand = self._client.errand(taken_up=call.taken_up)
         opened = await self._attempts.first_byte(lambda: self._open(sent, headers, errand), errand)
         async with aclosing(opened.rest) as reads:
-            yield _handed_over(opened.first)
+            yield opened.first
             if opened.failure is not None:
                 raise opened.failure
             async for payloads in reads:
                 chunks, failure = opened.reader.chunks(payloads)
                 payloads.clear()
                 if chunks:
-                    yield _handed_over(chunks)
+                    yield chunks
                 if failure is not None:
                     raise failure
 
@@ -165,13 +162,6 @@ class UpstreamEngine:
         if self.takes_client_key and call.authorization is not None:
             return {"Authorization": call.authorization}
         return None
-
-
-def _handed_over(chunks: list[T]) -> list[T]:
-    """The chunks in a list that nobody else holds: a slow reader keeps us for long, and they need not wait here too."""
-    handed = chunks[:]
-    chunks.clear()
-    return handed
 
 
 class _Opened(msgspec.Struct, frozen=True, kw_only=True):
