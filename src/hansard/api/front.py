@@ -75,9 +75,9 @@ class Resource:
         self._allowed = tuple(handlers)
         self._guarded = guarded
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         handler = self._handlers.get(scope["method"]) or self._refuse
-        await self._front.answer(handler, self._front.exchange(scope, receive, send), guarded=self._guarded)
+        return self._front.answer(handler, self._front.exchange(scope, receive, send), guarded=self._guarded)
 
     async def _refuse(self, exchange: Exchange) -> None:
         exchange.add_header(b"allow", ", ".join(self._handlers).encode())

@@ -109,9 +109,10 @@ class ChatClient:
             first = await self._first_of_stream(head, connection, patience)
             decoder, unfinished_bytes = Decoder(), 0
             while True:
-                data, first = first, b""
-                if not data:
-                    data = await connection.read()
+                data, first = first or connection.taken(), b""
+                if data is None:
+                    await connection.news()
+                    continue
                 if not data:
                     break
                 payloads = decoder.feed(data)

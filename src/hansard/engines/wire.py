@@ -104,15 +104,19 @@ class Connection(asyncio.BufferedProtocol):
     async def head(self) -> Head:
         """The head of the reply."""
         while self._head is None:
-            await self._news()
+            await self.news()
         return self._head
 
     async def read(self) -> bytes:
         """What has come of the body, at least a byte; nothing at its end."""
-        while not self._body:
-            if self._is_whole:
-                return b""
-            await self._news()
+        while (data := self.taken()) is None:
+            await self.news()
+        return data
+
+    def taken(self) -> bytes | None:
+        """The same if it has come already."""
+        if not self._body:
+            return b"" if self._is_whole else None
         body, self._size = self._body, 0
         self._body = []
         if self._is_paused:
@@ -201,7 +205,7 @@ class Connection(asyncio.BufferedProtocol):
             self._is_whole = True
             self._is_kept = self._parser.should_keep_alive()
 
-    def _news(self) -> asyncio.Future[None]:
+    def news(self) -> asyncio.Future[None]:
         """Done once something has come; raises what ended it."""
         if self._failure is not None:
             raise self._failure
