@@ -247,11 +247,13 @@ class Completions:
         seen: Accumulator | Ending = Ending(choices=choices)
         if run.kept:
             seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
+        has_begun = False
         try:
             async with aclosing(run.route.stream(run.call)) as stream:
                 async for chunks in stream:
-                    if not run.has_begun:
+                    if not has_begun:
                         run.began()
+                        has_begun = True
                     shown = run.stamp.chunks(chunks)
                     while chunks:  # a slow reader keeps us below for long, and they need not wait there
                         seen.feed(chunks.pop(0))

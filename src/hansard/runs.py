@@ -121,11 +121,6 @@ class Run:
         if self._queue_ms is None:
             self._queue_ms = self._elapsed_ms()
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether the first chunk has been here."""
-        return self._first_token_ms is not None
-
     def began(self) -> None:
         """The first chunk is here."""
         self._first_token_ms = self._elapsed_ms()

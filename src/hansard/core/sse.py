@@ -7,7 +7,6 @@ encoder writes the one form the API writes. What a payload means is not known he
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import msgspec
 
@@ -115,8 +114,8 @@ class Encoder:
         self._at = 0
         self._starts = 0 if noise is None else len(noise) - 14  # where 15 characters can still begin
 
-    def events(self, chunks: Iterable[Document | bytes]) -> bytes:
-        """One event for each, in order."""
+    def events(self, chunks: list[Document | bytes]) -> bytes:
+        """One event for each, in order. They are taken out of the list: while a slow client reads, they wait once."""
         noise, at, pieces = self._noise, self._at, list[bytes]()
         for chunk in chunks:
             if type(chunk) is bytes:
@@ -134,6 +133,7 @@ class Encoder:
             else:
                 pieces += (b"data: ", text, b"\n\n")
         self._at = at
+        chunks.clear()
         return b"".join(pieces)
 
     def _with_its_noise(self, chunk: Document) -> bytes:

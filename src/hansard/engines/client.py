@@ -66,7 +66,7 @@ class Events:
         self._first = first
         self._limit_bytes = limit_bytes
         self._unfinished_bytes = 0
-        self._is_complete = self._is_over = False
+        self._has_begun = self._is_complete = self._is_over = False
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +89,9 @@ class Events:
             if data is None:
                 return []
             if payloads := self._payloads(data):
-                self._patience.begun()
+                if not self._has_begun:
+                    self._patience.begun()
+                    self._has_begun = True
                 return payloads
         return None
 

@@ -171,7 +171,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._size > READ_AHEAD_BYTES and not self._is_paused and self.waits_since is None:
             self._is_paused = True
             self._transport.pause_reading()
-        self._wake()
+        if (waiter := self._waiter) is not None and not waiter.done():
+            waiter.set_result(None)
+        if self.ended is not None:
+            self._wake()
 
     # llhttp's side
 
