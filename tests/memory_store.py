@@ -35,6 +35,10 @@ class MemoryStore:
     def healthy(self) -> bool:
         return not self.down
 
+    @property
+    def waiting(self) -> int:
+        return 0
+
     async def ready(self) -> bool:
         return not self.down
 

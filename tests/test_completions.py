@@ -522,3 +522,26 @@ async def test_a_target_that_answered_in_anothers_place_is_on_record() -> None:
     assert record is not None
     assert (record.engine, record.model, record.requested_model) == ("scripted", "m", "chat")
     assert (reply["model"], progress.model) == ("m", "m")
+
+
+async def test_what_runs_is_counted_until_it_ends_however_it_does() -> None:
+    gate = asyncio.Event()
+    house = House(opener(), gate, finish())
+    load = house.completions.load
+
+    running = asyncio.create_task(house.create())
+    left = asyncio.create_task(house.stream())
+    while len(house.engine.calls) < 2:
+        await asyncio.sleep(0)
+    assert (load.running["m"], load.waiting["m"]) == (2, 0)
+
+    left.cancel()
+    await asyncio.wait([left])
+    assert load.running["m"] == 1
+    gate.set()
+    await running
+    assert (load.running["m"], load.waiting["m"]) == (0, 0)
+
+
+def test_who_shuts_down_is_not_ready() -> None:
+    assert Readiness(store=True, engines={"m": OURS}, targets={}, shuts_down=True).ready is False

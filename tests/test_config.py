@@ -421,7 +421,7 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
         f"HANSARD_RETENTION_BODIES: '0' is not a length of time; write {A_LENGTH}.",
     ),
     ({"list_order": "up"}, {}, "--list-order: 'up' is not one of asc, desc."),
-    ({"log": "json"}, {}, "--log: 'json' is not one of text, off."),
+    ({"log": "xml"}, {}, "--log: 'xml' is not one of text, json, off."),
     ({}, {"HANSARD_QUEUE": "many"}, "HANSARD_QUEUE: 'many' is not a whole number, 0 or more."),
     ({"models": ["/none.gguf"]}, {}, "--model: there is no file /none.gguf."),
     ({"mmproj": "/none.gguf"}, {}, "--mmproj: there is no file /none.gguf."),
@@ -760,7 +760,7 @@ def test_all_mistakes_are_reported_together(place: Place) -> None:
             f"--upstream: 'ftp://a' {address}",
             f"--upstream: 'nope' {address}",
             f"queue in {file}: 'x' is not a whole number, 0 or more.",
-            "HANSARD_LOG: 'loud' is not one of text, off.",
+            "HANSARD_LOG: 'loud' is not one of text, json, off.",
             "HANSARD_LGO: unknown; did you mean HANSARD_LOG?",
             f"quue in {file}: unknown; did you mean queue in {file}?",
             "--host: 0.0.0.0 can be reached by other machines, and no key is set; "

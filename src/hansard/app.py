@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hansard import __version__
 from hansard.api.corked import corked
@@ -57,7 +57,9 @@ class House:
     """Every part of one server, wired and not yet running."""
 
     def __init__(self, settings: Settings, *, observer: Observer) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics(
+            version=__version__, upstreams=[spec.name for spec in settings.upstreams], since=time.time()
+        )
         self.observer = observer = both(self.metrics, observer)
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
@@ -125,6 +127,7 @@ class House:
 
     def closing(self, *, at: float) -> None:
         """From then on (monotonic seconds) running requests have ``drain_s`` in all, whoever waits for them."""
+        self.completions.shut_down()
         self._drained_by = at + self._drain_s
 
     async def _drain(self) -> None:
@@ -166,7 +169,7 @@ async def _serve(
     import uvicorn
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-    house = House(settings, observer=console if settings.log == "text" else ignore)
+    house = House(settings, observer=_sink(settings.log))
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -198,6 +201,14 @@ async def _serve(
         async with house.opened():
             with _on_signals(lambda: None):  # the server raises what it has handled once more when it is done
                 await Server(config).serve(sockets=[listener])
+
+
+def _sink(log: Literal["text", "json", "off"]) -> Observer:
+    if log == "json":
+        from hansard.observe.lines import lines
+
+        return lines
+    return console if log == "text" else ignore
 
 
 def _protocol(server: type[asyncio.Protocol], observer: Observer, settings: Settings) -> type[asyncio.Protocol]:

@@ -31,6 +31,7 @@ from hansard.errors import (
     InvalidRequest,
     ModelNotFound,
 )
+from hansard.observe.load import Load
 from hansard.recorder import Recorder
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Progress, Run, Shown, replayed
@@ -45,15 +46,21 @@ _SECOND = (
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Which parts would take work now: the store, the engines by name, and who answers for which model."""
+    """Which parts would take work now: the store, the engines by name, and who answers for which model.
+
+    ``shuts_down``: what runs is finished, and nothing else is to be begun.
+    """
 
     store: bool
     engines: Mapping[str, Health]
     targets: Mapping[str, Sequence[Target]]
+    shuts_down: bool = False
 
     @property
     def ready(self) -> bool:
         """The store, every engine of ours, and at least one upstream: one that is away does not stop the others."""
+        if self.shuts_down:
+            return False
         ours = [health.ready for health in self.engines.values() if not health.elsewhere]
         upstreams = [health.ready for health in self.engines.values() if health.elsewhere]
         return self.store and all(ours) and (any(upstreams) or not upstreams)
@@ -80,6 +87,17 @@ class Completions:
         self._max_completion_bytes = max_completion_bytes
         self._lifetimes = lifetimes
         self._repeats = Repeats(recorder=recorder, ttl_s=idempotency_ttl_s)
+        self._shuts_down = False
+        self.load = Load()
+
+    def shut_down(self) -> None:
+        """From now on nobody is to send more; whoever asks is told so, and what comes all the same is served."""
+        self._shuts_down = True
+
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes are not committed yet."""
+        return self._store.waiting
 
     def models(self) -> list[ServedModel]:
         """What can be asked for now."""
@@ -118,6 +136,7 @@ class Completions:
         return Readiness(
             store=await self._store.ready(),
             engines={engine.name: engine.health() for engine in self._router.engines},
+            shuts_down=self._shuts_down,
             targets=self._router.targets(),
         )
 
@@ -228,7 +247,15 @@ class Completions:
     async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
         stored = self._recorder.wants(asked.received.request)
         route = self._router.pick(asked.received.request.model)
-        run = Run(asked=asked, route=route, progress=progress, stored=stored, claim=claim, lifetimes=self._lifetimes)
+        run = Run(
+            asked=asked,
+            route=route,
+            progress=progress,
+            stored=stored,
+            claim=claim,
+            load=self.load,
+            lifetimes=self._lifetimes,
+        )
         if run.kept:
             await self._recorder.check()
         return run
@@ -237,42 +264,44 @@ class Completions:
         return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request)
 
     async def _complete(self, run: Run) -> bytes:
-        return await self._conclude(run, await run.route.complete(run.call))
+        with run:
+            return await self._conclude(run, await run.route.complete(run.call))
 
     async def _chunks(
         self, asked: Asked, progress: Progress, claim: Claim | None = None
     ) -> AsyncGenerator[Shown, None]:
-        run = await self._begin(asked, progress, claim)
-        choices = normalize.n(run.call.request)
-        seen: Accumulator | Ending = Ending(choices=choices)
-        if run.kept:
-            seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
-        has_begun = False
-        try:
-            async with aclosing(run.route.stream(run.call)) as stream:
-                async for chunks in stream:
-                    if not has_begun:
-                        run.began()
-                        has_begun = True
-                    shown = run.stamp.chunks(chunks)
-                    while chunks:  # a slow reader keeps us below for long, and they need not wait there
-                        seen.feed(chunks.pop(0))
-                    if shown:
-                        yield shown
-        except (GeneratorExit, asyncio.CancelledError):
-            # The client left: what is finished is stored, what is not never is (decision 18).
-            if run.kept and seen.finished:
-                await self._conclude(run, seen.finish())
-            raise
-        except BrokenOff:
-            if not seen.finished:
+        with await self._begin(asked, progress, claim) as run:
+            choices = normalize.n(run.call.request)
+            seen: Accumulator | Ending = Ending(choices=choices)
+            if run.kept:
+                seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
+            has_begun = False
+            try:
+                async with aclosing(run.route.stream(run.call)) as stream:
+                    async for chunks in stream:
+                        if not has_begun:
+                            run.began()
+                            has_begun = True
+                        shown = run.stamp.chunks(chunks)
+                        while chunks:  # a slow reader keeps us below for long, and they need not wait there
+                            seen.feed(chunks.pop(0))
+                        if shown:
+                            yield shown
+            except (GeneratorExit, asyncio.CancelledError):
+                # The client left: what is finished is stored, what is not never is (decision 18).
+                if run.kept and seen.finished:
+                    await self._conclude(run, seen.finish())
                 raise
-        if run.kept:
-            await self._conclude(run, seen.finish())
-            if run.was_second:
-                raise Conflict(_SECOND, code="idempotency_key_in_use")
-        else:
-            run.told(seen.finish())
+            except BrokenOff:
+                if not seen.finished:
+                    raise
+            run.all_came()
+            if isinstance(seen, Accumulator):
+                await self._conclude(run, seen.finish())
+                if run.was_second:
+                    raise Conflict(_SECOND, code="idempotency_key_in_use")
+            else:
+                run.told(seen.finish(), finish_reason=seen.finish_reason)
 
     async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)

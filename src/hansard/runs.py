@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from types import TracebackType
 from typing import TypeAlias
 
 import msgspec
@@ -21,6 +22,8 @@ from hansard.core.stamp import Stamp
 from hansard.core.validate import Received
 from hansard.engines.base import Call
 from hansard.engines.router import Route
+from hansard.observe import Work
+from hansard.observe.load import Load
 from hansard.repeats import Claim
 from hansard.store.base import Outcome, Record
 from hansard.tenancy import Principal
@@ -60,6 +63,7 @@ class Progress(msgspec.Struct):
     stored: bool = False
     replayed: bool = False
     """Whether it was made for an earlier request; then the tokens and the storing were that one's."""
+    work: Work | None = None
 
     def replay(self, reply: Document) -> None:
         """It is this completion, of an earlier request."""
@@ -69,7 +73,7 @@ class Progress(msgspec.Struct):
 
 
 class Run:
-    """One completion from its first moment to its record."""
+    """One completion from its first moment to its record. While it is entered, ``load`` counts it."""
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Run:
         progress: Progress,
         stored: bool,
         claim: Claim | None,
+        load: Load,
         lifetimes: Lifetimes = KEPT,
     ) -> None:
         now_ns = time.time_ns()
@@ -113,20 +118,37 @@ class Run:
         self._progress = progress
         self._progress.completion_id = self.id
         self._progress.model = model
-        self._queue_ms: int | None = None
-        self._first_token_ms: int | None = None
+        self._load = load
+        self._work = Work(model_name=route.model_name, engine=route.answered.engine.name)
+        self._progress.work = self._work
+
+    def __enter__(self) -> Run:
+        self._load.waits(self._work.model_name)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._load.ends(self._work.model_name, had_begun=self._work.queue_s is not None)
 
     def works(self) -> None:
         """An engine has taken it up; until now it waited in line. Later tries do not count."""
-        if self._queue_ms is None:
-            self._queue_ms = self._elapsed_ms()
+        if self._work.queue_s is None:
+            self._work.queue_s = self._elapsed_s()
+            self._load.begins(self._work.model_name)
 
     def began(self) -> None:
         """The first chunk is here."""
-        self._first_token_ms = self._elapsed_ms()
+        self._work.first_chunk_s = self._elapsed_s()
 
-    def told(self, reply: Document) -> None:
-        """The completion is whole, and committed if it was to be."""
+    def all_came(self) -> None:
+        """The last chunk is here."""
+        self._work.last_chunk_s = self._elapsed_s()
+
+    def told(self, reply: Document, *, finish_reason: str | None = None) -> None:
+        """The completion is whole, and committed if it was to be. Its choices say why it ended, where it has them."""
+        self._work.engine = self.route.answered.engine.name
+        self._work.finish_reason = finish_reason or self._reason(reply)
         self._progress.usage = _usage(reply)
         self._progress.model = self.route.answered.model
         self._progress.stored = self.stored
@@ -156,16 +178,21 @@ class Run:
             upstream_id=_text(made.get("id")),
             upstream_model=_text(made.get("model")) or self.route.answered.model,
             key=self.asked.principal.key,
-            finish_reason=_finish_reason(reply["choices"]),
-            queue_ms=self._queue_ms,
-            first_token_ms=self._first_token_ms,
-            total_ms=self._elapsed_ms(),
+            finish_reason=self._reason(reply),
+            queue_ms=_ms(self._work.queue_s),
+            first_token_ms=_ms(self._work.first_chunk_s),
+            total_ms=_ms(self._elapsed_s()),
             expires=ends.expires,
             body_expires=ends.body_expires,
         )
 
-    def _elapsed_ms(self) -> int:
-        return round((time.monotonic() - self._started) * 1000)
+    def _reason(self, reply: Document) -> str | None:
+        if self._work.finish_reason is None:
+            self._work.finish_reason = _finish_reason(reply.get("choices") or [])
+        return self._work.finish_reason
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._started
 
 
 def replayed(outcome: Outcome, asked: Asked, progress: Progress) -> Shown:
@@ -179,6 +206,10 @@ def replayed(outcome: Outcome, asked: Asked, progress: Progress) -> Shown:
         include_usage=normalize.wants_usage(asked.received.request),
     )
     return stamp.chunks(explode(reply))
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
 
 
 class _Choice(msgspec.Struct):

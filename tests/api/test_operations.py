@@ -39,14 +39,14 @@ class Site:
         self.events: list[Event] = []
         self.metrics = Metrics()
         observer = both(self.metrics, self.events.append)
-        completions = Completions(
+        self.completions = Completions(
             router=Router(engines=[self.engine], aliases={}),
             store=self.store,
             recorder=Recorder(store=self.store, observer=observer),
         )
         front = Front(gate=Gate(key=key), observer=observer, max_body_bytes=max_body_bytes)
         self.client = Client(
-            application(completions, front, metrics=self.metrics, version="1.2.3", default_order="asc")
+            application(self.completions, front, metrics=self.metrics, version="1.2.3", default_order="asc")
         )
 
     @property
@@ -378,7 +378,7 @@ async def test_a_wrong_method_says_which_are_right(method: str, path: str, said:
     assert reply.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("path", ["/health", "/readyz", "/metrics", "/v1/models", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/health", "/livez", "/readyz", "/metrics", "/v1/models", "/v1/chat/completions"])
 async def test_head_answers_as_get_does(path: str) -> None:
     site = Site()
 
@@ -421,13 +421,51 @@ async def test_health_needs_no_key_and_readiness_tells_what_is_missing() -> None
     site = Site(key="sk-right")
 
     health = await site.client.get("/health")
+    alive = await site.client.get("/livez")
     ready = await site.client.get("/readyz")
     site.store.down = True
     broken = await site.client.get("/readyz")
 
-    assert health.json == {"status": "ok"}
+    assert health.json == alive.json == {"status": "ok"}
     assert (ready.status, ready.json["status"]) == (200, "ready")
     assert (broken.status, broken.json["checks"]) == (503, {"store": "unavailable", "engine scripted": "ok"})
+
+
+async def test_a_server_that_shuts_down_is_not_ready_and_alive_all_the_same() -> None:
+    site = Site()
+    site.completions.shut_down()
+
+    ready = await site.client.get("/readyz")
+
+    assert (ready.status, ready.json["status"], ready.headers["retry-after"]) == (503, "shutting_down", "1")
+    assert (await site.client.get("/livez")).status == 200
+    assert (await site.create()).status == 200
+
+
+async def test_the_log_line_knows_the_clients_own_id() -> None:
+    site = Site()
+
+    await site.client.post("/v1/chat/completions", ASKED, headers={"x-client-request-id": "mine-7"})
+
+    assert site.served.client_request_id == "mine-7"
+
+
+@pytest.mark.parametrize(("streamed", "store"), [(True, True), (True, False), (False, True), (False, False)])
+async def test_the_log_line_knows_how_it_was_made(streamed: bool, store: bool) -> None:
+    site = Site()
+
+    await site.create(stream=streamed, store=store)
+
+    work = site.served.work
+    assert work is not None
+    assert (work.model_name, work.engine, work.finish_reason) == ("org/m", "scripted", "stop")
+    assert work.queue_s is not None
+    if streamed:
+        assert work.first_chunk_s is not None
+        assert work.last_chunk_s is not None
+        assert work.queue_s <= work.first_chunk_s <= work.last_chunk_s
+    else:
+        assert work.first_chunk_s is None
 
 
 async def test_the_log_line_knows_the_completion() -> None:
@@ -494,8 +532,10 @@ async def test_metrics_count_what_was_served() -> None:
     lines = reply.body.decode().splitlines()
     assert 'hansard_requests_total{method="POST",path="/chat/completions",status="200"} 1' in lines
     assert 'hansard_requests_total{method="POST",path="/chat/completions",status="404"} 1' in lines
-    assert 'hansard_tokens_total{kind="completion"} 2' in lines
-    assert "hansard_completions_stored_total 1" in lines
+    assert 'hansard_generation_tokens_total{model_name="org/m",upstream=""} 2' in lines
+    assert 'hansard_request_success_total{model_name="org/m",upstream="",finished_reason="stop"} 1' in lines
+    assert 'hansard_requests_running{model_name="org/m"} 0' in lines
+    assert "hansard_stored_completions_total 1" in lines
     assert 'hansard_ready{part="scripted"} 1' in lines
 
 

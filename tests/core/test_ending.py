@@ -71,3 +71,15 @@ def test_it_keeps_the_usage_and_nothing_else() -> None:
 def test_what_has_not_the_shape_of_a_chunk_is_an_error(chunk: Document) -> None:
     with pytest.raises(MalformedStream):
         Ending().feed(chunk)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, complete) in STREAMS.items() if complete])
+def test_it_knows_why_the_first_choice_ended_as_the_accumulator_does(name: str) -> None:
+    chunks, choices, _ = STREAMS[name]
+    ending, accumulator = Ending(choices=choices), Accumulator(choices=choices)
+
+    for chunk in chunks:
+        ending.feed(chunk)
+        accumulator.feed(chunk)
+
+    assert ending.finish_reason == accumulator.finish()["choices"][0]["finish_reason"]

@@ -45,6 +45,16 @@ def test_names_then_aliases_then_the_alias_for_all(asked: str, engine: ScriptedE
     assert (route.answered.engine, route.answered.model) == (engine, model)
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [("tiny", "tiny"), ("gpt-4o", "huge"), ("short", "unlisted"), ("a client's own words", "other")],
+)
+def test_a_way_is_counted_under_a_name_of_the_operators(asked: str, name: str) -> None:
+    aliases = {"gpt-4o": "huge", "short": "unlisted"}
+
+    assert Router(engines=[SMALL, LARGE, ANYTHING], aliases=aliases).pick(asked).model_name == name
+
+
 def test_an_unknown_name_has_the_apis_own_error() -> None:
     with pytest.raises(ModelNotFound) as refused:
         Router(engines=[SMALL], aliases={}).pick("gpt-x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansard.observe import (
+    Committed,
     Crashed,
     EngineChanged,
     Event,
@@ -32,18 +33,22 @@ def served(**fields: object) -> RequestServed:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (served(), "POST  /v1/chat/completions  200  12ms"),
+        (served(), "POST  /v1/chat/completions  200  12ms  req_1"),
+        (
+            served(client_request_id="mine\n7"),
+            "POST  /v1/chat/completions  200  12ms  req_1  client mine 7",
+        ),
         (
             served(model="m", completion_id="chatcmpl-1", prompt_tokens=3, completion_tokens=2, stored=True),
-            "POST  /v1/chat/completions  200  12ms  m  3+2 tokens  stored chatcmpl-1",
+            "POST  /v1/chat/completions  200  12ms  m  3+2 tokens  stored chatcmpl-1  req_1",
         ),
         (
             served(model="m", completion_id="chatcmpl-1", replayed=True),
-            "POST  /v1/chat/completions  200  12ms  m  replayed chatcmpl-1",
+            "POST  /v1/chat/completions  200  12ms  m  replayed chatcmpl-1  req_1",
         ),
         (
             served(status=404, duration_ms=1234, error="model_not_found"),
-            "POST  /v1/chat/completions  404  1.2s  model_not_found req_1",
+            "POST  /v1/chat/completions  404  1.2s  model_not_found  req_1",
         ),
         (EngineChanged(engine="m", state="restarting", reason="it died"), "engine m: restarting (it died)"),
         (EngineChanged(engine="m", state="ready"), "engine m: ready"),
@@ -92,6 +97,12 @@ def test_an_upstream_that_answers_needs_no_line_of_its_own(capsys: pytest.Captur
     assert capsys.readouterr().err == ""
 
 
+def test_a_commit_needs_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    console(Committed(writes=3, queue_s=0.1, duration_s=0.1))
+
+    assert capsys.readouterr().err == ""
+
+
 def test_only_a_probe_that_fails_is_worth_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     console(served(method="GET", path="/readyz"))
     assert capsys.readouterr().err == ""
@@ -110,6 +121,7 @@ FORGED = 'c"\n2099 FAKE LOG LINE\r\n\x1b[2J\u202e\u2028x  stored chatcmpl-0' + "
         served(method=FORGED),
         served(model=FORGED, error="not_found"),
         served(error=FORGED),
+        served(client_request_id=FORGED),
         UpstreamTried(upstream="office", outcome=FORGED, duration_s=1),
         TargetFailed(engine="office", model="m", reason=FORGED),
         TargetFailed(engine="office", model=FORGED, reason="upstream_timeout"),

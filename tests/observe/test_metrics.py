@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansard.observe import (
+    Committed,
     Crashed,
     EngineChanged,
     Event,
@@ -13,9 +14,10 @@ from hansard.observe import (
     RequestServed,
     TargetFailed,
     UpstreamTried,
+    Work,
     both,
 )
-from hansard.observe.metrics import Metrics
+from hansard.observe.metrics import Metrics, Now
 
 
 def served(path: str = "/v1/chat/completions", **fields: object) -> RequestServed:
@@ -23,11 +25,18 @@ def served(path: str = "/v1/chat/completions", **fields: object) -> RequestServe
     return RequestServed(**{**known, **fields})  # type: ignore[arg-type]
 
 
-def samples(*events: Event) -> dict[str, str]:
-    metrics = Metrics()
+def made(**fields: object) -> RequestServed:
+    """A completion of two tokens from a model that is here; ``fields`` are the work's."""
+    known = {"model_name": "m", "engine": "m", "queue_s": 0.5, "finish_reason": "stop"}
+    work = Work(**{**known, **fields})  # type: ignore[arg-type]
+    return served(prompt_tokens=3, completion_tokens=5, work=work, duration_ms=2500)
+
+
+def samples(*events: Event, now: Now | None = None) -> dict[str, str]:
+    metrics = Metrics(version="1.2.3", upstreams=["office"], since=1700000000.5)
     for event in events:
         metrics(event)
-    lines = metrics.render({}).decode().splitlines()
+    lines = metrics.render(now or Now()).decode().splitlines()
     return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
 
 
@@ -35,7 +44,15 @@ def samples(*events: Event) -> dict[str, str]:
     ("event", "sample"),
     [
         (served(), 'hansard_requests_total{method="POST",path="/chat/completions",status="200"}'),
-        (served(stored=True), "hansard_completions_stored_total"),
+        (served(stored=True), "hansard_stored_completions_total"),
+        (made(), 'hansard_request_success_total{model_name="m",upstream="",finished_reason="stop"}'),
+        (
+            made(finish_reason="made up", model_name="n", engine="office"),
+            'hansard_request_success_total{model_name="n",upstream="office",finished_reason="other"}',
+        ),
+        (Committed(writes=1, queue_s=0.1, duration_s=0.1), "hansard_store_writes_total"),
+        (Committed(writes=9, queue_s=0.1, duration_s=0.0005), 'hansard_store_commit_seconds_bucket{le="0.0005"}'),
+        (Committed(writes=9, queue_s=0.001, duration_s=1), 'hansard_store_queue_seconds_bucket{le="0.001"}'),
         (
             UpstreamTried(upstream="office", outcome="upstream_timeout", duration_s=1),
             'hansard_upstream_tries_total{upstream="office",outcome="upstream_timeout"}',
@@ -45,7 +62,7 @@ def samples(*events: Event) -> dict[str, str]:
             'hansard_targets_failed_total{engine="office",reason="upstream_timeout"}',
         ),
         (EngineChanged(engine="m", state="lost"), 'hansard_engine_changes_total{engine="m",state="lost"}'),
-        (RecordLost(completion_id="chatcmpl-1", reason="full"), "hansard_completions_lost_total"),
+        (RecordLost(completion_id="chatcmpl-1", reason="full"), "hansard_lost_completions_total"),
         (RecordsExpired(records=1, bodies=0, freed_bytes=0, duration_s=1), "hansard_expired_records_total"),
         (RecordsExpired(records=0, bodies=1, freed_bytes=0, duration_s=1), "hansard_expired_bodies_total"),
         (RecordsExpired(records=1, bodies=0, freed_bytes=1, duration_s=1), "hansard_expired_freed_bytes_total"),
@@ -56,11 +73,65 @@ def test_every_event_is_counted(event: Event, sample: str) -> None:
     assert samples(event, event)[sample] == "2"
 
 
-def test_tokens_are_added_up() -> None:
-    found = samples(served(prompt_tokens=3, completion_tokens=2), served(prompt_tokens=4), served())
+STATES = ("up", "failing", "half-open", "open")
+OF_M = '{model_name="m",upstream=""}'
 
-    assert found['hansard_tokens_total{kind="prompt"}'] == "7"
-    assert found['hansard_tokens_total{kind="completion"}'] == "2"
+
+def test_tokens_are_added_up_for_each_model() -> None:
+    found = samples(made(), made(), made(model_name="n"), served())
+
+    assert found[f"hansard_prompt_tokens_total{OF_M}"] == "6"
+    assert found[f"hansard_generation_tokens_total{OF_M}"] == "10"
+
+
+def test_the_times_of_a_stream() -> None:
+    found = samples(made(first_chunk_s=1.0, last_chunk_s=2.0))
+
+    assert found[f"hansard_time_to_first_token_seconds_sum{OF_M}"] == "1"
+    assert found[f"hansard_request_queue_time_seconds_sum{OF_M}"] == "0.5"
+    assert found[f"hansard_e2e_request_latency_seconds_sum{OF_M}"] == "2.5"
+    # Five tokens have four gaps, in one second.
+    assert found[f"hansard_inter_token_latency_seconds_sum{OF_M}"] == "0.25"
+    assert found[f"hansard_inter_token_latency_seconds_count{OF_M}"] == "1"
+
+
+def test_a_plain_reply_has_no_first_token_and_one_token_has_no_gap() -> None:
+    one = served(completion_tokens=1, work=Work(model_name="m", engine="m", first_chunk_s=1.0, last_chunk_s=2.0))
+    found = samples(made(), one)
+
+    assert found[f"hansard_time_to_first_token_seconds_count{OF_M}"] == "1"
+    assert not [name for name in found if name.startswith("hansard_inter_token")]
+
+
+def test_what_failed_is_no_success_and_has_no_latency_of_its_own() -> None:
+    found = samples(made(finish_reason=None))
+
+    assert not [name for name in found if "success" in name or "e2e" in name]
+    assert found[f"hansard_request_queue_time_seconds_count{OF_M}"] == "1"
+
+
+def test_what_is_now() -> None:
+    now = Now(upstreams={"office": "half-open"}, waiting={"m": 2}, running={"m": 3}, writes_waiting=4)
+    found = samples(now=now)
+
+    assert found['hansard_requests_waiting{model_name="m"}'] == "2"
+    assert found['hansard_requests_running{model_name="m"}'] == "3"
+    assert found["hansard_store_queue_depth"] == "4"
+    assert {state: found[f'hansard_upstream_state{{upstream="office",state="{state}"}}'] for state in STATES} == {
+        "up": "0",
+        "failing": "0",
+        "half-open": "1",
+        "open": "0",
+    }
+
+
+def test_what_runs_and_what_it_takes() -> None:
+    found = samples()
+
+    [build] = [name for name in found if name.startswith("hansard_build_info")]
+    assert 'version="1.2.3"' in build
+    assert found["process_start_time_seconds"] == "1700000000.5"
+    assert float(found["process_cpu_seconds_total"]) > 0
 
 
 def test_durations_fall_into_buckets() -> None:
@@ -93,9 +164,9 @@ def test_a_method_nobody_knows_is_another() -> None:
 
 
 def test_names_are_escaped_and_readiness_is_a_gauge() -> None:
-    lines = Metrics().render({'a"\\\nb': True, "store": False}).decode().splitlines()
+    lines = Metrics().render(Now(ready={'a"\\\nb': True, "store": False})).decode().splitlines()
 
-    assert lines[:4] == [
+    assert lines[3:7] == [
         "# HELP hansard_ready Whether this part would take work now.",
         "# TYPE hansard_ready gauge",
         'hansard_ready{part="a\\"\\\\\\nb"} 1',
@@ -104,12 +175,12 @@ def test_names_are_escaped_and_readiness_is_a_gauge() -> None:
 
 
 def test_every_metric_says_what_it_is() -> None:
-    lines = Metrics().render({}).decode().splitlines()
+    lines = Metrics().render(Now()).decode().splitlines()
 
     named = [line.split(" ")[2] for line in lines if line.startswith("# HELP")]
     typed = [line.split(" ")[2] for line in lines if line.startswith("# TYPE")]
     assert named == typed
-    assert len(set(named)) == len(named) == 14
+    assert len(set(named)) == len(named) > 20
 
 
 def test_two_sinks_are_told_the_same() -> None:
@@ -123,4 +194,5 @@ def test_two_sinks_are_told_the_same() -> None:
 
 @pytest.mark.parametrize("tokens", [-5, 10**400])
 def test_a_count_that_makes_no_sense_is_left_out(tokens: int) -> None:
-    assert samples(served(prompt_tokens=2), served(prompt_tokens=tokens))['hansard_tokens_total{kind="prompt"}'] == "2"
+    wrong = served(prompt_tokens=tokens, work=Work(model_name="m", engine="m"))
+    assert samples(made(), wrong)[f"hansard_prompt_tokens_total{OF_M}"] == "3"

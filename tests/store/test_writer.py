@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from hansard.core.paging import ListQuery
 from hansard.errors import Conflict, InternalError, StoreUnavailable
+from hansard.observe import Committed, Event
 from hansard.store.database import Database
 from hansard.store.outage import Outage
 from hansard.store.sql import SqlStore
@@ -248,6 +249,39 @@ async def test_statements_run_on_named_threads_only(store: SqlStore, database: D
         ("BEGIN", "hansard-store-reader_"),
         ("SELECT", "hansard-store-reader_"),
     }
+
+
+async def test_each_commit_tells_how_long_it_took_and_who_shared_it(database: Database) -> None:
+    told: list[Event] = []
+    store = SqlStore(database, observer=told.append)
+    await store.start()
+    try:
+        with write_lock(database):
+            tasks = await begun(store, "a", "b", "c")
+            assert store.waiting == 3
+            await asyncio.sleep(0.05)  # what they wait is to be seen
+        await asyncio.gather(*tasks)
+    finally:
+        await store.stop()
+
+    commits = [event for event in told if isinstance(event, Committed)]
+    assert sum(commit.writes for commit in commits) == 3
+    assert store.waiting == 0
+    assert sum(commit.queue_s + commit.duration_s for commit in commits) >= 0.05
+
+
+async def test_one_that_has_not_written_for_long_is_asked_by_a_write(database: Database) -> None:
+    told: list[Event] = []
+    store = SqlStore(database, observer=told.append)
+    await store.start()
+    try:
+        assert await store.ready() is True
+        assert await store.ready() is True
+    finally:
+        await store.stop()
+
+    # The first had nothing to go by; the second had the first.
+    assert [type(event) for event in told] == [Committed]
 
 
 async def test_stop_commits_what_waits(database: Database, start: Start) -> None:

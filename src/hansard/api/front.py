@@ -20,6 +20,9 @@ Handler = Callable[[Exchange], Awaitable[None]]
 # nginx's number for a request whose client went away; it is logged, never sent.
 CLIENT_LEFT = 499
 
+# The client's own id for the request, to be found again: https://platform.openai.com/docs/api-reference/debugging-requests
+_CLIENT_REQUEST_ID = b"x-client-request-id"
+
 
 class Front:
     """Makes ASGI applications out of handlers."""
@@ -122,4 +125,6 @@ def _served(exchange: Exchange, status: int | None, error: HansardError | None) 
         stored=progress.stored,
         replayed=progress.replayed,
         error=None if error is None else error.word,
+        client_request_id=exchange.header(_CLIENT_REQUEST_ID),
+        work=progress.work,
     )

@@ -12,7 +12,8 @@ from hansard.core.paging import Order
 from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Target
 from hansard.errors import InvalidRequest, NotFound
-from hansard.observe.metrics import CONTENT_TYPE, Metrics
+from hansard.observe.instruments import CONTENT_TYPE
+from hansard.observe.metrics import Metrics, Now
 
 # Clients whose default is another API show this text to their users word for word.
 _OTHER_APIS = ("/responses", "/completions", "/assistants", "/threads")
@@ -41,7 +42,7 @@ def model(completions: Completions) -> Handler:
 
 
 async def health(exchange: Exchange) -> None:
-    """GET /health: the process answers."""
+    """GET /health and /livez: the process answers. Neither looks at anything else."""
     await exchange.reply(200, {"status": "ok"})
 
 
@@ -52,7 +53,8 @@ def ready(completions: Completions) -> Handler:
         state = await completions.readiness()
         checks = {"store": _word(ready=state.store)}
         checks |= {f"engine {name}": _word(ready=health.ready) for name, health in state.engines.items()}
-        document: Document = {"status": "ready" if state.ready else "unavailable", "checks": checks}
+        status = "shutting_down" if state.shuts_down else "ready" if state.ready else "unavailable"
+        document: Document = {"status": status, "checks": checks}
         if b"verbose" in exchange.query:
             document["reasons"] = {name: health.reason for name, health in state.engines.items() if health.reason}
             document["models"] = {
@@ -101,7 +103,14 @@ def numbers(completions: Completions, metrics: Metrics) -> Handler:
     async def handle(exchange: Exchange) -> None:
         state = await completions.readiness()
         parts = {"store": state.store} | {name: health.ready for name, health in state.engines.items()}
-        await exchange.reply(200, metrics.render(parts), content_type=CONTENT_TYPE)
+        now = Now(
+            ready=parts,
+            upstreams={name: health.state for name, health in state.engines.items() if health.elsewhere},
+            waiting=completions.load.waiting,
+            running=completions.load.running,
+            writes_waiting=completions.writes_waiting,
+        )
+        await exchange.reply(200, metrics.render(now), content_type=CONTENT_TYPE)
 
     return handle
 

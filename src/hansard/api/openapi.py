@@ -200,6 +200,15 @@ def _paths(default_order: Order) -> Document:
                 "health", "Whether the process answers.", _json("Health", "It does."), tag="Server", guarded=False
             )
         },
+        "/livez": {
+            "get": _operation(
+                "live",
+                "The same as /health, by its other name.",
+                _json("Health", "It does."),
+                tag="Server",
+                guarded=False,
+            )
+        },
         "/readyz": {"get": _readiness()},
         "/check": {
             "post": _operation(

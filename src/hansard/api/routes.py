@@ -52,6 +52,7 @@ def application(
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
     open_to_all = {
         "/health": resource({"GET": meta.health}, guarded=False),
+        "/livez": resource({"GET": meta.health}, guarded=False),
         "/readyz": resource({"GET": meta.ready(completions)}, guarded=False),
         "/openapi.json": resource(
             {"GET": meta.description(version=version, default_order=default_order)}, guarded=False

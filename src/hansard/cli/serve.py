@@ -104,7 +104,9 @@ def serve(
         Text, typer.Option(metavar="S", help="Seconds a client may leave its reply unread.  [default: 60]")
     ] = None,
     drain_s: Annotated[Text, typer.Option(metavar="S", help="Seconds to finish in at the end.  [default: 30]")] = None,
-    log: Annotated[Text, typer.Option(metavar="text|off", help="A line per request, or none.  [default: text]")] = None,
+    log: Annotated[
+        Text, typer.Option(metavar="text|json|off", help="A line per request, how.  [default: text]")
+    ] = None,
     config: Annotated[Text, typer.Option(metavar="FILE", help="TOML file with any of these settings.")] = None,
 ) -> None:
     """Serve the Chat Completions API, and keep what is to be stored.

@@ -54,7 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     silence_s: float
     unread_s: float
     drain_s: float
-    log: Literal["text", "off"]
+    log: Literal["text", "json", "off"]
     origins: Mapping[str, str]
 
     @property

@@ -39,7 +39,7 @@ class Checks(Struct, frozen=True, kw_only=True):
 class Readiness(Struct, frozen=True, kw_only=True):
     """``reasons`` by engine, and the targets by model, are there when they are asked for."""
 
-    status: Literal["ready", "unavailable"]
+    status: Literal["ready", "unavailable", "shutting_down"]
     checks: dict[str, Literal["ok", "unavailable"]]
     reasons: dict[str, str] | UnsetType = UNSET
     models: dict[str, list[TargetReadiness]] | UnsetType = UNSET

@@ -18,7 +18,7 @@ class Ending:
 
     def __init__(self, *, choices: int = 1) -> None:
         self._wanted = choices
-        self._ended: dict[int, bool] = {}
+        self._ended: dict[int, str | None] = {}
         self._usage: Document | None = None
         self._said: list[SpelledChoice] | None = None  # by the last chunk, which those alike share
 
@@ -26,6 +26,11 @@ class Ending:
     def finished(self) -> bool:
         """Whether every choice has said why it ended."""
         return len(self._ended) >= self._wanted and all(self._ended.values())
+
+    @property
+    def finish_reason(self) -> str | None:
+        """That of the first choice."""
+        return self._ended.get(0)
 
     def feed(self, chunk: Document | Spelled) -> None:
         """Look at one chunk; raises ``MalformedStream``."""
@@ -35,14 +40,14 @@ class Ending:
             self._said = chunk.choices
             for said in chunk.choices:
                 if said.finish_reason:
-                    self._ended[said.index] = True
+                    self._ended[said.index] = said.finish_reason
                 else:
-                    self._ended.setdefault(said.index, False)
+                    self._ended.setdefault(said.index, None)
             return
         try:
             for choice in chunk.get("choices") or ():
                 index = choice.get("index", 0)
-                self._ended[index] = _ends(choice) or self._ended.get(index, False)
+                self._ended[index] = _end(choice) or self._ended.get(index)
             if chunk.get("usage") is not None:
                 self._usage = chunk["usage"]
         except (AttributeError, TypeError) as error:
@@ -55,9 +60,10 @@ class Ending:
         return {} if self._usage is None else {"usage": self._usage}
 
 
-def _ends(choice: Document) -> bool:
-    """Audio streams never send a finish_reason: they end when the audio says until when it is kept."""
-    if is_finish_reason(choice.get("finish_reason")):
-        return True
+def _end(choice: Document) -> str | None:
+    """Why it ended, if it did. Audio streams never say: they end when the audio says until when it is kept."""
+    reason = choice.get("finish_reason")
+    if is_finish_reason(reason):
+        return str(reason)
     audio = (choice.get("delta") or {}).get("audio")
-    return isinstance(audio, dict) and "expires_at" in audio
+    return "stop" if isinstance(audio, dict) and "expires_at" in audio else None

@@ -8,7 +8,7 @@ whatever comes out of here.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -50,11 +50,15 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether an engine would take a call now, and in a line why not; ``elsewhere`` if it is not ours to keep up."""
+    """Whether an engine would take a call now, and in a line why not; ``elsewhere`` if it is not ours to keep up.
+
+    ``state`` tells more, in a word: ``open`` and ``half-open`` are a breaker's, ``failing`` has not answered lately.
+    """
 
     ready: bool
     reason: str = ""
     elsewhere: bool = False
+    state: Literal["up", "failing", "half-open", "open"] = "up"
 
 
 class Engine(Protocol):

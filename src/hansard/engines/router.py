@@ -23,6 +23,7 @@ from hansard.observe import Observer, TargetFailed, ignore
 
 ANY = "*"
 OWNER = "hansard"
+OTHER = "other"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -38,9 +39,13 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Route:
-    """The way of one request: its targets in the order they are tried, and the one that ``answered``."""
+    """The way of one request: its targets in the order they are tried, and the one that ``answered``.
 
-    def __init__(self, targets: Sequence[Target], *, observer: Observer = ignore) -> None:
+    ``model_name`` is the served name that the client's stands for, ``other`` where an engine takes any.
+    """
+
+    def __init__(self, targets: Sequence[Target], *, model_name: str, observer: Observer = ignore) -> None:
+        self.model_name = model_name
         self._targets = targets
         self._observer = observer
         self.answered = targets[0]
@@ -141,18 +146,23 @@ class Router:
 
     def pick(self, model: str) -> Route:
         """The way for the name a client sent, or ModelNotFound."""
-        targets = self.targets_of(model)
-        return Route([*self._order(targets)] if len(targets) > 1 else targets, observer=self._observer)
+        name, targets = self._find(model)
+        order = [*self._order(targets)] if len(targets) > 1 else targets
+        return Route(order, model_name=name, observer=self._observer)
 
     def targets_of(self, model: str) -> Sequence[Target]:
         """Who may answer for the name a client sent, as listed; or ModelNotFound."""
+        return self._find(model)[1]
+
+    def _find(self, model: str) -> tuple[str, Sequence[Target]]:
         serving = self.targets()
         for name in (model, self._aliases.get(model), self._aliases.get(ANY)):
             if name is not None and (targets := serving.get(name)) is not None:
-                return targets
+                return name, targets
         for engine in self._engines:
             if engine.takes_any_model:
-                return (Target(engine, self._aliases.get(model, model)),)
+                # An alias is the operator's word, any other name the client's.
+                return self._aliases.get(model, OTHER), (Target(engine, self._aliases.get(model, model)),)
         raise ModelNotFound(model)
 
     def models(self) -> list[ServedModel]:

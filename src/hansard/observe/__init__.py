@@ -1,7 +1,8 @@
 """What happens, as events; a sink decides what becomes of them.
 
 One union, one call. Events carry names, numbers and ids, never message contents and never keys.
-The sinks are ``observe.console`` (a line per event) and ``observe.metrics`` (numbers for Prometheus).
+The sinks are ``observe.console`` and ``observe.lines`` (a line per event, for people and for machines) and
+``observe.metrics`` (numbers for Prometheus).
 """
 
 from __future__ import annotations
@@ -12,10 +13,26 @@ from typing import TypeAlias
 import msgspec
 
 
+class Work(msgspec.Struct, kw_only=True):
+    """What a create request was to its engine, filled in as it goes. Seconds count from when it was understood.
+
+    ``model_name`` is the served name that it meant, ``other`` where an engine takes any name: never a client's own
+    words. What is None has not happened, or cannot be known: a plain reply has no first chunk.
+    """
+
+    model_name: str
+    engine: str
+    queue_s: float | None = None
+    first_chunk_s: float | None = None
+    last_chunk_s: float | None = None
+    finish_reason: str | None = None
+
+
 class RequestServed(msgspec.Struct, frozen=True, kw_only=True):
     """A request was answered, or its client left (``status`` 499). ``duration_ms`` is to the last byte.
 
-    ``replayed``: with the completion of an earlier request, whose event has the tokens.
+    ``replayed``: with the completion of an earlier request, whose event has the tokens. ``client_request_id`` is the
+    client's own word for it, whatever that is.
     """
 
     method: str
@@ -30,6 +47,8 @@ class RequestServed(msgspec.Struct, frozen=True, kw_only=True):
     stored: bool = False
     replayed: bool = False
     error: str | None = None
+    client_request_id: str | None = None
+    work: Work | None = None
 
 
 class Crashed(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +89,14 @@ class RecordLost(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction of ``writes`` is on the disk. It took ``duration_s``; the first write waited ``queue_s`` for it."""
+
+    writes: int
+    queue_s: float
+    duration_s: float
+
+
 class StoreUpgraded(msgspec.Struct, frozen=True, kw_only=True):
     """The tables of an older version were taken to the newest; ``before`` and ``now`` are versions."""
 
@@ -103,6 +130,7 @@ Event: TypeAlias = (
     | UpstreamTried
     | TargetFailed
     | RecordLost
+    | Committed
     | StoreUpgraded
     | RecordsExpired
     | SearchIndexed

@@ -11,6 +11,7 @@ import time
 import traceback
 
 from hansard.observe import (
+    Committed,
     Crashed,
     EngineChanged,
     Event,
@@ -28,19 +29,21 @@ LIMIT = 300  # characters of a text of others
 TRACE_LINES = 200
 
 # Asked every few seconds by balancers and orchestrators; nobody reads a log for their yes.
-_PROBES = frozenset({"/health", "/readyz"})
+_PROBES = frozenset({"/health", "/livez", "/readyz"})
 
 
 def console(event: Event) -> None:
     """Print the event; what only confirms is left out."""
-    if _is_as_expected(event):
+    if is_as_expected(event):
         return
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {_line(event)}\n")  # in one piece, as each is a call of the system
     sys.stderr.flush()
 
 
-def _is_as_expected(event: Event) -> bool:
-    """A probe that went well, or an upstream's answer: its request has a line of its own."""
+def is_as_expected(event: Event) -> bool:
+    """A probe that went well, an upstream's answer or a commit: their requests have lines of their own."""
+    if isinstance(event, Committed):
+        return True
     if isinstance(event, UpstreamTried):
         return event.outcome == "ok"
     return isinstance(event, RequestServed) and event.path in _PROBES and event.status == 200
@@ -51,7 +54,7 @@ def _line(event: Event) -> str:
         case RequestServed():
             return _request_line(event)
         case Crashed(request_id=request_id, exception=exception):
-            return f"bug in {request_id}: {_trace(exception)}"
+            return f"bug in {request_id}: {trace(exception)}"
         case EngineChanged(engine=engine, state=state, reason=reason):
             return f"engine {engine}: {state}" + (f" ({_told(reason)})" if reason else "")
         case UpstreamTried(upstream=upstream, outcome=outcome, duration_s=duration_s):
@@ -65,6 +68,8 @@ def _line(event: Event) -> str:
                 f"expired: {records} completions, and what was said in {bodies}; "
                 f"{freed_bytes} bytes given back, in {_duration(duration_s * 1000)}"
             )
+        case Committed(writes=writes, duration_s=duration_s):
+            return f"committed: {writes} writes in {_duration(duration_s * 1000)}"
         case StoreUpgraded(before=before, now=now):
             return f"database upgraded from {before} to {now}; older versions of Hansard cannot open it any more"
 
@@ -82,7 +87,10 @@ def _request_line(event: RequestServed) -> str:
         how = "stored " if event.stored else "replayed " if event.replayed else ""
         parts.append(f"{how}{event.completion_id}")
     if event.error is not None:
-        parts.append(f"{_told(event.error)} {event.request_id}")
+        parts.append(_told(event.error))
+    parts.append(event.request_id)
+    if event.client_request_id is not None:
+        parts.append(f"client {_told(event.client_request_id)}")
     return "  ".join(parts)
 
 
@@ -90,7 +98,7 @@ def _told(text: str) -> str:
     return cut(one_line(text), LIMIT)
 
 
-def _trace(exception: BaseException) -> str:
+def trace(exception: BaseException) -> str:
     """Indented, so that no line of it looks like another event's; of a long one the end, where the cause stands."""
     lines = printable("".join(traceback.format_exception(exception))).rstrip().split("\n")
     return "\n  ".join(cut(line, LIMIT) for line in lines[-TRACE_LINES:])

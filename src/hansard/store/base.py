@@ -146,6 +146,10 @@ class Store(Outcomes, Protocol):
     def healthy(self) -> bool:
         """What is known without asking: False after a write that failed, and while no more may wait."""
 
+    @property
+    def waiting(self) -> int:
+        """How many writes are not committed yet."""
+
     async def ready(self) -> bool:
         """Ask: whether a write would be taken now."""
 

@@ -25,6 +25,9 @@ from hansard.store.writer import Writer
 _PAUSE_S: Final = 0.02
 _PAUSE_IN_OUTAGE_S: Final = 1.0
 
+# Whoever asks whether writes are taken is answered by the last commit, if it is no older: asking writes.
+_SURE_S: Final = 10.0
+
 # Completions that are put into the index between two lines of the log.
 _TOLD_EVERY: Final = 10_000
 
@@ -66,6 +69,7 @@ class SqlStore:
             limit=queue_limit,
             limit_bytes=queue_limit_bytes,
             outage=self._outage,
+            observer=observer,
         )
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
 
@@ -90,11 +94,15 @@ class SqlStore:
     def healthy(self) -> bool:
         return self._writer.healthy and not self._outage.lasts and self._writer.has_room()
 
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting
+
     async def ready(self) -> bool:
         if not self._writer.has_room():
             return False
         try:
-            if self.healthy:
+            if self.healthy and self._writer.has_committed_within(_SURE_S):
                 return await self._readers.read(lambda connection: connection.scalar(select(literal(1))) == 1)
             return await self._writer.write(changes.works)
         except StoreUnavailable:

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from sqlalchemy import Connection, Engine, exc
 
 from hansard.errors import StoreUnavailable
+from hansard.observe import Committed, Observer, ignore
 from hansard.store.failures import is_away, is_collision, is_outage, refusal
 from hansard.store.outage import Outage
 
@@ -102,12 +103,15 @@ class Writer:
         limit: int,
         limit_bytes: int,
         outage: Outage,
+        observer: Observer = ignore,
         gathered_s: float = _GATHERED_S,
         waits_s: float = _WAITS_S,
     ) -> None:
         self._engine = engine
         self._guard = guard
         self._outage = outage
+        self._observer = observer
+        self._committed_at = float("-inf")
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._gathered_s = gathered_s
@@ -139,6 +143,15 @@ class Writer:
                 await asyncio.to_thread(self._thread.join, self._waits_s)
         if self._watch is not None:
             self._watch.cancel()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs are not settled yet, those under way included."""
+        return len(self._unsettled)
+
+    def has_committed_within(self, seconds: float) -> bool:
+        """Whether the last transaction that was committed is no older."""
+        return time.monotonic() - self._committed_at <= seconds
 
     def has_room(self, size_bytes: int = 0) -> bool:
         """Whether a job of that size would be taken. An empty line takes any."""
@@ -234,9 +247,11 @@ class Writer:
         """Commit the head of the line; False if the loop was closed without stop(): then nobody waits any more."""
         jobs: list[_Job] = []
         self._join(jobs, most=1)
+        began = time.monotonic()
         outcomes, healthy = self._commit(jobs)
+        took_s = time.monotonic() - began
         try:
-            self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy)
+            self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy, took_s)
         except RuntimeError:
             return False
         return True
@@ -294,9 +309,19 @@ class Writer:
         while self._line and (most is None or len(jobs) < most):
             jobs.append(self._line.popleft())
 
-    def _settle(self, jobs: Sequence[_Job], outcomes: Sequence[_Outcome], healthy: bool) -> None:  # noqa: FBT001
+    def _settle(
+        self,
+        jobs: Sequence[_Job],
+        outcomes: Sequence[_Outcome],
+        healthy: bool,  # noqa: FBT001
+        took_s: float,
+    ) -> None:
         self.healthy = healthy
         self._hangs = False
+        if not all(isinstance(outcome, _Failed) for outcome in outcomes):
+            self._committed_at = time.monotonic()
+            queue_s = max(self._loop.time() - jobs[0].since - took_s, 0.0)
+            self._observer(Committed(writes=len(jobs), queue_s=queue_s, duration_s=took_s))
         for job, outcome in zip(jobs, outcomes, strict=True):
             self._unsettled.popleft()  # the line is taken in its order
             self._waiting_bytes -= job.size_bytes

@@ -131,7 +131,7 @@ class LlamaCppEngine:
         return self._running is not None and self._supervisor.ready is not None
 
     def health(self) -> Health:
-        return Health(ready=True) if self.ready() else Health(ready=False, reason="not running")
+        return Health(ready=True) if self.ready() else Health(ready=False, reason="not running", state="failing")
 
     async def start(self) -> None:
         """Load the model and return once it answers; raise ``StartupError`` with the reason if it cannot."""

@@ -97,9 +97,10 @@ class UpstreamEngine:
         state = self._attempts.breaker.state(self._clock())
         if state != "closed":
             reason = f"breaker {state}: several calls in a row failed"
-            return Health(ready=state == "half-open", reason=reason, elsewhere=True)
+            return Health(ready=state == "half-open", reason=reason, elsewhere=True, state=state)
         trouble = self._listing.trouble
-        return Health(ready=not trouble, reason=trouble or self._listing.remark, elsewhere=True)
+        reason = trouble or self._listing.remark
+        return Health(ready=not trouble, reason=reason, elsewhere=True, state="failing" if trouble else "up")
 
     async def start(self) -> None:
         """Ask for the models once; an upstream that is down now may come up later."""
