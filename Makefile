@@ -46,6 +46,7 @@ format: $(VENV)/.dev
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
+	@$(BIN)/yamllint --strict --config-file deploy/.yamllint deploy
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy

@@ -811,3 +811,26 @@ def test_every_field_has_an_origin(place: Place) -> None:
     settings: Any = place.resolve()
 
     assert set(settings.origins) == set(Settings.__struct_fields__) - {"origins"}
+
+
+def test_keys_come_from_systemds_credentials_too(place: Place, tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "api_key").write_text("sk-credential\n")
+    (credentials / "pgpass").write_text("none of ours")
+    environ = {"CREDENTIALS_DIRECTORY": str(credentials)}
+
+    settings = place.resolve({}, environ)
+    assert settings.api_key == "sk-credential"
+    assert settings.origins["api_key"] == "credential api_key"
+    # What somebody says wins over what lies there.
+    assert place.resolve({}, {**environ, "HANSARD_API_KEY": "sk-variable"}).api_key == "sk-variable"
+
+
+def test_a_credential_that_is_no_key_is_refused_by_its_name(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "api_key").write_text("two words")
+
+    [problem] = place.problems({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+    assert problem.startswith("credential api_key: ")
+    assert "two words" not in problem

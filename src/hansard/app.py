@@ -140,13 +140,20 @@ def create_app(settings: Settings, *, observer: Observer = ignore) -> ASGIApp:
     return House(settings, observer=observer).application(own_lifespan=True)
 
 
-def serve(settings: Settings, *, on_ready: Callable[[str, Sequence[ServedModel]], None]) -> None:
+def serve(
+    settings: Settings,
+    *,
+    on_ready: Callable[[str, Sequence[ServedModel]], None],
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
     """Run until a signal says stop. ``on_ready`` is told the base URL and the models once all of them answer.
+
+    ``on_stop`` is called when the signal comes, before anything is waited for.
 
     Raises StartupError before anything is opened if the address cannot be had, or another server has the database.
     """
     with _listening(settings.host, settings.port) as listener, _alone(settings.db_file):
-        _run(_serve(settings, listener, on_ready))
+        _run(_serve(settings, listener, on_ready, on_stop))
 
 
 def _alone(db_file: Path | None) -> AbstractContextManager[None]:
@@ -164,7 +171,10 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, on_ready: Callable[[str, Sequence[ServedModel]], None]
+    settings: Settings,
+    listener: socket.socket,
+    on_ready: Callable[[str, Sequence[ServedModel]], None],
+    on_stop: Callable[[], None],
 ) -> None:
     import uvicorn
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -181,6 +191,7 @@ async def _serve(
             on_ready(_base_url(listener), house.router.models())
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            on_stop()
             house.closing(at=time.monotonic())
             await super().shutdown(sockets)
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from .conftest import Workshop
-from .server import ECHO, EMBEDDED, MODEL, MODEL_FILE, Server, eventually, mounted, question
+from .server import ECHO, EMBEDDED, MODEL, MODEL_FILE, START_S, Server, eventually, mounted, question
 from .upstream import TEXT, Upstream
 from .wire import DONE, send, stream
 
@@ -279,6 +279,54 @@ def test_a_stream_under_way_is_finished(make_server: Workshop) -> None:
         assert json.loads(last)["choices"][0]["finish_reason"] == "stop"
         assert done == DONE
         assert server.wait() == 0
+
+
+def test_what_is_to_be_stored_is_committed_before_the_end(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, model=()).start()
+        asked = question("Go on.", model="pauses", stream=True, store=True)
+        with stream(f"{server.base_url}/chat/completions", asked) as reply:
+            payloads = iter(reply)
+            made = json.loads(next(payloads))["id"]
+            server.signal(signal.SIGTERM)
+            eventually(lambda: not accepts(server), "the server to accept nobody new", server=server)
+            upstream.release.set()
+            assert [*payloads][-1] == DONE
+        assert server.wait() == 0
+        server.start()
+        assert server.stored_ids == [made]
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(make_server: Workshop, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(START_S)
+        server = make_server(model=ECHO, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        server.start()
+        assert listening.recv(100) == b"READY=1"
+        assert server.stop() == 0
+        assert listening.recv(100) == b"STOPPING=1"
+
+
+def test_a_key_from_systemds_credentials(make_server: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "api_key").write_text(f"{KEY}\n", encoding="utf-8")
+    server = make_server(model=ECHO, environment={"CREDENTIALS_DIRECTORY": str(tmp_path)}).start()
+    assert server.get("/models").status == 401
+    assert server.get("/models", authorization=f"Bearer {KEY}").status == 200
+
+
+def test_a_line_of_json_per_request(make_server: Workshop) -> None:
+    server = make_server("--log", "json", model=ECHO).start()
+    body = question("a secret of state", model="echo", store=True)
+    made = server.post("/chat/completions", body, **{"x-client-request-id": "mine-7"})
+    told = eventually(
+        lambda: [json.loads(line) for line in server.stderr.splitlines() if line.startswith("{")], "a line of JSON"
+    )
+    [line] = [line for line in told if line["event"] == "request"]
+    assert line["completion_id"] == made.json()["id"]
+    assert line["client_request_id"] == "mine-7"
+    assert (line["status"], line["stored"], line["finish_reason"]) == (200, True, "stop")
+    assert "secret of state" not in server.stderr
 
 
 def test_the_drain_has_an_end(make_server: Workshop) -> None:

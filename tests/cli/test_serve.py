@@ -25,9 +25,10 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
     """Stands in for the running server: says that it is ready, and ends."""
     settings_seen: list[Settings] = []
 
-    def serve(settings: Settings, *, on_ready: OnReady) -> None:
+    def serve(settings: Settings, *, on_ready: OnReady, on_stop: Callable[[], None]) -> None:
         settings_seen.append(settings)
         on_ready("http://127.0.0.1:8123/v1", [TINY])
+        on_stop()
 
     monkeypatch.setattr(hansard.app, "serve", serve)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
@@ -73,7 +74,7 @@ def test_all_mistakes_are_told_and_nothing_is_served(run: Run, served: list[Sett
 
 
 def test_what_stops_the_start_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(settings: Settings, *, on_ready: OnReady) -> None:
+    def serve(settings: Settings, *, on_ready: OnReady, on_stop: Callable[[], None]) -> None:
         raise StartupError("Port 8000 on 127.0.0.1 is in use. Choose another: --port 8001")
 
     monkeypatch.setattr(hansard.app, "serve", serve)

@@ -128,10 +128,12 @@ def run(settings: Settings) -> None:
     """Serve until told to stop."""
     from hansard.app import serve as serve_app
     from hansard.cli.banner import banner, invocation
+    from hansard.cli.notify import READY, STOPPING, notify
 
     def greet(base_url: str, models: Sequence[ServedModel]) -> None:
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         text = banner(settings, models, base_url, command=invocation(sys.argv[0]), colour=colour)
         hint(text)
+        notify(READY)
 
-    serve_app(settings, on_ready=greet)
+    serve_app(settings, on_ready=greet, on_stop=lambda: notify(STOPPING))

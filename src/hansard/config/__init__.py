@@ -1,8 +1,9 @@
 """Every knob of the server: how the one frozen ``Settings`` comes about.
 
-A value is taken from the first that has it: flag, environment (``HANSARD_*``), TOML file,
-default. All mistakes are reported together, in one ``StartupError``. Reading stops at the TOML
-file, key files and whether a model file exists: nothing is created, opened for use or imported.
+A value is taken from the first that has it: flag, environment (``HANSARD_*``), systemd's
+credentials (keys only), TOML file, default. All mistakes are reported together, in one
+``StartupError``. Reading stops at the TOML file, key files and whether a model file exists:
+nothing is created, opened for use or imported.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def resolve(
     and empty lists count as not given. The two directories are the platform's own unless named.
     Raises ``StartupError`` with one line per mistake.
     """
-    reader = Reader(_flag_layer(flags), _environment_layer(environ))
+    reader = Reader(_flag_layer(flags), _environment_layer(environ), *_credential_layers(environ))
     file = reader.take("config", values.existing_file, None)
     if reader.origins["config"] == DEFAULT:
         file = _default_file(config_dir)
@@ -146,6 +147,20 @@ def _environment_layer(environ: Mapping[str, str]) -> Layer:
         if name.startswith("HANSARD_") and value and not _SERVICE_LINK.fullmatch(f"{name}={value}")
     }
     return Layer(ours, lambda name: f"HANSARD_{name.upper()}", Path.cwd(), plain_secrets=True)
+
+
+# https://systemd.io/CREDENTIALS/: a directory that only this service can read, each secret in a file of its own.
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_CREDENTIAL_KEYS = ("api_key", "upstream_key")
+
+
+def _credential_layers(environ: Mapping[str, str]) -> list[Layer]:
+    """The keys that are there under the names of their settings; other files there are none of ours."""
+    directory = Path(environ.get(_CREDENTIALS) or ".")
+    if not directory.is_absolute():
+        return []
+    ours = {f"{key}_file": directory / key for key in _CREDENTIAL_KEYS if (directory / key).is_file()}
+    return [Layer(ours, lambda name: f"credential {name.removesuffix('_file')}", directory)] if ours else []
 
 
 def _default_file(config_dir: Path | None) -> Path | None:
