@@ -43,6 +43,8 @@ from hansard.tenancy import Gate
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from hansard.traces import Tracing
+
 ECHO = "echo"
 
 # Longer than the pools of the usual clients and balancers keep an idle connection, so that they close first.
@@ -63,6 +65,11 @@ class House:
         self.observer = observer = both(self.metrics, observer)
         here = {spec.name: _embedded(spec, settings, observer) for spec in settings.models if not spec.targets}
         elsewhere = _upstreams(settings, observer)
+        self._tracing = _tracing(settings.traces)
+        if self._tracing is not None:
+            here = {name: self._tracing.engine(engine) for name, engine in here.items()}
+            at = {spec.name: spec.address for spec in settings.upstreams}
+            elsewhere = {name: self._tracing.engine(one, address=at[name]) for name, one in elsewhere.items()}
         self.engines = [*here.values(), *elsewhere.values()]
         self.store = SqlStore(
             database(settings.db.full),
@@ -101,7 +108,7 @@ class House:
     def application(self, *, own_lifespan: bool) -> ASGIApp:
         """The ASGI application; with ``own_lifespan`` the server that runs it opens and closes the house."""
         lifespan = (lambda _app: self.opened()) if own_lifespan else None
-        return application(
+        app = application(
             self.completions,
             self.front,
             metrics=self.metrics,
@@ -110,11 +117,14 @@ class House:
             refuses_nulls=self._refuses_nulls,
             lifespan=lifespan,
         )
+        return app if self._tracing is None else self._tracing.application(app)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Store first, then the engines side by side; closed in the opposite order, the store last."""
         async with AsyncExitStack() as stack:
+            if self._tracing is not None:
+                stack.push_async_callback(self._tracing.stop)
             await self.store.start()
             stack.push_async_callback(self.store.stop)
             await stack.enter_async_context(self.janitor.at_work())
@@ -238,6 +248,16 @@ async def _start_all(engines: Sequence[Engine]) -> None:
             raise failure
     if problems:
         raise StartupError(*problems)
+
+
+def _tracing(to: Literal["off", "otlp"]) -> Tracing | None:
+    if to == "off":
+        return None
+    try:
+        from hansard.traces import over_otlp
+    except ImportError as error:
+        raise StartupError(f"--traces otlp needs OpenTelemetry: pip install 'hansard[otel]' ({error}).") from error
+    return over_otlp(version=__version__)
 
 
 def _embedded(spec: ModelSpec, settings: Settings, observer: Observer) -> Engine:

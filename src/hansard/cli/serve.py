@@ -107,6 +107,9 @@ def serve(
     log: Annotated[
         Text, typer.Option(metavar="text|json|off", help="A line per request, how.  [default: text]")
     ] = None,
+    traces: Annotated[
+        Text, typer.Option(metavar="off|otlp", help="Spans for OpenTelemetry, and where to.  [default: off]")
+    ] = None,
     config: Annotated[Text, typer.Option(metavar="FILE", help="TOML file with any of these settings.")] = None,
 ) -> None:
     """Serve the Chat Completions API, and keep what is to be stored.

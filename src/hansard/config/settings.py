@@ -55,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     unread_s: float
     drain_s: float
     log: Literal["text", "json", "off"]
+    traces: Literal["off", "otlp"]
     origins: Mapping[str, str]
 
     @property

@@ -7,7 +7,7 @@ whatever comes out of here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -28,8 +28,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ``request`` is what was checked; ``document`` is the request as received, top-level values
     still in the client's own spelling. ``model`` is the name the engine itself goes by, and
     ``seed`` (an int64) is always set: the client's own, or one drawn for this call.
-    ``authorization`` is the client's header, for engines that take it. ``taken_up`` is to be called when it has
-    waited for a place and the work on it begins, at each try if there are several.
+    ``authorization`` is the client's header, for engines that take it; ``headers`` are others for one elsewhere,
+    none of them the client's. ``taken_up`` is to be called when it has waited for a place and the work
+    on it begins, at each try if there are several.
     """
 
     request: ChatRequest
@@ -37,6 +38,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     seed: int
     authorization: str | None = None
+    headers: Mapping[str, str] = {}
     taken_up: Callable[[], None] = lambda: None
 
 

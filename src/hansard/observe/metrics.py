@@ -196,15 +196,15 @@ def _by(label: str, samples: Mapping[str, float]) -> Samples:
 
 @lru_cache(maxsize=64)
 def _where(method: str, path: str) -> Labels:
-    return (("method", method if method in _METHODS else "other"), ("path", _place(path)))
+    return (("method", method if method in _METHODS else "other"), ("path", place(path)))
 
 
-def _place(path: str) -> str:
+def place(path: str) -> str:
     """The address without ids, one of a few."""
     bare = path.removeprefix("/v1")
     if bare in _KNOWN:
         return bare
     if bare.startswith("/models/"):
         return "/models/{id}"
-    place = _ID.sub("/chat/completions/{id}", bare)
-    return place if place in _KNOWN else "other"
+    known = _ID.sub("/chat/completions/{id}", bare)
+    return known if known in _KNOWN else "other"

@@ -171,8 +171,8 @@ class UpstreamEngine:
 
     def _headers(self, call: Call) -> Mapping[str, str] | None:
         if self.takes_client_key and call.authorization is not None:
-            return {"Authorization": call.authorization}
-        return None
+            return {**call.headers, "Authorization": call.authorization}
+        return call.headers or None
 
 
 class _Opened(msgspec.Struct, frozen=True, kw_only=True):
