@@ -11,10 +11,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OPENAI2 := .venv-openai2
 SCHEMATHESIS := .venv-schemathesis
 CLIENTS := .venv-clients
+AUDIT := .venv-audit
+SHIPPED := .venv-shipped
+SBOM ?= dist/hansard.cdx.json
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-durability test-failover schemathesis check format lint types imports bench bench-store conformance model lock clean
+.PHONY: help serve test test-clients test-durability test-failover schemathesis check format lint types imports bench bench-store conformance model lock audit licences sbom clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,7 +42,7 @@ test-durability: $(VENV)/.dev  ## kills, failing disks, power cuts and lost conn
 schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-check: $(VENV)/.dev format lint types imports test  ## what CI runs: format, lint, types, import contracts, tests
+check: $(VENV)/.dev format lint types imports licences test  ## what CI runs: format, lint, types, import contracts, licences, tests
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
@@ -70,8 +73,22 @@ model: ## train the built-in model anew (25 to 40 minutes on two cores)
 lock:  ## refresh requirements/*.txt (needs uv)
 	cd requirements && ./compile
 
+audit: $(AUDIT)/.ready  ## ask for known vulnerabilities of every version in the locks (needs the network)
+	@for lock in container build dev audit; do echo "$$lock:"; \
+	  $(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/$$lock.txt $(ARGS) || exit 1; \
+	done
+
+licences: $(VENV)/.dev  ## hold the licence of every package that an install or the image brings to the allow-list
+	@$(BIN)/python requirements/licences.py requirements/container.txt
+
+sbom: $(AUDIT)/.ready $(SHIPPED)/.ready  ## write what the image has to dist/hansard.cdx.json (CycloneDX), with licences
+	@mkdir -p $(dir $(SBOM))
+	@$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-format JSON --output-file $(SBOM) $(SHIPPED)/bin/python
+	@echo "$(SBOM)"
+
 clean:  ## remove what these targets made
-	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) $(SCHEMATHESIS) .schemathesis .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) $(SCHEMATHESIS) $(AUDIT) $(SHIPPED) .schemathesis .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..." >&2
@@ -99,6 +116,18 @@ $(SCHEMATHESIS)/.ready: requirements/schemathesis.txt | $(VENV)/bin/python
 	@echo "Installing Schemathesis from its lock (once) ..." >&2
 	@$(PYTHON) -m venv $(SCHEMATHESIS)
 	@$(SCHEMATHESIS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(AUDIT)/.ready: requirements/audit.txt | $(VENV)/bin/python
+	@echo "Installing the tools of the audit from their lock (once) ..." >&2
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# What the image has, and nothing beside it: not even pip.
+$(SHIPPED)/.ready: requirements/container.txt | $(VENV)/bin/python
+	@rm -rf $(SHIPPED) && $(PYTHON) -m venv --without-pip $(SHIPPED)
+	@$(BIN)/python -m pip --python $(SHIPPED)/bin/python install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # One environment for each client, as its users have it: what one of them pins must not hold back another.
