@@ -83,7 +83,7 @@ class TracedEngine:
         try:
             async with aclosing(self._engine.stream(call)) as stream:
                 async for chunks in stream:
-                    if first:
+                    if first and chunks:
                         first = False
                         span.set_attribute(attributes.TIME_TO_FIRST_CHUNK, time.monotonic() - started)
                         _tell_who(span, chunks[0])
