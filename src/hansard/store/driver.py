@@ -26,14 +26,21 @@ def fetch(connection: Connection, statement: ClauseElement, values: Mapping[str,
 
     Values go to the driver and come from it as they are: what a column's type would make of them is the caller's to do.
     """
+    return _tell(connection, statement, values, returns=True)
+
+
+def tell(connection: Connection, statement: ClauseElement, values: Mapping[str, object]) -> None:
+    """As ``fetch``, of a statement without rows."""
+    _tell(connection, statement, values, returns=False)
+
+
+def _tell(
+    connection: Connection, statement: ClauseElement, values: Mapping[str, object], *, returns: bool
+) -> list[tuple[Any, ...]]:
     spelled = _spelled(statement, type(connection.dialect))  # type: ignore[arg-type]  # a class has its hash
     named = {**spelled.constants, **values}
-    return run(
-        connection,
-        spelled.text,
-        named if spelled.names is None else [named[name] for name in spelled.names],
-        returns=True,
-    )
+    in_order = named if spelled.names is None else [named[name] for name in spelled.names]
+    return run(connection, spelled.text, in_order, returns=returns)
 
 
 @cache

@@ -148,11 +148,11 @@ def _records(connection: Connection, project: str, rows: Sequence[_Row], *, whol
         else:
             request = without_messages(body.request(tools=tools[of_tools]))
         named = dict(zip(_FIELDS, fields, strict=True))
-        named["metadata"] = _decoded(named["metadata"])
+        named["metadata"] = decoded(named["metadata"])
         records.append(Record(**named, request=request, reply=body.reply))
     return records
 
 
-def _decoded(metadata: str | dict[str, str]) -> Mapping[str, str]:
+def decoded(metadata: str | dict[str, str]) -> Mapping[str, str]:
     """SQLite keeps a text; PostgreSQL's driver has decoded it."""
     return msgspec.json.decode(metadata, type=dict[str, str]) if isinstance(metadata, str) else metadata
