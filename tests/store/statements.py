@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 import psycopg
 from sqlalchemy import Engine, event
 
+from hansard.store.database import Database
+from tests.store.heard import heard
+
 Note: TypeAlias = Callable[[str, Any], None]
 
 
@@ -24,7 +27,18 @@ def listen(driver: Any, note: Note) -> None:
             note(query, params)
             return super().execute(query, params, **options)
 
+        def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
+            note(query, params_seq[0])
+            super().executemany(query, params_seq, **options)
+
     driver.cursor_factory = Noting
+
+
+@contextmanager
+def of_transactions(database: Database, note: Note) -> Iterator[None]:
+    """As ``listen``, to every connection to ``database`` on which a transaction begins meanwhile."""
+    with heard(database, "begin", lambda connection: listen(connection.connection.driver_connection, note)):
+        yield
 
 
 @contextmanager

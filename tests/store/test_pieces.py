@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, func, select
 
 from hansard.core.paging import ListQuery
 from hansard.core.pieces import SHORTEST
@@ -102,13 +102,9 @@ def test_a_chain_is_found_without_reading_all(connection: Connection) -> None:
     insert(connection, *(turn(2, of=str(number)) for number in range(20)))
     seen: list[tuple[str, Any]] = []
 
-    def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        seen.append((statement, parameters))
-
-    event.listen(connection, "before_cursor_execute", note)
+    listen(connection.connection.driver_connection, lambda *statement: seen.append(statement))
     queries.get(connection, "p", "chatcmpl-7-2")
     changes.delete_record(connection, "p", "chatcmpl-8-2")
-    event.remove(connection, "before_cursor_execute", note)
     if connection.dialect.name == "postgresql":
         # Of so few rows it would rather read all; the question is whether it need not.
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")

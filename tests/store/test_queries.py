@@ -16,10 +16,9 @@ from hansard.store.base import Cursor, Record
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
-from tests.store.heard import heard
 from tests.store.plans import plan
 from tests.store.records import record
-from tests.store.statements import of_new_connections
+from tests.store.statements import of_transactions
 
 pytestmark = pytest.mark.anyio
 
@@ -31,11 +30,11 @@ def executed(database: Database) -> Iterator[Executed]:
     """Statements there with their parameters, of one execution each."""
     seen: Executed = []
 
-    def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool) -> None:
+    def note(statement: str, parameters: Any) -> None:
         if statement.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "SET", "WITH"):
-            seen.append((" ".join(statement.split()), parameters[0] if many else parameters))
+            seen.append((" ".join(statement.split()), parameters))
 
-    with heard(database, "before_cursor_execute", note):
+    with of_transactions(database, note):
         yield seen
 
 
@@ -148,9 +147,9 @@ async def test_the_rarest_label_leads(store: SqlStore, executed: Executed) -> No
     executed.clear()
     await store.page("p", ListQuery(model="tiny", metadata=(("a", "common"), ("z", "7"))), after=None, limit=21)
     statement, parameters = executed[-2]
-    bound = list(parameters.values() if isinstance(parameters, dict) else parameters)
     assert " FROM labels " in statement
-    assert bound[:3] == ["p", "metadata[z]", "7"]
+    told = str(parameters or statement)  # SQLite's has them in its text
+    assert told.index("metadata[z]") < min(told.index("metadata[a]"), told.index("tiny"))
 
 
 async def test_a_full_page_is_found_with_two_statements(store: SqlStore, executed: Executed) -> None:
@@ -165,17 +164,12 @@ async def test_a_full_page_is_found_with_two_statements(store: SqlStore, execute
 async def test_every_statement_searches_and_names_the_project(
     store: SqlStore, planned: Callable[[str, Any], list[str]], executed: Executed
 ) -> None:
-    def note(statement: str, parameters: Any) -> None:
-        if statement.startswith("INSERT"):  # by the driver itself
-            executed.append((statement, parameters))
-
-    with of_new_connections(note):
-        await store.insert(record("a", metadata={"tier": "tin"}))
-        await store.get("p", "chatcmpl-a")
-        await store.locate("p", "chatcmpl-a")
-        await store.page("p", ListQuery(model="tiny", metadata=TWO), after=None, limit=21)
-        await store.set_metadata("p", "chatcmpl-a", {"tier": "gold"})
-        await store.delete("p", "chatcmpl-a")
+    await store.insert(record("a", metadata={"tier": "tin"}))
+    await store.get("p", "chatcmpl-a")
+    await store.locate("p", "chatcmpl-a")
+    await store.page("p", ListQuery(model="tiny", metadata=TWO), after=None, limit=21)
+    await store.set_metadata("p", "chatcmpl-a", {"tier": "gold"})
+    await store.delete("p", "chatcmpl-a")
     assert {statement.split()[0] for statement, _ in executed} - {"SET"} == {"SELECT", "INSERT", "UPDATE", "DELETE"}
     of_no_project = ("SET LOCAL enable_", "SELECT pg_advisory_xact_lock_shared(")
     for statement, parameters in executed[:]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, func, select
 
 from hansard.core.paging import ListQuery
 from hansard.store import changes, facets, outcomes, queries, retention, schema
@@ -23,6 +23,7 @@ from tests.store.conftest import Start
 from tests.store.plans import plan
 from tests.store.records import noise, outcome, record
 from tests.store.sound import CONVERSATION, sound_record
+from tests.store.statements import listen
 
 pytestmark = pytest.mark.anyio
 
@@ -247,17 +248,15 @@ def test_what_never_expires_is_not_looked_at(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     said: list[tuple[str, Any]] = []
 
-    def listen(*arguments: Any) -> None:
-        statement, parameters, is_many = arguments[2], arguments[3], arguments[5]
+    def note(statement: str, parameters: Any) -> None:
         if not statement.startswith("INSERT"):
-            said.append((statement, parameters[0] if is_many else parameters))
+            said.append((statement, parameters))
 
-    event.listen(connection, "before_cursor_execute", listen)
+    listen(connection.connection.driver_connection, note)
     retention.due(connection, NOW)
     assert expired(connection) == (1, 1)
-    event.remove(connection, "before_cursor_execute", listen)
 
-    looked = [line for statement, parameters in said for line in plan(connection, statement, parameters)]
+    looked = [line for statement, parameters in said[:] for line in plan(connection, statement, parameters)]
     for index in ("completions_by_expiry", "completions_by_body_expiry"):
         # Which project, that there is no other, whether in that one, and which ones.
         assert sum(f"{index} " in f"{line} " for line in looked) == 4

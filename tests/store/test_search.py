@@ -23,9 +23,9 @@ from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from tests.postgres import PostgresServer
 from tests.store.conftest import Start
-from tests.store.heard import heard
 from tests.store.plans import plan
 from tests.store.records import record
+from tests.store.statements import of_transactions
 
 pytestmark = pytest.mark.anyio
 
@@ -359,11 +359,11 @@ Executed = list[tuple[str, Any]]
 def executed(database: Database) -> Iterator[Executed]:
     seen: Executed = []
 
-    def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, _many: object) -> None:
+    def note(statement: str, parameters: Any) -> None:
         if statement.startswith("SELECT") and "set_config" not in statement:
             seen.append((" ".join(statement.split()), parameters))
 
-    with heard(database, "before_cursor_execute", note):
+    with of_transactions(database, note):
         yield seen
 
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, select, update
+from sqlalchemy.sql import ClauseElement
 
 from hansard.core.pieces import cut, without_messages
 from hansard.store import facets, pieces, queries, words
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
+from hansard.store.driver import fetch, tell
 from hansard.store.queries import labels_of
 from hansard.store.ranges import Label
 from hansard.store.rows import delete_rows, insert_rows
@@ -31,9 +34,22 @@ _LABEL: Final = tuple(labels.c.keys())
 _values: Final = attrgetter(*_COLUMNS)
 _METADATA: Final = _COLUMNS.index("metadata")
 
+
+class Standing(NamedTuple):
+    """What of a row of ``completions`` tells where it is indexed and counted."""
+
+    number: int
+    id: str
+    created: int
+    model: str
+    requested_model: str
+    metadata: Mapping[str, str]
+    finish_reason: str | None
+
+
 # Where several may write, whoever comes second waits here, and then sees what the first has made of it.
 _FOR_CHANGE: Final = (
-    select(completions)
+    select(*(completions.c[name] for name in Standing._fields))
     .where(completions.c.project == bindparam("project"), completions.c.id == bindparam("id"))
     .with_for_update()
 )
@@ -44,11 +60,13 @@ _SET_METADATA: Final = (
     .values(metadata=bindparam("metadata"))
 )
 
-_DELETE_BODIES: Final = (
-    delete(bodies)
-    .where(bodies.c.project == bindparam("of_project"), bodies.c.number.in_(bindparam("numbers", expanding=True)))
-    .returning(bodies.c.turns, bodies.c.tools)
-)
+
+@cache
+def _delete_bodies(count: int) -> ClauseElement:
+    numbers: list[BindParameter[int]] = [bindparam(f"number_{n}") for n in range(count)]
+    of_these = delete(bodies).where(bodies.c.project == bindparam("of_project"), bodies.c.number.in_(numbers))
+    return of_these.returning(bodies.c.turns, bodies.c.tools)
+
 
 _PLACE: Final = ("project", "number")
 _TOMBSTONE: Final = tuple(tombstones.c.keys())
@@ -94,7 +112,7 @@ def insert_record(connection: Connection, record: Record) -> None:
 def set_metadata(
     connection: Connection, project: str, completion_id: str, metadata: Mapping[str, str]
 ) -> Record | None:
-    row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
+    row = _locked(connection, project, completion_id)
     if row is None:
         return None
     place = (row.created, row.number)
@@ -104,19 +122,27 @@ def set_metadata(
     counts = Counter(facets.of_labels(project, now))
     counts.subtract(facets.of_labels(project, before))
     facets.add(connection, counts)
-    connection.execute(_SET_METADATA, {"of_project": project, "of_number": row.number, "metadata": metadata})
+    tell(connection, _SET_METADATA, {"of_project": project, "of_number": row.number, "metadata": _to_json(metadata)})
     return queries.get(connection, project, completion_id, whole=False)
 
 
+def _locked(connection: Connection, project: str, completion_id: str) -> Standing | None:
+    rows = fetch(connection, _FOR_CHANGE, {"project": project, "id": completion_id})
+    if not rows:
+        return None
+    named = dict(zip(Standing._fields, rows[0], strict=True))
+    return Standing(**named | {"metadata": queries.decoded(named["metadata"])})
+
+
 def delete_record(connection: Connection, project: str, completion_id: str) -> bool:
-    row = connection.execute(_FOR_CHANGE, {"project": project, "id": completion_id}).one_or_none()
+    row = _locked(connection, project, completion_id)
     if row is None:
         return False
     delete_records(connection, project, [row])
     return True
 
 
-def delete_records(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> None:
+def delete_records(connection: Connection, project: str, rows: Sequence[Standing | Row[Any]]) -> None:
     """All that is kept of these rows of ``completions``, at least one, which the caller has locked.
 
     A statement a table, as for an insertion.
@@ -129,7 +155,8 @@ def delete_records(connection: Connection, project: str, rows: Sequence[Row[Any]
         counts.subtract(facets.of_completion(project, some, row.finish_reason))
     facets.add(connection, counts)
     words.remove(connection, project, [row.number for row in rows])
-    ends = connection.execute(_DELETE_BODIES, {"of_project": project, "numbers": [row.number for row in rows]}).all()
+    numbered = {f"number_{n}": row.number for n, row in enumerate(rows)}
+    ends = fetch(connection, _delete_bodies(len(rows)), {"of_project": project, **numbered})
     pieces.drop(connection, project, chain.from_iterable(ends))
     delete_rows(connection, completions, _PLACE, [(project, row.number) for row in rows])
     gone = [(project, row.id, row.created, row.number) for row in rows]
@@ -145,11 +172,15 @@ def is_deleted(connection: Connection, project: str, completion_id: str) -> tupl
 
 def _row(record: Record) -> list[object]:
     row = list(_values(record))
-    row[_METADATA] = msgspec.json.encode(dict(record.metadata)).decode()
+    row[_METADATA] = _to_json(record.metadata)
     return row
 
 
-def _carried(record: Record | Row[Any]) -> set[Label]:
+def _to_json(metadata: Mapping[str, str]) -> str:
+    return msgspec.json.encode(dict(metadata)).decode()
+
+
+def _carried(record: Record | Standing | Row[Any]) -> set[Label]:
     """Every label of it."""
     return labels_of({record.model, record.requested_model}, record.metadata.items())
 

@@ -6,13 +6,57 @@ ten rows. What fails is told as by any other statement.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, Dialect, exc
+from sqlalchemy.sql import ClauseElement
 
 
-def run(connection: Connection, text: str, values: Sequence[object] = (), *, returns: bool = False) -> list[Any]:
+class _Spelled(NamedTuple):
+    text: str
+    names: Sequence[str] | None
+    """Of the values in the order of their marks; None where the driver takes them by name."""
+    constants: Mapping[str, object]
+
+
+def fetch(connection: Connection, statement: ClauseElement, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """The rows of a statement of SQLAlchemy's, which is put into words once and kept: not one that is made each time.
+
+    Values go to the driver and come from it as they are: what a column's type would make of them is the caller's to do.
+    """
+    return _tell(connection, statement, values, returns=True)
+
+
+def tell(connection: Connection, statement: ClauseElement, values: Mapping[str, object]) -> None:
+    """As ``fetch``, of a statement without rows."""
+    _tell(connection, statement, values, returns=False)
+
+
+def _tell(
+    connection: Connection, statement: ClauseElement, values: Mapping[str, object], *, returns: bool
+) -> list[tuple[Any, ...]]:
+    spelled = _spelled(statement, type(connection.dialect))  # type: ignore[arg-type]  # a class has its hash
+    named = {**spelled.constants, **values}
+    in_order = named if spelled.names is None else [named[name] for name in spelled.names]
+    return run(connection, spelled.text, in_order, returns=returns)
+
+
+@cache
+def _spelled(statement: ClauseElement, dialect: type[Dialect]) -> _Spelled:
+    compiled: Any = statement.compile(dialect=dialect())
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return _Spelled(str(compiled), compiled.positiontup, constants)
+
+
+def run(
+    connection: Connection,
+    text: str,
+    values: Sequence[object] | Mapping[str, object] = (),
+    *,
+    returns: bool = False,
+) -> list[Any]:
     """The rows of the statement, which is in the driver's own spelling, if it ``returns`` some."""
     driver: Any = connection.connection.driver_connection
     try:

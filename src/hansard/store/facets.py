@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from hansard.store.ranges import Label
-from hansard.store.rows import insert_rows
+from hansard.store.rows import delete_rows, insert_rows
 from hansard.store.schema import facets
 
 FINISH_REASON: Final = "finish_reason"
@@ -31,11 +31,6 @@ _COLUMNS: Final = ("project", "key", "value", "slot", "count")
 _ADD: Final = "ON CONFLICT (project, key, value, slot) DO UPDATE SET count = facets.count + excluded.count"
 
 _SLOTS: Final = 16
-
-_NONE_LEFT: Final = delete(facets).where(
-    *(column == bindparam(f"of_{column.name}") for column in facets.c if column is not facets.c.count),
-    facets.c.count == 0,
-)
 
 _TOTAL: Final = func.sum(facets.c.count)
 
@@ -66,8 +61,7 @@ def add(connection: Connection, counts: Counts) -> None:
     insert_rows(connection, facets, _COLUMNS, rows, or_else=_ADD)
     fewer = [row for row in rows if row[-1] < 0]
     if fewer:
-        names = [f"of_{name}" for name in _COLUMNS[:-1]]
-        connection.execute(_NONE_LEFT, [dict(zip(names, row[:-1], strict=True)) for row in fewer])
+        delete_rows(connection, facets, _COLUMNS, [(*place, 0) for *place, _ in fewer])
 
 
 def values(connection: Connection, project: str, key: str, *, most: int) -> Sequence[tuple[str, int]]:

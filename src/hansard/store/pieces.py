@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, bind
 
 from hansard.core.pieces import Cut, digests
 from hansard.store.codec import pack, unpack
+from hansard.store.driver import fetch
 from hansard.store.rows import find, insert_rows
 from hansard.store.schema import bodies, pieces
 
@@ -50,8 +51,8 @@ def read(connection: Connection, project: str, last: bytes | None) -> tuple[byte
     """The contents of the chain that ends there, from its beginning."""
     if last is None:
         return ()
-    contents = connection.scalars(_CHAIN, {"of_project": project, "of_digest": last})
-    return tuple(unpack(content) for content in contents.all())
+    contents = fetch(connection, _CHAIN, {"of_project": project, "of_digest": last})
+    return tuple(unpack(content) for (content,) in contents)
 
 
 def read_each(connection: Connection, project: str, wanted: Iterable[bytes | None]) -> Mapping[bytes | None, bytes]:

@@ -7,35 +7,44 @@ if its record is on the page, whatever the planner thinks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ARRAY, BigInteger, Connection, Row, and_, bindparam, func, select, true, union_all
+import msgspec
+from sqlalchemy import ARRAY, BigInteger, Connection, Select, and_, bindparam, func, select, true, union_all
 
 from hansard.core.paging import ListQuery
 from hansard.core.pieces import joined, without_messages
 from hansard.store import pieces, ranges
 from hansard.store.base import Cursor, Record
 from hansard.store.codec import unpack_body
+from hansard.store.driver import fetch
 from hansard.store.ranges import Label
 from hansard.store.schema import bodies, completions, tombstones
 
 _LONGEST_NAME: Final = 512
 
-_RECORD: Final = (
-    *(column for column in completions.c if column is not completions.c.number),
+# Bounds the parameters of a statement, and how many texts there are to keep prepared: a page has 101 at most.
+_MOST_AT_ONCE: Final = 128
+
+_FIELDS: Final = tuple(column.name for column in completions.c if column is not completions.c.number)
+_TOOLS: Final = -2
+
+_WHOLE: Final = select(
+    completions.c.number,
+    *(completions.c[name] for name in _FIELDS),
     bodies.c.turns,
     bodies.c.tools,
     bodies.c.content,
-)
-
-_NOT_IN_RECORDS: Final = frozenset({"number", "turns", "tools", "content"})
-
-_WHOLE: Final = select(completions.c.number, *_RECORD).join_from(
+).join_from(
     completions,
     bodies,
     and_(bodies.c.project == completions.c.project, bodies.c.number == completions.c.number),
 )
+
+_Row: TypeAlias = tuple[Any, ...]
+"""Of ``_WHOLE``, as the driver gives it."""
 
 _BY_ID: Final = _WHOLE.where(completions.c.project == bindparam("project"), completions.c.id == bindparam("id"))
 
@@ -48,14 +57,22 @@ _ONE: Final = (
     .lateral("one")
 )
 
+_OF_SERVER: Final = select(_ONE).select_from(WANTED.join(_ONE, true()))
+
+
+@cache
+def _of_file(count: int) -> Select[Any]:
+    return _WHOLE.where(
+        completions.c.project.concat("") == bindparam("project"),
+        completions.c.number.in_([bindparam(f"number_{n}") for n in range(count)]),
+    )
+
+
 # Each planner would rather read a whole project than 21 numbers. The concatenation keeps SQLite from the project's
 # index; a look-up for each number keeps PostgreSQL (seen in 16) from looking for them in all of the project.
-_BY_NUMBERS: Final = {
-    "sqlite": _WHOLE.where(
-        completions.c.project.concat("") == bindparam("project"),
-        completions.c.number.in_(bindparam("numbers", expanding=True)),
-    ),
-    "postgresql": select(_ONE).select_from(WANTED.join(_ONE, true())),
+_BY_NUMBERS: Final[Mapping[str, Callable[[Sequence[int]], tuple[Select[Any], Mapping[str, object]]]]] = {
+    "sqlite": lambda numbers: (_of_file(len(numbers)), {f"number_{n}": each for n, each in enumerate(numbers)}),
+    "postgresql": lambda numbers: (_OF_SERVER, {"numbers": list(numbers)}),
 }
 
 _PLACE: Final = union_all(
@@ -82,12 +99,12 @@ def _short(name: str) -> str:
 
 def get(connection: Connection, project: str, completion_id: str, *, whole: bool = True) -> Record | None:
     """The record, if it is there; if not ``whole``, its request without messages."""
-    row = connection.execute(_BY_ID, {"project": project, "id": completion_id}).one_or_none()
-    return None if row is None else _records(connection, project, [row], whole=whole)[0]
+    rows = fetch(connection, _BY_ID, {"project": project, "id": completion_id})
+    return _records(connection, project, rows, whole=whole)[0] if rows else None
 
 
 def locate(connection: Connection, project: str, completion_id: str) -> Cursor | None:
-    rows = connection.execute(_PLACE, {"project": project, "id": completion_id})
+    rows = fetch(connection, _PLACE, {"project": project, "id": completion_id})
     # Two, if a deleted completion was stored again: the later one counts.
     return max((Cursor(*row) for row in rows), key=lambda cursor: cursor.number, default=None)
 
@@ -113,23 +130,29 @@ def by_numbers(
     """The records of these completions, in this order, as far as they are there."""
     if not numbers:
         return []
-    rows = connection.execute(_BY_NUMBERS[connection.dialect.name], {"project": project, "numbers": numbers})
-    by_number = {row.number: row for row in rows}
+    found: list[_Row] = []
+    for start in range(0, len(numbers), _MOST_AT_ONCE):
+        statement, values = _BY_NUMBERS[connection.dialect.name](numbers[start : start + _MOST_AT_ONCE])
+        found += fetch(connection, statement, {"project": project, **values})
+    by_number = {row[0]: row for row in found}
     return _records(connection, project, [by_number[number] for number in numbers if number in by_number], whole=whole)
 
 
-def _records(
-    connection: Connection, project: str, rows: Sequence[Row[tuple[object, ...]]], *, whole: bool
-) -> list[Record]:
-    tools = pieces.read_each(connection, project, (row.tools for row in rows))
+def _records(connection: Connection, project: str, rows: Sequence[_Row], *, whole: bool) -> list[Record]:
+    tools = pieces.read_each(connection, project, (row[_TOOLS] for row in rows))
     records = []
-    for row in rows:
-        body = unpack_body(row.content)
+    for _, *fields, of_turns, of_tools, content in rows:
+        body = unpack_body(content)
         if whole:
-            turns = pieces.read(connection, project, row.turns)
-            request = joined(body.request(turns=turns, tools=tools[row.tools]))
+            request = joined(body.request(turns=pieces.read(connection, project, of_turns), tools=tools[of_tools]))
         else:
-            request = without_messages(body.request(tools=tools[row.tools]))
-        fields = {name: value for name, value in row._mapping.items() if name not in _NOT_IN_RECORDS}
-        records.append(Record(**fields, request=request, reply=body.reply))
+            request = without_messages(body.request(tools=tools[of_tools]))
+        named = dict(zip(_FIELDS, fields, strict=True))
+        named["metadata"] = decoded(named["metadata"])
+        records.append(Record(**named, request=request, reply=body.reply))
     return records
+
+
+def decoded(metadata: str | dict[str, str]) -> Mapping[str, str]:
+    """SQLite keeps a text; PostgreSQL's driver has decoded it."""
+    return msgspec.json.decode(metadata, type=dict[str, str]) if isinstance(metadata, str) else metadata

@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from hansard.core.paging import Order
 from hansard.store.base import Cursor
+from hansard.store.driver import fetch, run
 from hansard.store.schema import completions, facets, labels
 
 Label: TypeAlias = tuple[str, str]
@@ -81,7 +82,7 @@ def numbers(
     if after is not None:
         parameters |= {"created": after.created, "number": after.number}
     with _merging(connection, shape):
-        return connection.execute(_statement(shape), parameters).scalars("number").all()
+        return [number for _, number in fetch(connection, _statement(shape), parameters)]
 
 
 def _counted(connection: Connection, project: str, wanted: Collection[Label]) -> Mapping[Label, int]:
@@ -89,7 +90,7 @@ def _counted(connection: Connection, project: str, wanted: Collection[Label]) ->
     if len(wanted) < 2:
         return dict.fromkeys(wanted, 0)
     asked = list(wanted)
-    counts = connection.execute(_counts(len(asked)), {"project": project} | _named(asked)).one()
+    (counts,) = fetch(connection, _counts(len(asked)), {"project": project} | _named(asked))
     return dict(zip(asked, counts, strict=True))
 
 
@@ -106,9 +107,9 @@ def _merging(connection: Connection, shape: _Shape) -> Iterator[None]:
         yield
         return
     before, afterwards = settings
-    connection.exec_driver_sql(before)
+    run(connection, before)
     yield
-    connection.exec_driver_sql(afterwards)
+    run(connection, afterwards)
 
 
 @cache

@@ -30,6 +30,8 @@ class Readers:
         # Touched on the event loop only, hence without a lock.
         self._accepting = False
         self._reading = 0
+        self.begun = 0
+        """Reads so far."""
 
     def start(self) -> None:
         self._accepting = True
@@ -46,6 +48,7 @@ class Readers:
         if self._reading >= self._limit:
             raise StoreUnavailable("The store is unavailable: too many reads are waiting.")
         self._reading += 1
+        self.begun += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._perform, work)
         finally:

@@ -58,7 +58,7 @@ def find(connection: Connection, column: Column[Any], values: Sequence[object], 
 def delete_rows(
     connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[object]]
 ) -> None:
-    """Delete the rows in which ``columns``, the whole of a key, have these values.
+    """Delete the rows in which ``columns``, the whole of a key at least, have these values.
 
     SQLite finds each by that key; in a list of keys (``IN``) it would look for every row of the table. PostgreSQL,
     told of several, looks through whatever they have in common, so it gets a statement for each, all sent at once.

@@ -19,6 +19,7 @@ from hansard.store.base import Cursor, Expired, Found, Outcome, Record
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
+from hansard.store.pace import Pace
 from hansard.store.readers import Readers
 from hansard.store.writer import Writer
 
@@ -72,6 +73,7 @@ class SqlStore:
             observer=observer,
         )
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
+        self._pace = Pace(reads=lambda: self._readers.begun)
 
     async def start(self) -> None:
         before = await asyncio.to_thread(self._open)
@@ -142,7 +144,8 @@ class SqlStore:
 
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
         change = partial(changes.set_metadata, project=project, completion_id=completion_id, metadata=metadata)
-        return await self._writer.write(change)
+        async with self._pace.kept():
+            return await self._writer.write(change)
 
     async def delete(self, project: str, completion_id: str) -> bool:
         delete = partial(changes.delete_record, project=project, completion_id=completion_id)
@@ -150,7 +153,8 @@ class SqlStore:
         def was_done(connection: Connection) -> tuple[()] | tuple[bool]:
             return self._confirmed(connection, changes.is_deleted(connection, project, completion_id))
 
-        return await self._writer.write(delete, was_done=was_done)
+        async with self._pace.kept():
+            return await self._writer.write(delete, was_done=was_done)
 
     async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
         found = await self._readers.read(partial(outcomes.find, project=project, key=key, now=now))
