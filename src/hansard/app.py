@@ -31,6 +31,7 @@ from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
 from hansard.janitor import Janitor
+from hansard.limits import Limiter
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -80,6 +81,7 @@ class House:
             policy=settings.store,
             metadata_without_store=settings.metadata_without_store,
         )
+        self.limiter = Limiter()
         self.completions = Completions(
             router=self.router,
             store=self.store,
@@ -88,6 +90,7 @@ class House:
             idempotency_ttl_s=settings.idempotency_ttl_s,
             max_completion_bytes=settings.max_completion_bytes,
             lifetimes=Lifetimes(whole_s=settings.retention, body_s=settings.retention_bodies),
+            limiter=self.limiter,
         )
         self.janitor = Janitor(store=self.store, observer=observer)
         self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)

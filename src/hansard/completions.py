@@ -20,6 +20,7 @@ from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.core.idempotency import IdempotencyKey
 from hansard.core.lifetimes import KEPT, Lifetimes
+from hansard.core.quota import demand
 from hansard.engines import check
 from hansard.engines.base import Chunks, Health, ServedModel
 from hansard.engines.router import Router, Target
@@ -31,6 +32,7 @@ from hansard.errors import (
     InvalidRequest,
     ModelNotFound,
 )
+from hansard.limits import Limiter, Reservation
 from hansard.recorder import Recorder
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Progress, Run, Shown, replayed
@@ -72,8 +74,10 @@ class Completions:
         idempotency_ttl_s: int = 24 * 60 * 60,
         max_completion_bytes: int | None = None,
         lifetimes: Lifetimes = KEPT,
+        limiter: Limiter | None = None,
     ) -> None:
         self._router = router
+        self._limiter = limiter or Limiter()
         self._store = store
         self._recorder = recorder
         self._on_disconnect = on_disconnect
@@ -145,8 +149,7 @@ class Completions:
                 progress.replay(msgspec.json.decode(claim.reply))
                 return claim.reply
             return await self._recorder.outlive(self._claimed(claim, asked, progress))
-        run = await self._begin(asked, progress)
-        work = self._complete(run)
+        work = self._complete(asked, progress)
         return await (self._recorder.outlive(work) if self._outlives(asked) else work)
 
     def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
@@ -207,7 +210,7 @@ class Completions:
 
     async def _claimed(self, claim: Claim, asked: Asked, progress: Progress) -> bytes:
         with claim:
-            return await self._complete(await self._begin(asked, progress, claim))
+            return await self._complete(asked, progress, claim)
 
     async def _once(self, key: IdempotencyKey, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         claim = await self._claim(asked, key)
@@ -236,40 +239,51 @@ class Completions:
     def _outlives(self, asked: Asked) -> bool:
         return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request)
 
-    async def _complete(self, run: Run) -> bytes:
-        return await self._conclude(run, await run.route.complete(run.call))
+    def _reserved(self, asked: Asked, progress: Progress) -> Reservation:
+        """The block that keeps it within its client's limits. A repeat that is answered again does not count."""
+        received = asked.received
+        return self._limiter.reserve(
+            asked.principal, lambda: demand(received.request, body_bytes=len(received.body)), progress
+        )
+
+    async def _complete(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> bytes:
+        with self._reserved(asked, progress):
+            run = await self._begin(asked, progress, claim)
+            return await self._conclude(run, await run.route.complete(run.call))
 
     async def _chunks(
         self, asked: Asked, progress: Progress, claim: Claim | None = None
     ) -> AsyncGenerator[Shown, None]:
-        run = await self._begin(asked, progress, claim)
-        choices = normalize.n(run.call.request)
-        seen: Accumulator | Ending = Ending(choices=choices)
-        if run.kept:
-            seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
-        try:
-            async with aclosing(run.route.stream(run.call)) as stream:
-                async for chunks in stream:
-                    run.began()
-                    _feed(seen, chunks)
-                    shown = run.stamp.chunks(chunks)
-                    del chunks  # a slow reader keeps us below for long
-                    if shown:
-                        yield shown
-        except (GeneratorExit, asyncio.CancelledError):
-            # The client left: what is finished is stored, what is not never is (decision 18).
-            if run.kept and seen.finished:
-                await self._conclude(run, seen.finish())
-            raise
-        except BrokenOff:
-            if not seen.finished:
+        # Left in the end however the stream ends, so that what it came to is settled.
+        with self._reserved(asked, progress):
+            run = await self._begin(asked, progress, claim)
+            choices = normalize.n(run.call.request)
+            seen: Accumulator | Ending = Ending(choices=choices)
+            if run.kept:
+                seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
+            try:
+                async with aclosing(run.route.stream(run.call)) as stream:
+                    async for chunks in stream:
+                        run.came(len(chunks))
+                        _feed(seen, chunks)
+                        shown = run.stamp.chunks(chunks)
+                        del chunks  # a slow reader keeps us below for long
+                        if shown:
+                            yield shown
+            except (GeneratorExit, asyncio.CancelledError):
+                # The client left: what is finished is stored, what is not never is (decision 18).
+                if run.kept and seen.finished:
+                    await self._conclude(run, seen.finish())
                 raise
-        if run.kept:
-            await self._conclude(run, seen.finish())
-            if run.was_second:
-                raise Conflict(_SECOND, code="idempotency_key_in_use")
-        else:
-            run.told(seen.finish())
+            except BrokenOff:
+                if not seen.finished:
+                    raise
+            if run.kept:
+                await self._conclude(run, seen.finish())
+                if run.was_second:
+                    raise Conflict(_SECOND, code="idempotency_key_in_use")
+            else:
+                run.told(seen.finish())
 
     async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)

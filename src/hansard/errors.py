@@ -16,6 +16,9 @@ HansardError                         what a client sees: status, type, param, co
 │   └── IdempotencyKeyReused
 ├── BodyTooLarge                413
 ├── RateLimited                 429
+│   ├── LimitReached
+│   ├── RequestTooCostly
+│   └── QuotaExhausted
 ├── HeadTooLarge                431
 ├── InternalError               500
 ├── UpstreamFailed              502  what an engine elsewhere did wrong
@@ -32,6 +35,7 @@ Statuses are HTTP's; nothing here knows how a reply is sent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -40,7 +44,8 @@ class HansardError(Exception):
 
     ``place`` is the path of what is wrong, also where the API's ``param`` does not say it.
 
-    ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
+    ``retry_after_s`` goes into the header of that name, where it is known, and ``retry_after_ms`` into the more exact
+    one that the official clients read first. ``is_final`` tells the official clients
     not to try again, which by its status they would. ``has_begun``: whoever was asked had begun to answer, so nobody
     is asked again. ``is_quoted``: type and code are an upstream's words.
     """
@@ -49,6 +54,7 @@ class HansardError(Exception):
     type: str = "server_error"
     code: str | None = None
     retry_after_s: int | None = None
+    retry_after_ms: int | None = None
     is_final: bool = False
     has_begun: bool = False
     is_quoted: bool = False
@@ -179,7 +185,53 @@ class RateLimited(HansardError):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
-    retry_after_s = 1
+    retry_after_s: int | None = 1
+
+
+class LimitReached(RateLimited):
+    """Too much for now: in the words of the live API (dossier, section e). ``wait`` is ``wait_s``, spelled."""
+
+    def __init__(
+        self, of: str, *, unit: str, model: str, limit: int, used: int, asked: int, wait_s: float, wait: str
+    ) -> None:
+        super().__init__(
+            f"Rate limit reached for {_shown(model)} {of}: Limit {limit}, Used {used}, Requested {asked}. "
+            f"Please try again in {wait}.",
+            retry_after_s=max(math.ceil(wait_s), 1),
+        )
+        self.type = unit
+        self.retry_after_ms = math.ceil(wait_s * 1000)
+
+
+class RequestTooCostly(RateLimited):
+    """More tokens than there are in a minute, so that waiting cannot help. In the live API's words.
+
+    Recorded in https://community.openai.com/t/request-too-large-for-gpt-4o/863460 and many others.
+    """
+
+    type = "tokens"
+    retry_after_s = None
+    is_final = True
+
+    def __init__(self, of: str, *, model: str, limit: int, asked: int) -> None:
+        super().__init__(
+            f"Request too large for {_shown(model)} {of}: Limit {limit}, Requested {asked}. "
+            "The input or output tokens must be reduced in order to run successfully."
+        )
+
+
+class QuotaExhausted(RateLimited):
+    """The tokens of the month are used up: in the live API's words (dossier, section e), without its links."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    is_final = True
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__(
+            "You exceeded your current quota, please check your plan and billing details.",
+            retry_after_s=retry_after_s,
+        )
 
 
 class HeadTooLarge(HansardError):

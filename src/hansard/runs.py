@@ -17,6 +17,7 @@ from hansard.core import ids, normalize
 from hansard.core.explode import explode
 from hansard.core.idempotency import IdempotencyKey
 from hansard.core.lifetimes import KEPT, Lifetimes
+from hansard.core.quota import Allowance
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received
 from hansard.engines.base import Call
@@ -58,6 +59,10 @@ class Progress(msgspec.Struct):
     model: str | None = None
     usage: Mapping[str, int] | None = None
     stored: bool = False
+    pieces: int = 0
+    """The chunks that came of a stream."""
+    allowance: Allowance | None = None
+    """Where its client stands with its limits, if it has some."""
     replayed: bool = False
     """Whether it was made for an earlier request; then the tokens and the storing were that one's."""
 
@@ -121,8 +126,9 @@ class Run:
         if self._queue_ms is None:
             self._queue_ms = self._elapsed_ms()
 
-    def began(self) -> None:
-        """The first chunk is here."""
+    def came(self, pieces: int) -> None:
+        """So many chunks of a stream are here, perhaps the first."""
+        self._progress.pieces += pieces
         if self._first_token_ms is None:
             self._first_token_ms = self._elapsed_ms()
 

@@ -11,6 +11,7 @@ from base64 import b64decode
 
 import msgspec
 
+from hansard.core.policies import UNBOUND, Policy
 from hansard.errors import AuthenticationFailed
 
 DEFAULT_PROJECT = "default"
@@ -36,6 +37,9 @@ class Principal(msgspec.Struct, frozen=True):
 
     project: str
     key: str | None = None
+    policy: Policy = UNBOUND
+    """The key's own; each word of it goes before the project's, but for the limits, of which both hold."""
+    project_policy: Policy = UNBOUND
 
 
 class Gate:

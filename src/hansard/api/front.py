@@ -99,11 +99,14 @@ def envelope(error: HansardError) -> Document:
 
 def headers(error: HansardError) -> Mapping[bytes, bytes]:
     """What a client's retry logic reads, beside the envelope."""
+    said: dict[bytes, bytes] = {}
     if error.retry_after_s is not None:
-        return {b"retry-after": b"%d" % error.retry_after_s}
+        said[b"retry-after"] = b"%d" % error.retry_after_s
+    if error.retry_after_ms is not None:
+        said[b"retry-after-ms"] = b"%d" % error.retry_after_ms
     if error.is_final:
-        return {b"x-should-retry": b"false"}
-    return {}
+        said[b"x-should-retry"] = b"false"
+    return said
 
 
 def _served(exchange: Exchange, status: int | None, error: HansardError | None) -> RequestServed:
