@@ -81,7 +81,7 @@ class House:
             policy=settings.store,
             metadata_without_store=settings.metadata_without_store,
         )
-        self.limiter = Limiter()
+        self.limiter = Limiter(store=self.store, observer=observer)
         self.completions = Completions(
             router=self.router,
             store=self.store,
@@ -119,6 +119,7 @@ class House:
             await self.store.start()
             stack.push_async_callback(self.store.stop)
             await stack.enter_async_context(self.janitor.at_work())
+            await stack.enter_async_context(self.limiter.at_work())
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)
             # What outlived its client still needs its engine.

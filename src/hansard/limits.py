@@ -7,14 +7,17 @@ that is away stops that and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final
 
 from hansard.core.policies import Limits
 from hansard.core.quota import (
+    MINUTE_S,
     Allowance,
     Bucket,
     Demand,
@@ -25,9 +28,17 @@ from hansard.core.quota import (
     spent,
     tightest,
 )
-from hansard.errors import HansardError, LimitReached, QuotaExhausted, RequestTooCostly
+from hansard.errors import HansardError, LimitReached, QuotaExhausted, RequestTooCostly, StoreUnavailable
+from hansard.observe import Crashed, Observer, ignore
 from hansard.runs import Progress
+from hansard.store.base import Tallies, Tally
 from hansard.tenancy import Principal
+
+SHARED_EVERY_S: Final = 0.25
+"""How old, beside the time of a transaction, a server's knowledge of what others have counted may be."""
+
+KEPT_EVERY_S: Final = 1.0
+"""How much of a month's count is lost with a process that is killed, where there is one."""
 
 _NONE: Final = Limits()
 
@@ -50,6 +61,10 @@ class Account:
         """Tokens of this month, as far as is known."""
         self.reserved = 0
         """Tokens of what runs now."""
+        self.touched = 0.0
+        """When somebody last asked, by the limiter's clock."""
+        self.unsent: dict[str, float] = {}
+        """What is counted here and not yet in the database."""
         self.limits = _NONE
         self.hold(limits)
 
@@ -94,8 +109,10 @@ class Account:
         self.reserved += wanted.tokens
         if self.requests is not None:
             self.requests.add(1, now)
+            self._note("requests", 1)
         if self.tokens is not None:
             self.tokens.add(wanted.tokens, now)
+            self._note("tokens", wanted.tokens)
 
     def settle(self, wanted: Demand, tokens: int, *, since: float, now: float, unix_s: float) -> None:
         """What was taken at ``since`` has ended, and came to so many tokens."""
@@ -103,9 +120,42 @@ class Account:
         self.streams -= wanted.streamed
         self.reserved -= wanted.tokens
         if self.tokens is not None:
-            self.tokens.correct(tokens - wanted.tokens, since, now)
+            self._note("tokens", self.tokens.correct(tokens - wanted.tokens, since, now))
         self._turn(unix_s)
         self.spent += tokens
+        self._note(self.month, tokens)
+
+    def changes(self, *, shared: bool) -> list[Tally]:
+        """What is to be added to the database's counts, which is to be asked for even if it is nothing."""
+        wanted = [(unit, bucket) for unit, bucket in (("requests", self.requests), ("tokens", self.tokens)) if bucket]
+        minutes = [
+            Tally(self.project, self.key, unit, self.unsent.get(unit, 0.0), bucket.limit / MINUTE_S)
+            for unit, bucket in wanted
+            if shared
+        ]
+        months = {self.month, *self.unsent} - {"", "requests", "tokens"}
+        self.unsent, unsent = {}, self.unsent
+        return minutes + [Tally(self.project, self.key, month, unsent.get(month, 0.0)) for month in sorted(months)]
+
+    def kept_back(self, tally: Tally) -> None:
+        """It could not be sent."""
+        self._note(tally.what, tally.change)
+
+    def learn(self, what: str, used: float, *, now: float) -> None:
+        """So much all have used, by the database's count; what was counted here since is not in it."""
+        used += self.unsent.get(what, 0.0)
+        bucket = {"requests": self.requests, "tokens": self.tokens}.get(what)
+        if bucket is not None:
+            bucket.set(used, now)
+        elif what == self.month:
+            self.spent = round(used)
+
+    def begin(self, month: str, spent: float) -> None:
+        """What was used of the month before this server began."""
+        self.month, self.spent = month, round(spent)
+
+    def _note(self, what: str, amount: float) -> None:
+        self.unsent[what] = self.unsent.get(what, 0.0) + amount
 
     def _turn(self, unix_s: float) -> None:
         """A new month begins with nothing."""
@@ -143,11 +193,20 @@ class Limiter:
     """Counts for everyone who has a limit. ``clock`` is monotonic seconds, ``calendar`` unix seconds."""
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, calendar: Callable[[], float] = time.time
+        self,
+        *,
+        store: Tallies | None = None,
+        observer: Observer = ignore,
+        clock: Callable[[], float] = time.monotonic,
+        calendar: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
         self._calendar = calendar
+        self._store = store
+        self._observer = observer
         self._accounts: dict[tuple[str, str], Account] = {}
+        self._month = ""
+        self._spent: dict[tuple[str, str], float] = {}
 
     def reserve(self, principal: Principal, wanted: Callable[[], Demand], progress: Progress) -> Reservation:
         """A place for a request, to be entered; that raises RateLimited if there is none.
@@ -160,6 +219,8 @@ class Limiter:
             return UNLIMITED
         demand = wanted()
         now, unix_s = self._clock(), self._calendar()
+        for account in accounts:
+            account.touched = now
         refusals = (account.refusal(demand, now=now, unix_s=unix_s) for account in accounts)
         refusal = next((one for one in refusals if one is not None), None)
         if refusal is None:
@@ -168,11 +229,65 @@ class Limiter:
         progress.allowance = _allowance(accounts, now)
         return _Refused(refusal) if refusal else _Taken(self, accounts, demand, progress=progress, since=now)
 
+    def standing(self, project: str, key: str = "") -> Allowance:
+        """Where a key stands, or a project."""
+        account = self._accounts.get((project, key))
+        return Allowance() if account is None else _allowance([account], self._clock())
+
     def settle(self, accounts: Iterable[Account], wanted: Demand, *, tokens: int, since: float) -> None:
         """What a reservation stood for has ended."""
         now, unix_s = self._clock(), self._calendar()
         for account in accounts:
             account.settle(wanted, tokens, since=since, now=now, unix_s=unix_s)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Share the counts meanwhile, and once more in the end. The store must be open."""
+        store = self._store
+        if store is None:
+            yield
+            return
+        self._month = month_of(self._calendar())
+        with suppress(StoreUnavailable):  # then the first exchange tells
+            self._spent = {(each.project, each.key): each.change for each in await store.tallied(self._month)}
+        # Not in a task group: it would wrap what whoever runs beside it raises, and this task raises nothing.
+        over = asyncio.Event()
+        task = asyncio.get_running_loop().create_task(self._share(store, over), name="hansard-limits")
+        try:
+            yield
+        finally:
+            over.set()  # not cancelled: what is under way would be counted twice
+            await asyncio.wait([task])
+
+    async def exchange(self, store: Tallies) -> None:
+        """Send what was counted here, and take over what all have; StoreUnavailable if that is not known."""
+        recent = self._clock() - MINUTE_S
+        accounts = [one for one in self._accounts.values() if one.unsent or one.touched > recent]
+        sent = [(account, tally) for account in accounts for tally in account.changes(shared=store.is_shared)]
+        if not sent:
+            return
+        try:
+            used = await store.tally([tally for _, tally in sent])
+        except BaseException:
+            for account, tally in sent:
+                account.kept_back(tally)
+            raise
+        now = self._clock()
+        for (account, tally), amount in zip(sent, used, strict=True):
+            account.learn(tally.what, amount, now=now)
+
+    async def _share(self, store: Tallies, over: asyncio.Event) -> None:
+        every_s = SHARED_EVERY_S if store.is_shared else KEPT_EVERY_S
+        is_last = False
+        while not is_last:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), every_s)
+            is_last = over.is_set()
+            try:
+                with suppress(StoreUnavailable):  # each server goes on by its own counts
+                    await self.exchange(store)
+            except Exception as error:  # noqa: BLE001 - the edge of this task: a bug here must not end the server
+                self._observer(Crashed(request_id="limits", exception=error))
 
     def _of(self, principal: Principal) -> tuple[Account, ...]:
         """The accounts that its requests count for: those with a limit, the key's before the project's."""
@@ -186,6 +301,7 @@ class Limiter:
         account = self._accounts.get((project, key))
         if account is None:
             account = self._accounts[project, key] = Account(limits, project=project, key=key)
+            account.begin(self._month, self._spent.get((project, key), 0.0))
         elif account.limits is not limits and account.limits != limits:
             account.hold(limits)
         return account

@@ -18,10 +18,11 @@ from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.store import copy as copying
 from hansard.store import migrate
-from hansard.store.base import Record
+from hansard.store.base import Record, Tally
 from hansard.store.copy import Copied, copy
 from hansard.store.database import Database
 from hansard.store.lock import alone
+from hansard.store.parts import PARTS
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
@@ -91,6 +92,7 @@ async def fill(database: Database, *, more: int = 0) -> list[Record]:
     for name in ("gone", ODD + "gone"):  # the last numbers that were given
         await store.insert(sound_record(name))
         await store.delete("p", f"chatcmpl-{name}")
+    await store.tally([Tally("p", "", "2026-11", 5.0), Tally("p", "k-1", "tokens", 2.5, 0.1)])
     await store.stop()
     return kept
 
@@ -135,6 +137,7 @@ async def test_everything_arrives_and_the_store_goes_on(new: New, one: str, othe
         "facets": rows_of(result)["facets"],
         "tombstones": 2,
         "outcomes": 3,
+        "tallies": 2,
     }
     assert all(table.copied == table.rows for table in result.tables)
     report = examined(target)
@@ -221,7 +224,7 @@ async def test_what_is_all_there_is_not_copied_again(new: New) -> None:
     copied(source, target)
     again = copied(source, target)
     assert again.differ == 0
-    assert [table.copied for table in again.tables] == [0] * 7
+    assert [table.copied for table in again.tables] == [0] * len(PARTS)
 
 
 # What is not copied to

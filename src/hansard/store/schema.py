@@ -13,6 +13,7 @@ facets        how many completions there are, carry each label, and end for each
 tombstones    where a deleted completion stood, because clients delete while they page
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
               if the completion is not stored; that of a stored one is its body's, and goes with it
+tallies       what keys and projects have used of their limits, on all servers
 
 While search is on there is an index of words beside them, which is not drawn here: ``words`` makes and drops it.
 
@@ -29,6 +30,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Double,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -174,6 +176,21 @@ outcomes: Final = Table(
     Index("outcomes_by_expiry", "project", "expires"),
     Index("outcomes_by_number", "number").ddl_if(dialect="sqlite"),
     Index("outcomes_by_number", "project", "number").ddl_if(dialect="postgresql"),
+)
+
+# ``key`` is the mark of a key in the record, or nothing for the project itself; ``what`` is ``requests`` or ``tokens``
+# of the last minute, or the tokens of a month, ``2026-11``. ``used`` runs out by ``per_s`` since ``at`` (unix seconds
+# of the database's clock).
+tallies: Final = Table(
+    "tallies",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("used", Double, nullable=False),
+    Column("per_s", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 for _table in (completions, bodies):

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, exc, literal, select
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
 from hansard.observe import Observer, SearchIndexed, StoreUpgraded, ignore
-from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, words
-from hansard.store.base import Cursor, Expired, Found, Outcome, Record
+from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, tallies, words
+from hansard.store.base import Cursor, Expired, Found, Outcome, Record, Tally
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
@@ -68,6 +68,9 @@ class SqlStore:
             outage=self._outage,
         )
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
+        # Beside the writer where others count too: a transaction of many things would hold their counts for long.
+        self._counting = database.engine_for_serving()
+        self._counters = Readers(self._counting, threads=1, limit=queue_limit, outage=self._outage)
 
     async def start(self) -> None:
         before = await asyncio.to_thread(self._open)
@@ -75,6 +78,7 @@ class SqlStore:
             self._observer(StoreUpgraded(before=before, now=migrate.HEAD))
         self._writer.start()
         self._readers.start()
+        self._counters.start()
         if self._searches:
             self._catching_up = asyncio.create_task(self._catch_up())  # ends with the store at the latest
 
@@ -82,8 +86,9 @@ class SqlStore:
         if self._catching_up is not None:
             self._catching_up.cancel()
             await asyncio.wait([self._catching_up])
-        await self._readers.stop()
-        self._reading.dispose()
+        for threads, engine in ((self._counters, self._counting), (self._readers, self._reading)):
+            await threads.stop()
+            engine.dispose()
         await self._writer.stop()  # closes last, so that SQLite folds its log into the file
 
     @property
@@ -182,6 +187,22 @@ class SqlStore:
 
     async def give_back(self) -> int:
         return await self._writer.write(self._database.give_back)
+
+    @property
+    def is_shared(self) -> bool:
+        return self._writing.dialect.name != "sqlite"
+
+    async def tally(self, changes: Sequence[Tally]) -> Sequence[float]:
+        def counted(connection: Connection) -> Sequence[float]:
+            self._database.guard(connection, version=migrate.HEAD)
+            return tallies.add(connection, changes)
+
+        if self.is_shared:
+            return await self._counters.read(counted)
+        return await self._writer.write(partial(tallies.add, changes=changes))
+
+    async def tallied(self, what: str) -> Sequence[Tally]:
+        return await self._readers.read(partial(tallies.of, what=what))
 
     async def _catch_up(self) -> None:
         """Put what was stored without an index into it, some at a time, so that nobody waits long for the writer."""
