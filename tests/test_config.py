@@ -119,6 +119,9 @@ VALUES: list[tuple[str, object, object]] = [
     ("threads", "2", 2),
     ("gpu_layers", "-1", -1),
     ("store", "always", "always"),
+    ("redactions", "ticket=T-[0-9]{4}", {"ticket": re.compile("T-[0-9]{4}")}),
+    ("redactions", ["a=x=y", "b=z"], {"a": re.compile("x=y"), "b": re.compile("z")}),
+    ("redactions", {"ticket": "T-[0-9]{4}"}, {"ticket": re.compile("T-[0-9]{4}")}),
     ("list_order", "desc", "desc"),
     ("metadata_without_store", "accept", "accept"),
     ("search", "on", "on"),
@@ -469,6 +472,13 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
         "--model: only a model file can be given a name; use --alias mine=hansard-tiny.",
     ),
     ({"aliases": ["gpt-4o"]}, {}, "--alias: 'gpt-4o' is not NAME=MODEL."),
+    ({"redactions": ["T 1=x"]}, {}, "--redaction: 'T 1' is no name for a pattern; use small letters, digits and _."),
+    (
+        {"redactions": ["t=.*x"]},
+        {},
+        "--redaction: the pattern 't' cannot be used: a repeat without a bound can take long; write {1,64} for +, "
+        "or ++ that never backs up.",
+    ),
     ({"aliases": ["=m"]}, {}, "--alias: '=m' is not NAME=MODEL."),
     ({"aliases": ["a=b"]}, {}, "--alias: no model is called b; these are served: hansard-tiny."),
     (

@@ -80,6 +80,7 @@ class House:
             observer=observer,
             policy=settings.store,
             metadata_without_store=settings.metadata_without_store,
+            patterns=settings.redactions,
         )
         self.limiter = Limiter(store=self.store, observer=observer)
         self.completions = Completions(

@@ -15,7 +15,7 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest
-from hansard.core import documents, normalize, paging, views
+from hansard.core import documents, normalize, paging, policies, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.core.idempotency import IdempotencyKey
@@ -96,9 +96,9 @@ class Completions:
                 return model
         raise ModelNotFound.in_listing(name)
 
-    def may_be_stored(self, request: ChatRequest) -> None:
+    def may_be_stored(self, request: ChatRequest, principal: Principal) -> None:
         """Raise InvalidRequest for what the policy of storing does not allow."""
-        self._recorder.wants(request)
+        self._recorder.wants(request, principal)
 
     def takes_unknown_parameters(self, model: str) -> bool:
         """Whether what the contract does not name is for that model's engine to judge.
@@ -194,7 +194,9 @@ class Completions:
 
     async def update(self, principal: Principal, completion_id: str, metadata: Mapping[str, str]) -> Document:
         """Replace the metadata; the stored object as it then is."""
-        record = await self._store.set_metadata(principal.project, completion_id, metadata)
+        redaction = self._recorder.redaction(principal)
+        kept = metadata if redaction is None else redaction.metadata(metadata)
+        record = await self._store.set_metadata(principal.project, completion_id, kept)
         if record is None:
             raise CompletionNotFound(completion_id)
         return _view(record)
@@ -206,7 +208,7 @@ class Completions:
 
     async def _claim(self, asked: Asked, key: IdempotencyKey) -> Claim | Outcome:
         """The right to run under the key, or what became of it."""
-        return await self._repeats.claim(asked.principal.project, key, now=int(time.time()))
+        return await self._repeats.claim(asked.principal, key, now=int(time.time()))
 
     async def _claimed(self, claim: Claim, asked: Asked, progress: Progress) -> bytes:
         with claim:
@@ -229,15 +231,25 @@ class Completions:
                     yield together
 
     async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
-        stored = self._recorder.wants(asked.received.request)
+        principal = asked.principal
+        stored = self._recorder.wants(asked.received.request, principal)
         route = self._router.pick(asked.received.request.model)
-        run = Run(asked=asked, route=route, progress=progress, stored=stored, claim=claim, lifetimes=self._lifetimes)
+        policy = policies.retention(principal.policy, principal.project_policy)
+        run = Run(
+            asked=asked,
+            route=route,
+            progress=progress,
+            stored=stored,
+            claim=claim,
+            lifetimes=policy.over(self._lifetimes),
+            redaction=self._recorder.redaction(principal),
+        )
         if run.kept:
-            await self._recorder.check()
+            await self._recorder.check(principal)
         return run
 
     def _outlives(self, asked: Asked) -> bool:
-        return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request)
+        return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request, asked.principal)
 
     def _reserved(self, asked: Asked, progress: Progress) -> Reservation:
         """The block that keeps it within its client's limits. A repeat that is answered again does not count."""
@@ -288,10 +300,11 @@ class Completions:
     async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)
         body = msgspec.json.encode(reply)
-        record = run.record(reply, made=made, body=body) if run.stored else None
+        kept = run.redacted(body) if run.kept else body
+        record = run.record(reply, made=made, body=kept) if run.stored else None
         if run.claim is not None:
-            in_force = await run.claim.remember(body, record, now=int(time.time()))
-            if in_force != body:
+            in_force = await run.claim.remember(kept, record, now=int(time.time()))
+            if in_force != kept:
                 run.came_second(msgspec.json.decode(in_force))
                 return in_force
         elif record is not None:

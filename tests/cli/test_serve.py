@@ -51,7 +51,7 @@ def test_flags_become_settings_and_the_banner_goes_to_stderr(run: Run, served: l
 
 def test_every_setting_has_a_flag(run: Run) -> None:
     page = run("serve", "--help").out
-    flags = {"models": "model", "upstreams": "upstream", "aliases": "alias"}
+    flags = {"models": "model", "upstreams": "upstream", "aliases": "alias", "redactions": "redaction"}
     files = {"api_key": "api_key_file", "upstream_key": "upstream_key_file"}
 
     for name in set(Settings.__struct_fields__) - {"origins"}:

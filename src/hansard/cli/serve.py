@@ -67,6 +67,9 @@ def serve(
     store: Annotated[
         Text, typer.Option(metavar="asked|always|never", help="Which completions to keep.  [default: asked]")
     ] = None,
+    redactions: Annotated[
+        Texts, typer.Option("--redaction", metavar="NAME=REGEX", help="Pattern for policies to redact. Repeatable.")
+    ] = None,
     list_order: Annotated[Text, typer.Option(metavar="asc|desc", help="Order of lists.  [default: asc]")] = None,
     metadata_without_store: Annotated[
         Text, typer.Option(metavar="refuse|accept", help="Metadata on what is not stored.  [default: refuse]")

@@ -86,6 +86,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         aliases=reader.take("aliases", specs.aliases, {}),
         api_key=reader.take_secret("api_key"),
         store=reader.take("store", values.one_of("asked", "always", "never"), "asked"),
+        redactions=reader.take("redactions", values.redactions, {}),
         list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),
         metadata_without_store=reader.take("metadata_without_store", values.one_of("refuse", "accept"), "refuse"),
         search=reader.take("search", values.one_of("off", "on"), "off"),
@@ -128,7 +129,9 @@ def _with_shared(model: ModelSpec, settings: Settings) -> ModelSpec:
 
 def _flag_layer(flags: Mapping[str, object]) -> Layer:
     def spell(name: str) -> str:
-        return "--" + {"models": "model", "upstreams": "upstream", "aliases": "alias"}.get(name, name).replace("_", "-")
+        return "--" + {"models": "model", "upstreams": "upstream", "aliases": "alias", "redactions": "redaction"}.get(
+            name, name
+        ).replace("_", "-")
 
     given = {name: value for name, value in flags.items() if value is not None and value not in ((), [])}
     return Layer(given, spell, Path.cwd())

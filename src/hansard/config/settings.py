@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -39,6 +40,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str]
     api_key: Secret | None
     store: Literal["asked", "always", "never"]
+    redactions: Mapping[str, re.Pattern[str]]
     list_order: Literal["asc", "desc"]
     metadata_without_store: Literal["refuse", "accept"]
     search: Literal["off", "on"]
