@@ -149,7 +149,11 @@ class Run:
             model=reply["model"],
             requested_model=request.model,
             request_id=self.asked.request_id,
-            metadata={**self.asked.metadata, **normalize.metadata(request)},
+            metadata={
+                **self.asked.principal.metadata,
+                **self.asked.metadata,
+                **normalize.metadata(request),
+            },
             seed=self.call.seed,
             request=self.asked.received.body,
             reply=body,

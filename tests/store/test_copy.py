@@ -25,6 +25,7 @@ from hansard.store.lock import alone
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from hansard.store.tenants import Entry, Key, Project
 from tests.postgres import PostgresServer, postgres_server
 from tests.store.files import set_version, write_first_version
 from tests.store.records import noise, outcome
@@ -91,6 +92,9 @@ async def fill(database: Database, *, more: int = 0) -> list[Record]:
     for name in ("gone", ODD + "gone"):  # the last numbers that were given
         await store.insert(sound_record(name))
         await store.delete("p", f"chatcmpl-{name}")
+    project = Project(id=ODD, name=ODD, created=1)
+    key = Key(id=ODD, project=ODD, digest=bytes(32), name=ODD, shown="", created=2, scopes=frozenset({"read"}))
+    await store.tenants.keep([project, key], [Entry(id=ODD, project=ODD, at=3, actor="", act=ODD, target="")])
     await store.stop()
     return kept
 
@@ -135,6 +139,10 @@ async def test_everything_arrives_and_the_store_goes_on(new: New, one: str, othe
         "facets": rows_of(result)["facets"],
         "tombstones": 2,
         "outcomes": 3,
+        "projects": 2,
+        "keys": 1,
+        "audit": 1,
+        "revisions": 1,
     }
     assert all(table.copied == table.rows for table in result.tables)
     report = examined(target)
@@ -221,7 +229,7 @@ async def test_what_is_all_there_is_not_copied_again(new: New) -> None:
     copied(source, target)
     again = copied(source, target)
     assert again.differ == 0
-    assert [table.copied for table in again.tables] == [0] * 7
+    assert [table.copied for table in again.tables] == [0] * 11
 
 
 # What is not copied to

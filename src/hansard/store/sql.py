@@ -14,12 +14,13 @@ from sqlalchemy import Connection, exc, literal, select
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
 from hansard.observe import Observer, SearchIndexed, StoreUpgraded, ignore
-from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, words
+from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, tenants_sql, words
 from hansard.store.base import Cursor, Expired, Found, Outcome, Record
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
 from hansard.store.readers import Readers
+from hansard.store.tenants import Tenants
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
@@ -68,6 +69,7 @@ class SqlStore:
             outage=self._outage,
         )
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
+        self.tenants: Tenants = tenants_sql.SqlTenants(read=self._readers.read, write=self._writer.write)
 
     async def start(self) -> None:
         before = await asyncio.to_thread(self._open)
@@ -224,6 +226,7 @@ class SqlStore:
             self._database.claim(connection)
             before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))
+            tenants_sql.prepare(connection, now=int(time.time()))
             words.prepare(connection, on=self._searches)
             if not changes.works(connection):
                 raise StartupError(f"{place}: a record written there did not come back. Restore a backup.")
