@@ -476,8 +476,8 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
     (
         {"redactions": ["t=.*x"]},
         {},
-        "--redaction: the pattern 't' cannot be used: a repeat without a bound can take long; write {1,64} for +, "
-        "or ++ that never backs up.",
+        "--redaction: the pattern 't' cannot be used: a repeat without a bound can take long; write {1,64} for + "
+        "(256 at most).",
     ),
     ({"aliases": ["=m"]}, {}, "--alias: '=m' is not NAME=MODEL."),
     ({"aliases": ["a=b"]}, {}, "--alias: no model is called b; these are served: hansard-tiny."),

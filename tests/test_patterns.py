@@ -12,7 +12,7 @@ TAKEN = [
     r"T-[0-9]{4}",
     r"\b[A-Z]{2,3}[0-9]{6,9}\b",
     r"(?i)project (?:lark|wren)",
-    r"[0-9]++-[0-9]{2}",
+    r"[0-9]{1,32}+-[0-9]{2}",
     r"(?:[\w-]{1,63}+\.){1,8}example",
     r"(?<=ref: )[A-Z0-9]{1,20}",
     r"(?:ab){3}",
@@ -20,6 +20,7 @@ TAKEN = [
 REFUSED = {
     r"a*b": "a repeat without a bound",
     r"\d+": "a repeat without a bound",
+    r"\d++-": "a repeat without a bound",
     r".{1,}": "a repeat without a bound",
     r"a{1,10000}": "a repeat without a bound",
     r"(?:a{1,9}){1,9}": "a repeat inside another",

@@ -94,7 +94,8 @@ class House:
             limiter=self.limiter,
         )
         self.janitor = Janitor(store=self.store, observer=observer)
-        self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
+        self.gate = Gate(key=settings.api_key, tenants=self.store.tenants, observer=observer)
+        self.front = Front(gate=self.gate, observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
         self._refuses_nulls = settings.nulls == "refuse"
         self._drain_s = settings.drain_s
@@ -119,6 +120,7 @@ class House:
         async with AsyncExitStack() as stack:
             await self.store.start()
             stack.push_async_callback(self.store.stop)
+            await stack.enter_async_context(self.gate.at_work())
             await stack.enter_async_context(self.janitor.at_work())
             await stack.enter_async_context(self.limiter.at_work())
             for engine in self.engines:

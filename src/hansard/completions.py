@@ -85,13 +85,13 @@ class Completions:
         self._lifetimes = lifetimes
         self._repeats = Repeats(recorder=recorder, ttl_s=idempotency_ttl_s)
 
-    def models(self) -> list[ServedModel]:
+    def models(self, principal: Principal) -> list[ServedModel]:
         """What can be asked for now."""
-        return self._router.models()
+        return [model for model in self._router.models() if principal.may_use(model.id)]
 
-    def model(self, name: str) -> ServedModel:
+    def model(self, principal: Principal, name: str) -> ServedModel:
         """One of them, or NotFound in the words of the models endpoint."""
-        for model in self._router.models():
+        for model in self.models(principal):
             if model.id == name:
                 return model
         raise ModelNotFound.in_listing(name)
@@ -232,6 +232,7 @@ class Completions:
 
     async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
         principal = asked.principal
+        principal.must_be_allowed(asked.received.request.model)
         stored = self._recorder.wants(asked.received.request, principal)
         route = self._router.pick(asked.received.request.model)
         policy = policies.retention(principal.policy, principal.project_policy)

@@ -5,6 +5,8 @@ HansardError                         what a client sees: status, type, param, co
 │   ├── SearchIsOff
 │   └── UpstreamRefused         4xx  what an upstream says is wrong with the request
 ├── AuthenticationFailed        401
+├── Forbidden                   403
+│   └── ModelForbidden
 ├── NotFound                    404
 │   ├── CompletionNotFound
 │   └── ModelNotFound
@@ -98,6 +100,39 @@ class AuthenticationFailed(HansardError):
 
     status = 401
     type = "invalid_request_error"
+
+
+class Forbidden(HansardError):
+    """The key is good, and does not reach so far. In the live API's words, as restricted keys get them.
+
+    Recorded in https://github.com/openclaw/openclaw/issues/47372 and others. It answers some of them with 401, which
+    tells a client that its key is no good; 403 is what the official clients call PermissionDeniedError.
+    """
+
+    status = 403
+    type = "invalid_request_error"
+
+    @classmethod
+    def scope(cls, missing: str) -> Forbidden:
+        """``missing`` is the scope that would do."""
+        return cls(
+            f"You have insufficient permissions for this operation. Missing scopes: {missing}. Check that you have the "
+            "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're "
+            "using a restricted API key, that it has the necessary scopes."
+        )
+
+
+class ModelForbidden(Forbidden):
+    """The model is not among those of the key or its project.
+
+    In the live API's words, recorded in https://github.com/cursor/cursor/issues/2953.
+    """
+
+    code = "model_not_found"
+
+    def __init__(self, project: str, model: str) -> None:
+        super().__init__(f"Project `{project}` does not have access to model `{_shown(model)}`")
+        self.place = "model"
 
 
 class NotFound(HansardError):

@@ -26,11 +26,9 @@ def bounded(text: str) -> re.Pattern[str]:
     ways = 1
     for most, is_inside in _repeats(parser.parse(text)):
         if most > _MOST_REPEATS:
-            raise ValueError("a repeat without a bound can take long; write {1,64} for +, or ++ that never backs up.")
+            raise ValueError(f"a repeat without a bound can take long; write {{1,64}} for + ({_MOST_REPEATS} at most).")
         if is_inside:
-            raise ValueError(
-                "a repeat inside another can take long; write the inner one {1,64}+, so it never backs up."
-            )
+            raise ValueError("a repeat inside another can take long; write the inner one {1,64}+: it never backs up.")
         ways *= max(most, 1)
     if ways > _MOST_WAYS:
         raise ValueError("its repeats together can take long; bound them more closely, or write {1,64}+.")
@@ -50,7 +48,9 @@ def _repeats(tree: Any, *, is_inside: bool = False) -> Iterator[tuple[int, bool]
             if not is_fixed:
                 yield int(most), is_inside
             yield from _repeats(inner, is_inside=is_inside or most > 1)
-        elif word == words.POSSESSIVE_REPEAT:
+        elif word == words.POSSESSIVE_REPEAT:  # tried once from each place, so its length alone counts
+            if value[1] > _MOST_REPEATS:
+                yield int(value[1]), is_inside
             yield from _repeats(value[2], is_inside=is_inside)
         else:
             for inner in _inside(value):

@@ -38,7 +38,7 @@ class Limited(Gate):
         super().__init__(key=None)
         self._limits = limits
 
-    def admit(self, authorization: str | None) -> Principal:
+    async def admit(self, authorization: str | None, api_key: str | None = None) -> Principal:
         return Principal("acme", "k1", policy=Policy(limits=self._limits))
 
 

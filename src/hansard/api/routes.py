@@ -1,22 +1,31 @@
-"""The table of addresses, each served under /v1 and bare (decision 35)."""
+"""The table of addresses, each served under /v1 and bare (decision 35), and under /openai/v1 as at Azure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 from urllib.parse import unquote
 
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
 from hansard.api import beyond, chat, meta
 from hansard.api.exchange import INNER_SLASH
 from hansard.api.front import Front
 from hansard.completions import Completions
+from hansard.core.keys import Scope
 from hansard.core.paging import Order
 from hansard.observe.metrics import Metrics
 
-PREFIXES = ("/v1", "")
+PREFIXES = ("/v1", "", "/openai/v1")
+
+CREATE: Final = frozenset[Scope]({"create"})
+READ: Final = frozenset[Scope]({"read"})
+WRITE: Final = frozenset[Scope]({"write"})
+METRICS: Final = frozenset[Scope]({"metrics", "admin"})
+ADMIN: Final = frozenset[Scope]({"admin"})
 
 
 def application(
@@ -36,28 +45,25 @@ def application(
             {
                 "GET": chat.page(completions, default_order=default_order),
                 "POST": chat.create(completions, refuses_nulls=refuses_nulls),
-            }
+            },
+            scopes={"GET": READ, "POST": CREATE},
         ),
-        "/chat/completions/{id}/messages": resource({"GET": chat.messages(completions)}),
+        "/chat/completions/{id}/messages": resource({"GET": chat.messages(completions)}, scopes={"GET": READ}),
         "/chat/completions/{id}": resource(
-            {"GET": chat.get(completions), "POST": chat.update(completions), "DELETE": chat.delete(completions)}
+            {"GET": chat.get(completions), "POST": chat.update(completions), "DELETE": chat.delete(completions)},
+            scopes={"GET": READ, "POST": WRITE, "DELETE": WRITE},
         ),
-        "/models": resource({"GET": meta.models(completions)}),
-        "/models/{id:path}": resource({"GET": meta.model(completions)}),
-        "/hansard/v1/search": resource({"GET": beyond.search(completions)}),
-        "/hansard/v1/facets": resource({"GET": beyond.facets(completions)}),
-        "/check": resource({"POST": meta.check(completions)}),
-        "/metrics": resource({"GET": meta.numbers(completions, metrics)}),
+        "/models": resource({"GET": meta.models(completions)}, scopes={}),
+        "/models/{id:path}": resource({"GET": meta.model(completions)}, scopes={}),
+        "/hansard/v1/search": resource({"GET": beyond.search(completions)}, scopes={"GET": READ}),
+        "/hansard/v1/facets": resource({"GET": beyond.facets(completions)}, scopes={"GET": READ}),
+        "/check": resource({"POST": meta.check(completions)}, scopes={"POST": CREATE}),
+        "/metrics": resource({"GET": meta.numbers(completions, metrics)}, scopes={"GET": METRICS}),
+        "/health": resource({"GET": meta.health}),
+        "/readyz": resource({"GET": meta.ready(completions)}),
+        "/openapi.json": resource({"GET": meta.description(version=version, default_order=default_order)}),
     }
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
-    open_to_all = {
-        "/health": resource({"GET": meta.health}, guarded=False),
-        "/readyz": resource({"GET": meta.ready(completions)}, guarded=False),
-        "/openapi.json": resource(
-            {"GET": meta.description(version=version, default_order=default_order)}, guarded=False
-        ),
-    }
-    routes += [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in open_to_all.items()]
     anywhere = _Anywhere(front)
     exact = {route.path: route.app for route in routes if "{" not in route.path}
     return _addressed(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)
@@ -69,9 +75,9 @@ class _Anywhere:
     def __init__(self, front: Front) -> None:
         self._front = front
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), guarded=False)
+            await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), scopes=None)
         elif scope["type"] == "websocket":  # the server makes a 403 of it; silence it would take for a bug
             await send({"type": "websocket.close"})
 
@@ -83,7 +89,7 @@ def _addressed(app: ASGIApp, exact: Mapping[str, ASGIApp]) -> ASGIApp:
     percent-encoded is part of a name and parts no segments (decision 38).
     """
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
             if path in exact:

@@ -127,11 +127,13 @@ def _with_shared(model: ModelSpec, settings: Settings) -> ModelSpec:
 # Where values come from
 
 
+# Of those that may be given several times.
+_FLAGS = {"models": "model", "upstreams": "upstream", "aliases": "alias", "redactions": "redaction"}
+
+
 def _flag_layer(flags: Mapping[str, object]) -> Layer:
     def spell(name: str) -> str:
-        return "--" + {"models": "model", "upstreams": "upstream", "aliases": "alias", "redactions": "redaction"}.get(
-            name, name
-        ).replace("_", "-")
+        return "--" + _FLAGS.get(name, name).replace("_", "-")
 
     given = {name: value for name, value in flags.items() if value is not None and value not in ((), [])}
     return Layer(given, spell, Path.cwd())

@@ -14,12 +14,13 @@ from sqlalchemy import Connection, exc, literal, select
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
 from hansard.observe import Observer, SearchIndexed, StoreUpgraded, ignore
-from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, tallies, words
+from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, tallies, tenants_sql, words
 from hansard.store.base import Cursor, Expired, Found, Outcome, Record, Tally
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
 from hansard.store.readers import Readers
+from hansard.store.tenants import Tenants
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
@@ -71,6 +72,7 @@ class SqlStore:
         # Beside the writer where others count too: a transaction of many things would hold their counts for long.
         self._counting = database.engine_for_serving()
         self._counters = Readers(self._counting, threads=1, limit=queue_limit, outage=self._outage)
+        self.tenants: Tenants = tenants_sql.SqlTenants(read=self._readers.read, write=self._writer.write)
 
     async def start(self) -> None:
         before = await asyncio.to_thread(self._open)
@@ -245,6 +247,7 @@ class SqlStore:
             self._database.claim(connection)
             before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))
+            tenants_sql.prepare(connection, now=int(time.time()))
             words.prepare(connection, on=self._searches)
             if not changes.works(connection):
                 raise StartupError(f"{place}: a record written there did not come back. Restore a backup.")
