@@ -15,6 +15,7 @@ HansardError                         what a client sees: status, type, param, co
 │   ├── HeadTooLate
 │   └── BodyTooLate
 ├── Conflict                    409
+│   ├── ProjectGone
 │   └── IdempotencyKeyReused
 ├── BodyTooLarge                413
 ├── RateLimited                 429
@@ -189,6 +190,17 @@ class Conflict(HansardError):
 
     status = 409
     type = "invalid_request_error"
+
+
+class ProjectGone(Conflict):
+    """The project was deleted while the request ran, so nothing of it is kept."""
+
+    code = "project_deleted"
+    is_final = True
+
+    def __init__(self, project: str) -> None:
+        super().__init__("The project of this key was deleted while the request ran, so that nothing of it is kept.")
+        self.project = project
 
 
 class IdempotencyKeyReused(Conflict):

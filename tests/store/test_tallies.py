@@ -54,13 +54,6 @@ def test_what_is_given_back_of_an_unknown_tally_is_nothing(connection: Connectio
     assert tallies.add(connection, [Tally("p", "k", "tokens", 1.0, 0.0)]) == [1.0]
 
 
-def test_those_of_a_project_can_be_dropped(connection: Connection) -> None:
-    tallies.add(connection, [Tally("p", "", MONTH, 5.0), Tally("q", "", MONTH, 6.0)])
-
-    assert tallies.drop(connection, "p") == 1
-    assert tallies.of(connection, MONTH) == [Tally("q", "", MONTH, 6.0)]
-
-
 class Server:
     """One of several on a database, whose time stands still."""
 

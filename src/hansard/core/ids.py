@@ -11,6 +11,9 @@ ENTROPY_BYTES = 18
 """How much entropy the ids here want; less is refused."""
 
 
+PROJECT_PREFIX = "proj_"
+
+
 def completion_id(now_ms: int, entropy: bytes) -> str:
     """``chatcmpl-`` and 29 alphanumerics: unguessable, and ASCII order is order of time."""
     return "chatcmpl-" + base62(now_ms, _TIME_DIGITS) + base62(_number(entropy), _CHANCE_DIGITS)
@@ -30,7 +33,7 @@ def request_id(entropy: bytes) -> str:
 
 def project_id(entropy: bytes) -> str:
     """``proj_`` and 24 alphanumerics."""
-    return "proj_" + base62(_number(entropy), 24)
+    return PROJECT_PREFIX + base62(_number(entropy), 24)
 
 
 def key_id(entropy: bytes) -> str:

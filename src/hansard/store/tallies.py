@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, select, text
 
+from hansard.store import closing
 from hansard.store.base import Tally
 from hansard.store.rows import insert_rows
 from hansard.store.schema import tallies
@@ -32,7 +33,10 @@ def add(connection: Connection, changes: Sequence[Tally]) -> list[float]:
     name = connection.dialect.name
     now = time.time() if name == "sqlite" else float(connection.scalar(_NOW) or 0)
     # In one order everywhere, so that two servers wait for each other and never in a circle.
-    rows = sorted((each.project, each.key, each.what, each.change, each.per_s, now) for each in changes)
+    there = closing.there(connection, {each.project for each in changes})
+    rows = sorted(
+        (each.project, each.key, each.what, each.change, each.per_s, now) for each in changes if each.project in there
+    )
     returned = insert_rows(
         connection,
         tallies,
@@ -42,18 +46,13 @@ def add(connection: Connection, changes: Sequence[Tally]) -> list[float]:
         returning=(*_KEY, "used"),
     )
     used = {tuple(key): max(float(amount), 0.0) for *key, amount in returned}
-    return [used[each.project, each.key, each.what] for each in changes]
+    return [used.get((each.project, each.key, each.what), 0.0) for each in changes]
 
 
 def of(connection: Connection, what: str) -> list[Tally]:
     """All of one kind, as what all have used. For months, which do not run out."""
     rows = connection.execute(select(tallies.c.project, tallies.c.key, tallies.c.used).where(tallies.c.what == what))
     return [Tally(project, key, what, used) for project, key, used in rows]
-
-
-def drop(connection: Connection, project: str) -> int:
-    """Forget those of a project: how many there were."""
-    return connection.execute(delete(tallies).where(tallies.c.project == project)).rowcount
 
 
 # The database's, because those of the servers may differ.
