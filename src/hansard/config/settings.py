@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     upstream_key: Secret | None
     aliases: Mapping[str, str]
     api_key: Secret | None
+    organization: str | None
+    audit: Literal["all", "acts"]
     store: Literal["asked", "always", "never"]
     list_order: Literal["asc", "desc"]
     metadata_without_store: Literal["refuse", "accept"]
