@@ -508,12 +508,6 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
     ({}, {"HANSARD_PROT": "1"}, "HANSARD_PROT: unknown; did you mean HANSARD_PORT?"),
     ({}, {"HANSARD_MODEL": "builtin"}, "HANSARD_MODEL: unknown; did you mean HANSARD_MODELS?"),
     ({}, {"HANSARD_XYZZY": "1"}, "HANSARD_XYZZY: unknown."),
-    (
-        {"host": "0.0.0.0"},
-        {},
-        "--host: 0.0.0.0 can be reached by other machines, and no key is set; "
-        "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1.",
-    ),
     # only the unreadable key is to blame, not the host
     ({"host": "::", "api_key_file": "/none"}, {}, "--api-key-file: cannot read /none: No such file or directory."),
 ]
@@ -697,7 +691,6 @@ name = "b"
 MODEL = '[[models]]\nname = "x"\n'
 CONTRADICTIONS = [
     # what the file says, its line, what is wrong there
-    ('\nhost = "0.0.0.0"', 2, "can be reached by other machines"),
     ('[[models]]\npath = "echo"\n\n[[models]]\npath = "echo"', 4, "two models are called echo"),
     (UP + UP, 3, "two upstreams are called a"),
     (UP + '\n[aliases]\nb = "c"\nx = "x"', 6, "x stands for itself"),
@@ -773,8 +766,6 @@ def test_all_mistakes_are_reported_together(place: Place) -> None:
             "HANSARD_LOG: 'loud' is not one of text, off.",
             "HANSARD_LGO: unknown; did you mean HANSARD_LOG?",
             f"quue in {file}: unknown; did you mean queue in {file}?",
-            "--host: 0.0.0.0 can be reached by other machines, and no key is set; "
-            "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1.",
         ]
     )
 

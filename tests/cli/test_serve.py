@@ -64,10 +64,7 @@ def test_all_mistakes_are_told_and_nothing_is_served(run: Run, served: list[Sett
     assert outcome == (
         1,
         "",
-        "--port: 'x' is not a whole number from 0 to 65535.\n"
-        "--ctx: 'y' is not a whole number, 1 or more.\n"
-        "--host: 0.0.0.0 can be reached by other machines, and no key is set; "
-        "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1.\n",
+        "--port: 'x' is not a whole number from 0 to 65535.\n--ctx: 'y' is not a whole number, 1 or more.\n",
     )
     assert served == []
 

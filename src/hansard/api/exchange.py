@@ -75,6 +75,10 @@ class Exchange:
         """A part of the path, percent-decoded."""
         return str(self._scope["path_params"][name]).replace(INNER_SLASH, "/")
 
+    def param_or(self, name: str, default: str) -> str:
+        """A part of the path, if the address has one of that name."""
+        return self.param(name) if name in self._scope.get("path_params", {}) else default
+
     def header(self, name: bytes) -> str | None:
         """A request header, by its lower-case name."""
         value = self._asked_headers.get(name)

@@ -11,9 +11,10 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from hansard.api import beyond, chat, meta
+from hansard.administration import Administration
+from hansard.api import admin, beyond, chat, meta
 from hansard.api.exchange import INNER_SLASH
-from hansard.api.front import Front
+from hansard.api.front import Front, Resource
 from hansard.completions import Completions
 from hansard.core.keys import Scope
 from hansard.core.paging import Order
@@ -36,37 +37,64 @@ def application(
     version: str,
     default_order: Order,
     refuses_nulls: bool = False,
+    administration: Administration | None = None,
+    notes_reads: bool = False,
     lifespan: Callable[[ASGIApp], AbstractAsyncContextManager[None]] | None = None,
 ) -> ASGIApp:
     """The whole HTTP surface as one ASGI application."""
     resource = front.resource
+    log = administration if notes_reads else None
     table = {
         "/chat/completions": resource(
             {
-                "GET": chat.page(completions, default_order=default_order),
+                "GET": admin.noted(chat.page(completions, default_order=default_order), "completions.listed", log),
                 "POST": chat.create(completions, refuses_nulls=refuses_nulls),
             },
             scopes={"GET": READ, "POST": CREATE},
         ),
-        "/chat/completions/{id}/messages": resource({"GET": chat.messages(completions)}, scopes={"GET": READ}),
+        "/chat/completions/{id}/messages": resource(
+            {"GET": admin.noted(chat.messages(completions), "messages.read", log)}, scopes={"GET": READ}
+        ),
         "/chat/completions/{id}": resource(
-            {"GET": chat.get(completions), "POST": chat.update(completions), "DELETE": chat.delete(completions)},
+            {
+                "GET": admin.noted(chat.get(completions), "completion.read", log),
+                "POST": chat.update(completions),
+                "DELETE": chat.delete(completions),
+            },
             scopes={"GET": READ, "POST": WRITE, "DELETE": WRITE},
         ),
         "/models": resource({"GET": meta.models(completions)}, scopes={}),
         "/models/{id:path}": resource({"GET": meta.model(completions)}, scopes={}),
-        "/hansard/v1/search": resource({"GET": beyond.search(completions)}, scopes={"GET": READ}),
-        "/hansard/v1/facets": resource({"GET": beyond.facets(completions)}, scopes={"GET": READ}),
+        "/hansard/v1/search": resource(
+            {"GET": admin.noted(beyond.search(completions), "completions.searched", log)}, scopes={"GET": READ}
+        ),
+        "/hansard/v1/facets": resource(
+            {"GET": admin.noted(beyond.facets(completions), "completions.counted", log)}, scopes={"GET": READ}
+        ),
         "/check": resource({"POST": meta.check(completions)}, scopes={"POST": CREATE}),
         "/metrics": resource({"GET": meta.numbers(completions, metrics)}, scopes={"GET": METRICS}),
         "/health": resource({"GET": meta.health}),
         "/readyz": resource({"GET": meta.ready(completions)}),
         "/openapi.json": resource({"GET": meta.description(version=version, default_order=default_order)}),
     }
+    if administration is not None:
+        table |= _administered(front, administration)
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
     anywhere = _Anywhere(front)
     exact = {route.path: route.app for route in routes if "{" not in route.path}
     return _addressed(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)
+
+
+def _administered(front: Front, administration: Administration) -> dict[str, Resource]:
+    served = {
+        "/hansard/v1/projects": admin.projects(administration),
+        "/hansard/v1/projects/{id}": admin.project(administration),
+        "/hansard/v1/keys": admin.keys(administration),
+        "/hansard/v1/keys/{id}": admin.key(administration),
+        "/hansard/v1/keys/{id}/rotate": admin.rotate(administration),
+        "/hansard/v1/audit": admin.audit(administration),
+    }
+    return {path: front.resource(handlers, scopes=dict.fromkeys(handlers, ADMIN)) for path, handlers in served.items()}
 
 
 class _Anywhere:

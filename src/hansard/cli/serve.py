@@ -64,6 +64,12 @@ def serve(
     api_key_file: Annotated[
         Text, typer.Option(metavar="FILE", help="File with the key clients must send; or HANSARD_API_KEY.")
     ] = None,
+    organization: Annotated[
+        Text, typer.Option(metavar="ID", help="What OpenAI-Organization must say if it is sent.  [default: anything]")
+    ] = None,
+    audit: Annotated[
+        Text, typer.Option(metavar="all|acts", help="Log who reads what is stored, or acts only.  [default: all]")
+    ] = None,
     store: Annotated[
         Text, typer.Option(metavar="asked|always|never", help="Which completions to keep.  [default: asked]")
     ] = None,

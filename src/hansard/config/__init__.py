@@ -85,6 +85,8 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         upstream_key=reader.take_secret("upstream_key"),
         aliases=reader.take("aliases", specs.aliases, {}),
         api_key=reader.take_secret("api_key"),
+        organization=reader.take("organization", values.text, None),
+        audit=reader.take("audit", values.one_of("all", "acts"), "all"),
         store=reader.take("store", values.one_of("asked", "always", "never"), "asked"),
         redactions=reader.take("redactions", values.redactions, {}),
         list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),

@@ -39,6 +39,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     upstream_key: Secret | None
     aliases: Mapping[str, str]
     api_key: Secret | None
+    organization: str | None
+    audit: Literal["all", "acts"]
     store: Literal["asked", "always", "never"]
     redactions: Mapping[str, re.Pattern[str]]
     list_order: Literal["asc", "desc"]
