@@ -136,6 +136,7 @@ VALUES: list[tuple[str, object, object]] = [
     ("max_completion_bytes", "1048576", 1048576),
     ("queue", "0", 0),
     ("silence_s", "2.5", 2.5),
+    ("body_s", "2.5", 2.5),
     ("unread_s", "2.5", 2.5),
     ("drain_s", "2.5", 2.5),
     ("log", "off", "off"),

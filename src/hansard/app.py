@@ -223,7 +223,7 @@ async def _serve(
 
 def _protocol(server: type[asyncio.Protocol], observer: Observer, settings: Settings) -> type[asyncio.Protocol]:
     """The server's protocol with what it lacks."""
-    patient = enveloped(server, observer=observer, silence_s=settings.silence_s)
+    patient = enveloped(server, observer=observer, silence_s=settings.silence_s, body_s=settings.body_s)
     return corked(noticing(impatient(patient, unread_s=settings.unread_s)))
 
 

@@ -13,7 +13,8 @@ HansardError                         what a client sees: status, type, param, co
 ├── MethodNotAllowed            405
 ├── RequestTooLate              408
 │   ├── HeadTooLate
-│   └── BodyTooLate
+│   ├── BodyTooLate
+│   └── BodyTooSlow
 ├── Conflict                    409
 │   ├── ProjectGone
 │   └── IdempotencyKeyReused
@@ -282,14 +283,16 @@ class QuotaExhausted(RateLimited):
 
 
 class HeadTooLarge(HansardError):
-    """The request line and headers are over the limit, in bytes."""
+    """The request line and headers are over the limit, in bytes, or too many."""
 
     status = 431
     type = "invalid_request_error"
     code = "request_head_too_large"
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The request's headers are larger than this server accepts ({limit_bytes} bytes).")
+    def __init__(self, limit_bytes: int, most: int) -> None:
+        super().__init__(
+            f"The request's headers are larger than this server accepts ({limit_bytes} bytes, {most} headers)."
+        )
 
 
 class RequestTooLate(HansardError):
@@ -312,6 +315,13 @@ class BodyTooLate(RequestTooLate):
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"The request's body did not go on for {limit_s:g} seconds.")
+
+
+class BodyTooSlow(RequestTooLate):
+    """A request's body was not whole in time, in seconds, though it went on."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The request's body was not whole within {limit_s:g} seconds.")
 
 
 class InternalError(HansardError):

@@ -109,6 +109,9 @@ def serve(
     silence_s: Annotated[
         Text, typer.Option(metavar="S", help="Seconds a client may be silent in a request.  [default: 30]")
     ] = None,
+    body_s: Annotated[
+        Text, typer.Option(metavar="S", help="Seconds a whole request body may take.  [default: 600]")
+    ] = None,
     unread_s: Annotated[
         Text, typer.Option(metavar="S", help="Seconds a client may leave its reply unread.  [default: 60]")
     ] = None,

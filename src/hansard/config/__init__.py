@@ -102,6 +102,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         max_completion_bytes=reader.take("max_completion_bytes", values.whole(1024), 64 * 1024 * 1024),
         queue=reader.take("queue", values.whole(0), 128),
         silence_s=reader.take("silence_s", values.seconds, 30.0),
+        body_s=reader.take("body_s", values.seconds, 600.0),
         unread_s=reader.take("unread_s", values.seconds, 60.0),
         drain_s=reader.take("drain_s", values.seconds, 30.0),
         log=reader.take("log", values.one_of("text", "off"), "text"),

@@ -56,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_completion_bytes: int
     queue: int
     silence_s: float
+    body_s: float
     unread_s: float
     drain_s: float
     log: Literal["text", "off"]
