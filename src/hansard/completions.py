@@ -22,7 +22,7 @@ from hansard.core.idempotency import IdempotencyKey
 from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.core.quota import demand
 from hansard.engines import check
-from hansard.engines.base import Chunks, Health, ServedModel
+from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import (
     BrokenOff,
@@ -274,13 +274,17 @@ class Completions:
             seen: Accumulator | Ending = Ending(choices=choices)
             if run.kept:
                 seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
+            has_begun = False
             try:
                 async with aclosing(run.route.stream(run.call)) as stream:
                     async for chunks in stream:
-                        run.came(len(chunks))
-                        _feed(seen, chunks)
+                        if not has_begun:
+                            run.began()
+                            has_begun = True
+                        progress.pieces += len(chunks)
                         shown = run.stamp.chunks(chunks)
-                        del chunks  # a slow reader keeps us below for long
+                        while chunks:  # a slow reader keeps us below for long, and they need not wait there
+                            seen.feed(chunks.pop(0))
                         if shown:
                             yield shown
             except (GeneratorExit, asyncio.CancelledError):
@@ -324,11 +328,6 @@ class Completions:
         if record is None:
             raise CompletionNotFound(completion_id)
         return record
-
-
-def _feed(seen: Accumulator | Ending, chunks: Chunks) -> None:
-    for chunk in chunks:
-        seen.feed(chunk)
 
 
 def _view(record: Record) -> Document:

@@ -129,11 +129,9 @@ class Run:
         if self._queue_ms is None:
             self._queue_ms = self._elapsed_ms()
 
-    def came(self, pieces: int) -> None:
-        """So many chunks of a stream are here, perhaps the first."""
-        self._progress.pieces += pieces
-        if self._first_token_ms is None:
-            self._first_token_ms = self._elapsed_ms()
+    def began(self) -> None:
+        """The first chunk is here."""
+        self._first_token_ms = self._elapsed_ms()
 
     def told(self, reply: Document) -> None:
         """The completion is whole, and committed if it was to be."""

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
@@ -148,3 +150,103 @@ def test_who_needs_more_of_it_gets_it() -> None:
     choice: dict[str, Any] = accumulator.finish()["choices"][0]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("HiHi", "stop")
     assert ending.finish() == {}
+
+
+def chunk(text: str, *, created: int = 1, more: str = "", end: str = "") -> bytes:
+    """A chunk that says ``text``, and what else is spelled out."""
+    head = HEAD.replace('"created":1', f'"created":{created}')
+    choice = f'{{"index":0,"delta":{{"content":{json.dumps(text)}{more}}},"finish_reason":null}}'
+    return f'{{{head},"choices":[{choice}]{end}}}'.encode()
+
+
+def test_of_chunks_that_are_alike_only_the_text_is_read() -> None:
+    speller = Speller()
+
+    first, second, third = (speller.look(chunk(text)) for text in ("The", ' "a\\b"\n', "ayes"))
+
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (first.piece, second.piece, third.piece) == (None, ' "a\\b"\n', "ayes")
+    assert second.choices is first.choices
+    assert second.document == json.loads(chunk(' "a\\b"\n'))
+    assert second.body == {"choices": json.loads(chunk(' "a\\b"\n'))["choices"]}
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        chunk("a", more=',"role":"assistant"'),
+        chunk("a", end=',"usage":null'),
+        chunk("a", created=2),
+        chunk("a").replace(b"null", b'"stop"'),
+        chunk("a").replace(b'"a"', b"null"),
+    ],
+)
+def test_what_differs_in_more_is_looked_at_whole(unlike: bytes) -> None:
+    speller = Speller()
+    for text in ("a", "b"):
+        speller.look(chunk(text))
+
+    found, after = speller.look(unlike), speller.look(chunk("c"))
+
+    assert found is not None
+    assert found.piece is None
+    assert found.document == json.loads(unlike)
+    assert after is not None
+    assert after.document == json.loads(chunk("c"))
+    assert stamp().chunks([after]) == [(OURS + chunk("c").decode().partition('"model":"m",')[2]).encode()]
+
+
+@pytest.mark.parametrize("broken", [b'"\xff"', b'"a\nb"', b'"a" ,"b":1', b'\n"a"', b'"a"\n', b"", b'"'])
+def test_what_is_no_text_in_the_place_of_one_is_no_chunk_like_the_others(broken: bytes) -> None:
+    speller = Speller()
+    for text in ("a", "b"):
+        speller.look(chunk(text))
+
+    found = speller.look(chunk("a").replace(b'"a"', broken))
+
+    assert found is None or found.piece is None
+
+
+# A second place that says the same, and the same key twice: which of them is the text is not for a pattern to guess.
+@pytest.mark.parametrize("twin", ['"content":"a"},"x":{"content":"a"', '"content":"b","content":"a"'])
+def test_a_text_in_doubt_is_no_pattern(twin: str) -> None:
+    payload = chunk("a").replace(b'"content":"a"', twin.encode())
+    speller = Speller()
+    speller.look(payload)
+
+    again = speller.look(payload)
+
+    assert again is not None
+    assert again.piece is None
+    assert again.document == json.loads(payload)
+
+
+PARTS = st.sampled_from(
+    [
+        chunk("a"),
+        chunk("é\\"),
+        chunk("", created=2),
+        chunk("b", created=2),
+        chunk("c", more=',"reasoning":"why"'),
+        chunk("d", more=',"reasoning":"so"'),
+        chunk("e", end=',"system_fingerprint":"fp"'),
+        chunk("f", end=',"system_fingerprint":"pf"'),
+        chunk("g").replace(b'"index":0,', b""),
+        chunk("h").replace(b'"index":0', b'"index":1'),
+        chunk("").replace(b'"content":""', b'"tool_calls":[{"index":0,"function":{"arguments":"{"}}]'),
+    ]
+)
+
+
+@given(st.lists(PARTS, max_size=30))
+def test_what_is_accumulated_does_not_depend_on_the_form(payloads: list[bytes]) -> None:
+    speller, as_spelled, as_documents = Speller(), Accumulator(choices=2), Accumulator(choices=2)
+    for payload in [*payloads, *(chunk("!").replace(b"null", b'"stop"').replace(b":0", b":%d" % n) for n in (0, 1))]:
+        spelled = speller.look(payload)
+        assert spelled is not None
+        as_spelled.feed(spelled)
+        as_documents.feed(json.loads(payload))
+
+    assert as_spelled.finish() == as_documents.finish()

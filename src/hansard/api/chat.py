@@ -122,12 +122,6 @@ def _say_if_replayed(exchange: Exchange) -> None:
         exchange.add_header(b"idempotent-replayed", b"true")
 
 
-def _events(encoder: sse.Encoder, shown: Shown) -> bytes:
-    events = encoder.events(shown)
-    shown.clear()
-    return events
-
-
 async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], noise: bytes | None) -> None:
     """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
     encoder = sse.Encoder(noise=noise)
@@ -135,7 +129,7 @@ async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], 
         first = await anext(chunks)
         _say_if_replayed(exchange)
         await exchange.start_stream()
-        await exchange.write(_events(encoder, first))
+        await exchange.write(encoder.events(first))
         async for together in chunks:
-            await exchange.write(_events(encoder, together))
+            await exchange.write(encoder.events(together))
         await exchange.end(sse.DONE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -123,9 +123,9 @@ class Exchange:
         # A proxy in front must pass events on as they come.
         await self._start(200, [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")], EVENTS)
 
-    async def write(self, events: bytes) -> None:
+    def write(self, events: bytes) -> Awaitable[None]:
         """Send some events; waits while the client reads slower than we write."""
-        await self._send({"type": "http.response.body", "body": events, "more_body": True})
+        return self._send({"type": "http.response.body", "body": events, "more_body": True})
 
     async def end(self, events: bytes) -> None:
         """Send the last events and end the stream."""

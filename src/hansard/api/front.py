@@ -96,10 +96,10 @@ class Resource:
         self._allowed = tuple(handlers)
         self._scopes = None if scopes is None else {"HEAD": scopes.get("GET", EVERY), **scopes}
 
-    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Connection, receive: Receive, send: Send) -> Awaitable[None]:
         handler = self._handlers.get(scope["method"]) or self._refuse
         scopes = None if self._scopes is None else self._scopes.get(scope["method"], EVERY)
-        await self._front.answer(handler, self._front.exchange(scope, receive, send), scopes=scopes)
+        return self._front.answer(handler, self._front.exchange(scope, receive, send), scopes=scopes)
 
     async def _refuse(self, exchange: Exchange) -> None:
         exchange.add_header(b"allow", ", ".join(self._handlers).encode())

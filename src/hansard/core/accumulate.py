@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from hansard.contract import Document
-from hansard.core.spelled import Pieces, Spelled
+from hansard.core.spelled import Spelled
 from hansard.errors import UpstreamFailed
 
 # Said whole every time, so the last one counts; all other strings come in pieces.
@@ -87,8 +87,7 @@ class Accumulator:
         self._choices: dict[int, _Choice] = {}
         self._top: Document = {}
         self._head = b""
-        self._pieces = Pieces()
-        self._text: _Text | None = None  # what the pieces go on, while chunks are alike
+        self._text: _Text | None = None  # what the pieces go on, while chunks differ in nothing else
 
     @property
     def finished(self) -> bool:
@@ -106,10 +105,10 @@ class Accumulator:
             if not isinstance(chunk, Spelled):
                 self._text = None
                 self._feed_document(chunk)
-            elif self._text is None or chunk.head is not self._head or (piece := self._pieces.read(chunk)) is None:
+            elif self._text is None or chunk.piece is None:
                 self._feed_spelled(chunk)
             else:
-                self._text.append(piece)
+                self._text.append(chunk.piece)
         except (AttributeError, TypeError, msgspec.DecodeError) as error:
             raise MalformedStream from error
 
@@ -132,17 +131,15 @@ class Accumulator:
         return completion
 
     def _feed_spelled(self, chunk: Spelled) -> None:
-        """Decode the chunk, its head only where it is a new one, and learn from it what those to come may look like."""
+        """Decode the chunk, its head only where it is a new one. Of those alike that follow, the piece is all."""
         self._text = None
         if chunk.head is not self._head:
             self._head = chunk.head
             self._feed_document(chunk.document)
-            return
-        body = chunk.body
-        self._feed_document(body)
-        # Whatever else a chunk says may add up, or change what others said.
-        if self._wanted == 1 and _is_piece(body["choices"]) and self._pieces.learn(chunk, body):
-            text = self._choices[body["choices"][0].get("index", 0)].message["content"]
+        else:
+            self._feed_document(chunk.body)
+        if chunk.piece is not None:
+            text = self._choices[chunk.choices[0].index].message["content"]
             self._text = text if type(text) is _Text else None
 
     def _feed_document(self, chunk: Document) -> None:
@@ -172,14 +169,6 @@ class Accumulator:
                 _merge(state.logprobs, value)
             elif key != "message":  # what was said so far, once more
                 _say_anew(state.rest, key, value)
-
-
-def _is_piece(choices: Any) -> bool:
-    """Whether there is one choice, in which nothing is said but the next piece of its text."""
-    if len(choices) != 1:
-        return False
-    said = {key: value for key, value in choices[0].items() if value is not None and key != "index"}
-    return list(said) == ["delta"] and list(said["delta"]) == ["content"] and isinstance(said["delta"]["content"], str)
 
 
 def _say_anew(rest: Document, key: str, value: Any) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream, MalformedStream, is_finish_reason
-from hansard.core.spelled import Spelled
+from hansard.core.spelled import Spelled, SpelledChoice
 
 
 class Ending:
@@ -20,6 +20,7 @@ class Ending:
         self._wanted = choices
         self._ended: dict[int, bool] = {}
         self._usage: Document | None = None
+        self._said: list[SpelledChoice] | None = None  # by the last chunk, which those alike share
 
     @property
     def finished(self) -> bool:
@@ -29,6 +30,9 @@ class Ending:
     def feed(self, chunk: Document | Spelled) -> None:
         """Look at one chunk; raises ``MalformedStream``."""
         if isinstance(chunk, Spelled):
+            if chunk.choices is self._said:
+                return
+            self._said = chunk.choices
             for said in chunk.choices:
                 if said.finish_reason:
                     self._ended[said.index] = True

@@ -17,9 +17,11 @@ from hansard.contract import Document
 # The four keys that are stamped anew, wherever they come first, in whatever order and with whatever spaces.
 _HEAD: Final = re.compile(rb'\s*\{\s*(?:"(?:id|object|created|model)"\s*:\s*(?:"[^"\\]*"|[0-9]+)\s*,\s*){4}')
 _NO_USAGE: Final = b',"usage":null}'
-_CONTENT: Final = re.compile(rb'"content"\s*:\s*("(?:[^"\\]|\\.)*")')
+_CONTENT: Final = re.compile(rb'"content"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _decode: Final = msgspec.json.Decoder().decode
 _text: Final = msgspec.json.Decoder(str).decode
+# So often a stream's chunks may turn out to be unlike the one learned from; then it is left at that.
+_LESSONS: Final = 8
 
 
 # Where only null may stand, anything else makes the chunk an unusual one.
@@ -56,6 +58,9 @@ _look: Final = msgspec.json.Decoder(_Look).decode
 class Spelled(msgspec.Struct, gc=False):
     """One chunk, in two parts: ``head`` has the four stamped keys and is one object for all chunks that have it
     in common, ``rest`` is the JSON text behind it, without ``usage`` and the last brace.
+
+    ``piece`` is the text of one that differs from the last chunk without a piece in nothing but this text, and says
+    nothing else; ``choices`` is one object for all of these.
     """
 
     payload: bytes
@@ -63,6 +68,7 @@ class Spelled(msgspec.Struct, gc=False):
     rest: bytes
     model: str
     choices: list[SpelledChoice]
+    piece: str | None = None
 
     @property
     def document(self) -> Document:
@@ -78,15 +84,31 @@ class Spelled(msgspec.Struct, gc=False):
 
 
 class Speller:
-    """Looks at the chunks of one stream; what their heads have in common is parsed once."""
+    """Looks at the chunks of one stream; what they have in common is parsed once.
+
+    That is the head, and of most chunks of a plain answer all but the piece of its text: to read nothing but this
+    costs half of a look.
+    """
 
     def __init__(self) -> None:
         self._head = b"\0"
         self._model = ""
+        self._before = self._behind = b"\0"  # of chunks that are alike: what is around their text, quotes included
+        self._end = 0  # of their ``rest``, counted from the end
+        self._choices: list[SpelledChoice] = []
+        self._lessons = _LESSONS
 
     def look(self, payload: bytes) -> Spelled | None:
         """The chunk as it is spelled, or None for one that has to be decoded to be understood."""
-        if b"\n" in payload or (not payload.startswith(self._head) and not self._learn(payload)):
+        if payload.startswith(self._before) and payload.endswith(self._behind):
+            try:
+                piece = _text(payload[len(self._before) - 1 : len(payload) - len(self._behind) + 1])
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                pass  # there is more in its place than a text
+            else:
+                rest = payload[len(self._head) : self._end]
+                return Spelled(payload, self._head, rest, self._model, self._choices, piece)
+        if b"\n" in payload or (not payload.startswith(self._head) and not self._learn_head(payload)):
             return None
         try:
             seen = _look(payload)
@@ -94,15 +116,33 @@ class Speller:
                 payload.decode()
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        if seen.usage is None:
-            end = len(payload) - len(_NO_USAGE) if payload.endswith(_NO_USAGE) else 0
-        else:
-            end = len(payload) - 1 if payload.endswith(b"}") else 0
-        if not end:
+        tail = b"}" if seen.usage is UNSET else _NO_USAGE
+        if not payload.endswith(tail):
             return None
-        return Spelled(payload, self._head, payload[len(self._head) : end], self._model, seen.choices)
+        chunk = Spelled(payload, self._head, payload[len(self._head) : -len(tail)], self._model, seen.choices)
+        if self._lessons and _may_be_a_text(seen.choices):
+            self._lessons -= 1
+            self._learn(chunk, tail)
+        return chunk
 
-    def _learn(self, payload: bytes) -> bool:
+    def _learn(self, chunk: Spelled, tail: bytes) -> None:
+        """Take this chunk for the pattern of those to come, if it says nothing but a text."""
+        found = _CONTENT.search(chunk.rest)
+        if found is None:
+            return
+        before, behind = chunk.rest[: found.start(1)], chunk.rest[found.end(1) :]
+        said = _only_text(chunk.body["choices"])
+        # Seen once with another text in this place, it is sure that it is the place of the text.
+        if (
+            said is None
+            or _only_text(_decode(b"{" + before + b"x" + found[1] + behind + b"}")["choices"]) != f"x{said}"
+        ):
+            return
+        self._before, self._behind = chunk.head + before, behind + tail
+        self._end = -len(tail)
+        self._choices = chunk.choices
+
+    def _learn_head(self, payload: bytes) -> bool:
         """Take this payload's head for that of those to come."""
         found = _HEAD.match(payload)
         if found is None:
@@ -115,37 +155,20 @@ class Speller:
         if len(keys) != 4 or not isinstance(model, str) or not model:
             return False
         self._head, self._model = found[0], model
+        self._before = self._behind = b"\0"
         return True
 
 
-class Pieces:
-    """Reads the piece of a text out of chunks that are alike in everything else, as nearly all of a plain answer are.
+def _may_be_a_text(choices: list[SpelledChoice]) -> bool:
+    if len(choices) != 1:
+        return False
+    [choice] = choices
+    return choice.finish_reason is None and choice.logprobs is None and choice.delta.tool_calls is None
 
-    A third of the price of decoding them.
-    """
 
-    def __init__(self) -> None:
-        self._before = self._behind = b"\0"
-
-    def read(self, chunk: Spelled) -> str | None:
-        """What this chunk has in the place of the learned one's text; None if it differs in anything else."""
-        rest = chunk.rest
-        if not rest.startswith(self._before) or not rest.endswith(self._behind):
-            return None
-        try:
-            return _text(rest[len(self._before) : len(rest) - len(self._behind)])
-        except msgspec.MsgspecError:
-            return None
-
-    def learn(self, chunk: Spelled, body: Document) -> bool:
-        """Whether those alike can be read from now on. ``body`` is the chunk's: one choice, that says only a text."""
-        found = _CONTENT.search(chunk.rest)
-        if found is None:
-            return False
-        self._before, self._behind = chunk.rest[: found.start(1)], chunk.rest[found.end(1) :]
-        # Seen once with another text, it is sure that this is the only place where they may differ.
-        other = _decode(b"{" + self._before + b'"other"' + self._behind + b"}")
-        (choice,) = other["choices"]
-        (told,) = body["choices"]
-        is_text = choice["delta"] == {"content": "other"} and self.read(chunk) == told["delta"]["content"]
-        return is_text and {**other, "choices": [{**choice, "delta": told["delta"]}]} == body
+def _only_text(choices: list[Document]) -> str | None:
+    """The piece of its text, of a choice that says nothing else."""
+    [choice] = choices
+    said = {key: value for key, value in choice.items() if value is not None and key != "index"}
+    text = said["delta"].get("content") if list(said) == ["delta"] and len(said["delta"]) == 1 else None
+    return text if isinstance(text, str) else None

@@ -7,7 +7,6 @@ encoder writes the one form the API writes. What a payload means is not known he
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import msgspec
 
@@ -35,6 +34,10 @@ class Decoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that these bytes complete."""
         if not (self._rest or self._data or self._after_cr):
+            # One event, as streams at a model's pace have it.
+            if data.count(b"\n") == 2 and data.startswith(b"data: ") and data.endswith(b"\n\n") and b"\r" not in data:
+                self._at_start = False
+                return [data[6:-2]] if len(data) > 8 else []
             payloads = _whole_events(data)
             if payloads is not None:
                 self._at_start = False
@@ -86,8 +89,6 @@ def _whole_events(data: bytes) -> list[bytes] | None:
     if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
         return None
     ends = data.count(b"\n")
-    if ends == 2 and len(data) > 8:  # one event, as streams at a model's pace have it
-        return [data[6:-2]]
     payloads = data[6:-2].split(b"\n\ndata: ")
     if ends != 2 * len(payloads):  # some line is something else
         return None
@@ -113,8 +114,8 @@ class Encoder:
         self._at = 0
         self._starts = 0 if noise is None else len(noise) - 14  # where 15 characters can still begin
 
-    def events(self, chunks: Iterable[Document | bytes]) -> bytes:
-        """One event for each, in order."""
+    def events(self, chunks: list[Document | bytes]) -> bytes:
+        """One event for each, in order. They are taken out of the list: while a slow client reads, they wait once."""
         noise, at, pieces = self._noise, self._at, list[bytes]()
         for chunk in chunks:
             if type(chunk) is bytes:
@@ -132,6 +133,7 @@ class Encoder:
             else:
                 pieces += (b"data: ", text, b"\n\n")
         self._at = at
+        chunks.clear()
         return b"".join(pieces)
 
     def _with_its_noise(self, chunk: Document) -> bytes:

@@ -43,7 +43,9 @@ class Stamp:
         shown: list[Document | bytes] = []
         for chunk in made:
             if type(chunk) is Spelled:
-                shown.append(self._text(chunk))
+                if not self._head or chunk.model != self._model:
+                    self._learn_head(chunk.model)
+                shown.append(self._head + chunk.rest + self._end)
             elif (stamped := self.chunk(chunk)) is not None:  # type: ignore[arg-type]
                 shown.append(stamped)
         return shown
@@ -63,11 +65,9 @@ class Stamp:
             stamped["choices"] = [_SILENT]
         return stamped
 
-    def _text(self, made: Spelled) -> bytes:
-        if not self._head or made.model != self._model:
-            self._model = made.model
-            self._head = msgspec.json.encode(self._ours("chat.completion.chunk"))[:-1] + b","
-        return self._head + made.rest + self._end
+    def _learn_head(self, model: str) -> None:
+        self._model = model
+        self._head = msgspec.json.encode(self._ours("chat.completion.chunk"))[:-1] + b","
 
     def _stamped(self, made: Document, kind: str) -> Document:
         if (model := made.get("model")) and isinstance(model, str):

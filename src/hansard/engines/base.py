@@ -17,8 +17,9 @@ from hansard.contract.request import ChatRequest
 from hansard.core.spelled import Spelled
 from hansard.errors import InvalidRequest
 
-Chunks: TypeAlias = Sequence[Document | Spelled]
-"""Chunks that came together, in order; they may leave together. One that only passes through may stay as spelled."""
+Chunks: TypeAlias = list[Document | Spelled]
+"""Chunks that came together, in order; they may leave together. One that only passes through may stay as spelled.
+Whoever takes them empties the list: a slow client keeps the engine waiting for long, and nothing is to wait twice."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
+from typing import Self
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -45,6 +46,74 @@ class NotAStream(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(f"status {reply.status}")
         self.reply = reply
+
+
+class Events:
+    """The payloads of one stream's events up to ``[DONE]``, those of one read together; ``first`` was read before.
+
+    They are taken, and waited for while there are none: another generator between a stream and its client would be
+    gone through anew with each chunk. Leaving the ``with`` before their end closes the connection at once, which is
+    what cancels the work at the other end. No event may have more than ``limit_bytes``.
+    """
+
+    def __init__(
+        self, connection: Connection, patience: Patience, pool: Pool, *, first: bytes, limit_bytes: int
+    ) -> None:
+        self._connection = connection
+        self._patience = patience
+        self._pool = pool
+        self._decoder = Decoder()
+        self._first = first
+        self._limit_bytes = limit_bytes
+        self._unfinished_bytes = 0
+        self._has_begun = self._is_complete = self._is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._patience.end()
+        if self._is_complete:
+            self._pool.give_back_whole(self._connection, within_s=DRAIN_S)
+        else:
+            self._pool.give_back(self._connection)
+
+    def taken(self) -> list[bytes] | None:
+        """What has come since, none if there is nothing yet; None at the end."""
+        while not self._is_over:
+            data, self._first = self._first or self._connection.taken(), b""
+            if data is None:
+                return []
+            if payloads := self._payloads(data):
+                if not self._has_begun:
+                    self._patience.begun()
+                    self._has_begun = True
+                return payloads
+        return None
+
+    def _payloads(self, data: bytes) -> list[bytes]:
+        if data:
+            payloads = self._decoder.feed(data)
+        else:
+            payloads, self._is_over = self._decoder.flush(), True
+        self._unfinished_bytes = 0 if payloads else self._unfinished_bytes + len(data)
+        if self._unfinished_bytes > self._limit_bytes:
+            raise _too_large(self._limit_bytes)
+        # Chunks are objects, so few need a closer look.
+        if payloads and (STREAM_END in payloads or not payloads[-1].startswith(b"{")) and _cut_at_end(payloads):
+            self._is_complete = self._is_over = True
+        return payloads
+
+    def news(self) -> Awaitable[None]:
+        """Done once there may be something to take; fails with what ended the stream."""
+        try:
+            return self._connection.news()
+        except FOREIGN as failure:
+            raise translate(failure) from failure
 
 
 class ChatClient:
@@ -94,50 +163,30 @@ class ChatClient:
         """POST the JSON ``body`` and read the whole reply, whatever its status."""
         return await self._whole(self._request("POST", path, body, headers), errand or self.errand())
 
-    async def stream(
-        self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None, errand: Errand | None = None
-    ) -> AsyncGenerator[list[bytes], None]:
-        """POST the JSON ``body`` and yield the payloads of the events up to ``[DONE]``, those of one read together.
+    async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes], None]:
+        """As ``events``: the payloads of each read that completed some. Closing the generator closes them."""
+        with await self.events(path, body) as events:
+            while (payloads := events.taken()) is not None:
+                if payloads:
+                    yield payloads
+                else:
+                    await events.news()
 
-        Closing the generator closes the connection at once, which is what cancels the work at
-        the other end. Raises ``NotAStream`` when the reply is anything but a stream of events.
-        """
+    async def events(
+        self, path: str, body: bytes, *, headers: Mapping[str, str] | None = None, errand: Errand | None = None
+    ) -> Events:
+        """POST the JSON ``body``; the events of its reply. Raises ``NotAStream`` when the reply is anything else."""
         errand = errand or self.errand()
         connection, patience, head = await self._asked(self._request("POST", path, body, headers), errand)
-        is_complete = False
         try:
             first = await self._first_of_stream(head, connection, patience)
-            decoder, unfinished_bytes = Decoder(), 0
-            while True:
-                data, first = first, b""
-                if not data:
-                    with patience:
-                        data = await connection.read()
-                if not data:
-                    break
-                payloads = decoder.feed(data)
-                unfinished_bytes = 0 if payloads else unfinished_bytes + len(data)
-                del data  # a slow reader keeps us below for long
-                if unfinished_bytes > self._limit_bytes:
-                    raise self._too_large()
-                is_complete = _cut_at_end(payloads)
-                if payloads:
-                    patience.begun()
-                    yield payloads
-                if is_complete:
-                    return
-            payloads = decoder.flush()
-            _cut_at_end(payloads)
-            if payloads:
-                yield payloads
-        except FOREIGN as failure:
-            raise translate(failure) from failure
-        finally:
+        except BaseException as failure:
             patience.end()
-            if is_complete:
-                self._pool.give_back_whole(connection, within_s=DRAIN_S)
-            else:
-                self._pool.give_back(connection)
+            self._pool.give_back(connection)
+            if isinstance(failure, FOREIGN):
+                raise translate(failure) from failure
+            raise
+        return Events(connection, patience, self._pool, first=first, limit_bytes=self._limit_bytes)
 
     async def _whole(self, request: bytes, errand: Errand) -> Reply:
         connection, patience, head = await self._asked(request, errand)
@@ -173,8 +222,7 @@ class ChatClient:
         patience = Patience(connection, self._pool, self._timeouts, errand)
         try:
             connection.send(request)
-            with patience:
-                head = await connection.head()
+            head = await connection.head()
         except BaseException:
             errand.has_begun = connection.has_begun  # what it would have said nobody knows
             patience.end()
@@ -189,8 +237,7 @@ class ChatClient:
         if head.status == 200 and kind == EVENT_STREAM:
             return first
         if head.status == 200 and kind in _UNTOLD:
-            with patience:
-                first = await connection.read()
+            first = await connection.read()
             patience.begun()
             if first.startswith(_LIKE_EVENTS):
                 return first
@@ -199,15 +246,14 @@ class ChatClient:
     async def _read(self, head: Head, connection: Connection, patience: Patience, first: bytes = b"") -> Reply:
         pieces, size = [first], len(first)
         while True:
-            with patience:
-                data = await connection.read()
+            data = await connection.read()
             if not data:
                 break
             patience.begun()
             pieces.append(data)
             size += len(data)
             if size > self._limit_bytes:
-                raise self._too_large()
+                raise _too_large(self._limit_bytes)
         return Reply(status=head.status, headers=head.headers, body=b"".join(pieces))
 
     def _request(self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None) -> bytes:
@@ -227,10 +273,6 @@ class ChatClient:
         lines = "".join(_header(name, value) for name, value in headers.items())
         return f"{method} {target} HTTP/1.1\r\n{lines}".encode("latin-1")
 
-    def _too_large(self) -> HansardError:
-        text = f"The model server's reply is larger than this server accepts ({self._limit_bytes} bytes)."
-        return UpstreamFailed(text, code="upstream_invalid_response")
-
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timeouts.connect_s):
@@ -246,6 +288,11 @@ class ChatClient:
             return connection
 
 
+def _too_large(limit_bytes: int) -> HansardError:
+    text = f"The model server's reply is larger than this server accepts ({limit_bytes} bytes)."
+    return UpstreamFailed(text, code="upstream_invalid_response")
+
+
 def _header(name: str, value: str) -> str:
     """One line; a value that would make two of it is the operator's mistake, or an attempt at one."""
     if "\r" in value or "\n" in value:
@@ -254,9 +301,7 @@ def _header(name: str, value: str) -> str:
 
 
 def _cut_at_end(payloads: list[bytes]) -> bool:
-    """Take away ``[DONE]`` and what follows it, if it is there; chunks are objects, so few need a closer look."""
-    if not payloads or (STREAM_END not in payloads and not payloads[-1].strip().startswith(b"[")):
-        return False
+    """Take away ``[DONE]`` and what follows it, if it is there."""
     for at, payload in enumerate(payloads):
         if payload.strip() == STREAM_END:
             del payloads[at:]

@@ -51,10 +51,10 @@ class Errand:
 
 
 class Patience:
-    """``with`` it, a connection's reply is waited for under time limits: one timer, moved on only when it rings.
+    """The time limits of one reply on a connection: one timer, which looks for how long it has been waited for.
 
-    A timer armed and disarmed around every read costs as much as the rest of relaying a chunk. The total time
-    ends the connection also while nobody reads.
+    Until ``begun``, from its own beginning; then from when that wait began: to arm and disarm something around every
+    read costs as much as looking at a chunk. The total time ends the connection also while nobody reads.
     """
 
     def __init__(self, connection: Connection, pool: Pool, timeouts: Timeouts, errand: Errand) -> None:
@@ -65,41 +65,34 @@ class Patience:
         self._first_due = _NEVER if timeouts.first_byte_s is None else self._loop.time() + timeouts.first_byte_s
         self._step_s = _NEVER if timeouts.between_chunks_s is None else timeouts.between_chunks_s
         self._has_begun = False
-        self._due = _NEVER
-        self._rings_at = _NEVER
         self._timer: asyncio.TimerHandle | None = None
+        self._ring_at(self._first_due)
 
     def begun(self) -> None:
         """The first byte is here: from now on the time between chunks counts."""
-        self._has_begun = True
-
-    def __enter__(self) -> None:
-        due = self._loop.time() + self._step_s if self._has_begun else self._first_due
-        if due > self._total_due:
-            due = self._total_due
-        self._due = due
-        if due < self._rings_at:
-            self._ring_at(due)
-
-    def __exit__(self, *_: object) -> None:
-        self._due = _NEVER
+        if not self._has_begun:
+            self._has_begun = True
+            self._ring_at(self._loop.time() + self._step_s)
 
     def end(self) -> None:
         """Wait for nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer, self._rings_at = None, _NEVER
+            self._timer = None
 
     def _ring_at(self, due: float) -> None:
         self.end()
-        self._timer, self._rings_at = self._loop.call_at(due, self._ring), due
+        due = min(due, self._total_due)
+        if due != _NEVER:
+            self._timer = self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
-        self._timer, self._rings_at = None, _NEVER
-        due = min(self._due, self._total_due)
-        if due == _NEVER:  # nobody waits for the server now; the next step arms it again
-            return
-        if self._loop.time() < due:
+        now = self._loop.time()
+        due = self._first_due
+        if self._has_begun:
+            waits_since = self._connection.waits_since
+            due = (now if waits_since is None else waits_since) + self._step_s
+        if now < due and now < self._total_due:
             self._ring_at(due)
         else:
             self._connection.fail(TimeoutError())

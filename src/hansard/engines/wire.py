@@ -65,6 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self._room = new_room() if room is None else room
         self._waiter: asyncio.Future[None] | None = None
+        self._waits_since = 0.0
         self.ended: Callable[[], None] | None = None
         self._is_paused = False
         self._parser = httptools.HttpResponseParser(self)
@@ -95,18 +96,27 @@ class Connection(asyncio.BufferedProtocol):
         self._is_whole = self._is_kept = self._ends_with_connection = False
         self._transport.write(request)
 
+    @property
+    def waits_since(self) -> float | None:
+        """When whoever waits now for more began to, by the loop's clock."""
+        return None if self._waiter is None or self._waiter.done() else self._waits_since
+
     async def head(self) -> Head:
         """The head of the reply."""
         while self._head is None:
-            await self._news()
+            await self.news()
         return self._head
 
     async def read(self) -> bytes:
         """What has come of the body, at least a byte; nothing at its end."""
-        while not self._body:
-            if self._is_whole:
-                return b""
-            await self._news()
+        while (data := self.taken()) is None:
+            await self.news()
+        return data
+
+    def taken(self) -> bytes | None:
+        """The same if it has come already."""
+        if not self._body:
+            return b"" if self._is_whole else None
         body, self._size = self._body, 0
         self._body = []
         if self._is_paused:
@@ -158,10 +168,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._bodiless_bytes > HEAD_BYTES and not self._is_whole:
             self.fail(Unreadable("a head without end"))
             self.close()
-        if self._size > READ_AHEAD_BYTES and not self._is_paused and not self._is_awaited:
+        if self._size > READ_AHEAD_BYTES and not self._is_paused and self.waits_since is None:
             self._is_paused = True
             self._transport.pause_reading()
-        self._wake()
+        if (waiter := self._waiter) is not None and not waiter.done():
+            waiter.set_result(None)
+        if self.ended is not None:
+            self._wake()
 
     # llhttp's side
 
@@ -195,14 +208,11 @@ class Connection(asyncio.BufferedProtocol):
             self._is_whole = True
             self._is_kept = self._parser.should_keep_alive()
 
-    @property
-    def _is_awaited(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
-
-    def _news(self) -> asyncio.Future[None]:
+    def news(self) -> asyncio.Future[None]:
         """Done once something has come; raises what ended it."""
         if self._failure is not None:
             raise self._failure
+        self._waits_since = self.loop.time()
         self._waiter = waiter = self.loop.create_future()
         return waiter
 

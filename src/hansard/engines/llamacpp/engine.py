@@ -216,7 +216,7 @@ class LlamaCppEngine:
             if (name := answer.wanted) is not None:
                 asked = body.input_of(order, name, written=answer.usage.completion_tokens)
                 if asked.get("max_tokens", 1) <= 0:
-                    yield answer.cut_off()
+                    yield [*answer.cut_off()]
                     return
                 answer.resume(name, await self._compiler.run(lambda: body.watched(order, asked)))
                 async with aclosing(self._asked(order, asked, answer, seed)) as chunks:
@@ -232,7 +232,8 @@ class LlamaCppEngine:
             with self._pulse.working():
                 async with aclosing(running.client.stream(CHAT, sent)) as reads:
                     async for payloads in reads:
-                        if chunks := [chunk for payload in payloads for chunk in answer.feed(payload)]:
+                        chunks: Chunks = [chunk for payload in payloads for chunk in answer.feed(payload)]
+                        if chunks:
                             yield chunks
                         if answer.stopped:
                             break  # and leaving ends it there

@@ -8,8 +8,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence, Set
-from contextlib import aclosing
-from typing import TypeVar
 
 import msgspec
 
@@ -18,7 +16,7 @@ from hansard.contract.request import ChatRequest
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.spelled import Spelled
 from hansard.engines.base import Call, Chunks, Health, ServedModel
-from hansard.engines.client import LIMIT_BYTES, ChatClient, NotAStream
+from hansard.engines.client import LIMIT_BYTES, ChatClient, Events, NotAStream
 from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Timeouts
 from hansard.engines.upstream import body, refusals, reply
 from hansard.engines.upstream.attempts import Attempts
@@ -27,8 +25,6 @@ from hansard.engines.upstream.listing import Listing
 from hansard.engines.upstream.retries import RETRIES, Budget, Pauses
 from hansard.errors import HansardError, InvalidRequest
 from hansard.observe import Observer
-
-T = TypeVar("T")
 
 _CHAT = "/chat/completions"
 DEFAULT_PAUSES = Pauses()
@@ -132,34 +128,45 @@ class UpstreamEngine:
         sent, headers = body.encode(call, stream=True, unsupported=self._unsupported), self._headers(call)
         errand = self._client.errand(taken_up=call.taken_up)
         opened = await self._attempts.first_byte(lambda: self._open(sent, headers, errand), errand)
-        async with aclosing(opened.rest) as reads:
-            yield _handed_over(opened.first)
+        if opened.events is None:
+            yield opened.first
+            return
+        with opened.events as events:
+            yield opened.first
             if opened.failure is not None:
                 raise opened.failure
-            async for payloads in reads:
+            while (payloads := events.taken()) is not None:
+                if not payloads:
+                    await events.news()
+                    continue
                 chunks, failure = opened.reader.chunks(payloads)
                 payloads.clear()
                 if chunks:
-                    yield _handed_over(chunks)
+                    yield chunks
                 if failure is not None:
                     raise failure
 
     async def _open(self, sent: bytes, headers: Mapping[str, str] | None, errand: Errand) -> _Opened:
         """The first chunks: until they are here, the client has seen nothing."""
-        reads, reader = self._client.stream(_CHAT, sent, headers=headers, errand=errand), reply.Reader()
+        reader = reply.Reader()
         try:
-            payloads = await anext(reads, None)
+            events = await self._client.events(_CHAT, sent, headers=headers, errand=errand)
         except NotAStream as other:
             if other.reply.status != 200:
                 raise refusals.of_reply(other.reply, key_is_clients=self.takes_client_key) from None
-            return _Opened(first=reply.exploded(other.reply.body), failure=None, reader=reader, rest=reads)
-        if payloads is None:
-            raise IncompleteStream("The model server's stream ended before it began.")
-        chunks, failure = reader.chunks(payloads)
-        if not chunks:
-            await reads.aclose()
-            raise failure or refusals.unreadable()
-        return _Opened(first=chunks, failure=failure, reader=reader, rest=reads)
+            return _Opened(first=reply.exploded(other.reply.body), failure=None, reader=reader, events=None)
+        try:
+            while not (payloads := events.taken()):
+                if payloads is None:
+                    raise IncompleteStream("The model server's stream ended before it began.")
+                await events.news()
+            chunks, failure = reader.chunks(payloads)
+            if not chunks:
+                raise failure or refusals.unreadable()
+        except BaseException:
+            events.close()
+            raise
+        return _Opened(first=chunks, failure=failure, reader=reader, events=events)
 
     def _headers(self, call: Call) -> Mapping[str, str] | None:
         if self.takes_client_key and call.authorization is not None:
@@ -167,17 +174,10 @@ class UpstreamEngine:
         return None
 
 
-def _handed_over(chunks: list[T]) -> list[T]:
-    """The chunks in a list that nobody else holds: a slow reader keeps us for long, and they need not wait here too."""
-    handed = chunks[:]
-    chunks.clear()
-    return handed
-
-
 class _Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream whose first chunks are here; ``failure`` if they are also its last."""
+    """A stream whose first chunks are here; ``failure`` if they are also its last, no ``events`` if it is whole."""
 
     first: list[Document | Spelled]
     failure: HansardError | None
     reader: reply.Reader
-    rest: AsyncGenerator[list[bytes], None]
+    events: Events | None
