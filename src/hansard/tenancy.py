@@ -207,7 +207,7 @@ class Gate:
             self._revision = state.revision
             self._known.clear()
             self._wrong.clear()
-        self.is_open = self._digest is None and not state.has_keys
+        self.is_open = self.is_open and not state.has_keys  # what was shut stays so
         self._trusted_until = asked + self._trusted_s
 
     async def _watch(self) -> None:

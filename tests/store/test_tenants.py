@@ -150,3 +150,15 @@ async def test_what_the_fourth_version_wrote_belongs_to_the_default_project(data
     assert [project.id for project in await store.tenants.projects()] == ["default"]
     await store.tenants.note(entry(1))
     await store.stop()
+
+
+async def test_that_there_was_a_key_is_known_after_it_has_gone(store: SqlStore, database: Database) -> None:
+    """Or the door would stand open again when a project is deleted with the last keys there are."""
+    await store.tenants.keep([SHOP, KEY], [])
+    engine = database.engine_for_writing()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM keys")
+    engine.dispose()
+
+    assert await store.tenants.keys() == []
+    assert (await store.tenants.state()).has_keys

@@ -12,19 +12,28 @@ from hansard.administration import NOBODY, Actor, Administration
 from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
 from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted, Rotation
-from hansard.errors import InvalidRequest
+from hansard.errors import Forbidden, InvalidRequest
 
 W = TypeVar("W")
 
 DEFAULT_ENTRIES: Final = 100
 MAX_ENTRIES: Final = 1000
 
+# No cache on the way keeps a key.
+_UNKEPT: Final = {b"cache-control": b"no-store"}
+
+# Any page in a browser can send this server a request, and the first key shuts out everyone without one.
+_OPEN: Final = (
+    "This server asks for no key, so it cannot tell who may do this. Make the first key with `hansard keys create`, "
+    "or set HANSARD_API_KEY."
+)
+
 
 def projects(administration: Administration) -> Mapping[str, Handler]:
     """/hansard/v1/projects."""
 
     async def create(exchange: Exchange) -> object:
-        return await administration.create_project(actor(exchange), await _wanted(exchange, ProjectWanted))
+        return await administration.create_project(_one_who_may(exchange), await _wanted(exchange, ProjectWanted))
 
     return {"GET": _answered(lambda _: administration.projects()), "POST": _answered(create)}
 
@@ -34,7 +43,7 @@ def project(administration: Administration) -> Mapping[str, Handler]:
 
     async def update(exchange: Exchange) -> object:
         change = await _wanted(exchange, ProjectChange)
-        return await administration.update_project(actor(exchange), exchange.param("id"), change)
+        return await administration.update_project(_one_who_may(exchange), exchange.param("id"), change)
 
     return {
         "GET": _answered(lambda exchange: administration.project(exchange.param("id"))),
@@ -46,7 +55,7 @@ def keys(administration: Administration) -> Mapping[str, Handler]:
     """/hansard/v1/keys."""
 
     async def create(exchange: Exchange) -> object:
-        return await administration.create_key(actor(exchange), await _wanted(exchange, KeyWanted))
+        return await administration.create_key(_one_who_may(exchange), await _wanted(exchange, KeyWanted))
 
     return {
         "GET": _answered(lambda exchange: administration.keys(_asked(exchange).get("project"))),
@@ -58,7 +67,7 @@ def key(administration: Administration) -> Mapping[str, Handler]:
     """/hansard/v1/keys/{id}: DELETE revokes it; its row stays."""
     return {
         "GET": _answered(lambda exchange: administration.key(exchange.param("id"))),
-        "DELETE": _answered(lambda exchange: administration.revoke_key(actor(exchange), exchange.param("id"))),
+        "DELETE": _answered(lambda exchange: administration.revoke_key(_one_who_may(exchange), exchange.param("id"))),
     }
 
 
@@ -67,7 +76,7 @@ def rotate(administration: Administration) -> Mapping[str, Handler]:
 
     async def handle(exchange: Exchange) -> object:
         rotation = await _wanted(exchange, Rotation)
-        return await administration.rotate_key(actor(exchange), exchange.param("id"), rotation)
+        return await administration.rotate_key(_one_who_may(exchange), exchange.param("id"), rotation)
 
     return {"POST": _answered(handle)}
 
@@ -105,9 +114,16 @@ def actor(exchange: Exchange) -> Actor:
     return Actor(name=exchange.principal.key or NOBODY, request_id=exchange.request_id)
 
 
+def _one_who_may(exchange: Exchange) -> Actor:
+    """Who asks for a change; Forbidden where no key is asked for."""
+    if exchange.principal.key is None:
+        raise Forbidden(_OPEN)
+    return actor(exchange)
+
+
 def _answered(act: Callable[[Exchange], Awaitable[object]]) -> Handler:
     async def handle(exchange: Exchange) -> None:
-        await exchange.reply(200, msgspec.json.encode(await act(exchange)))
+        await exchange.reply(200, msgspec.json.encode(await act(exchange)), _UNKEPT)
 
     return handle
 

@@ -46,7 +46,7 @@ class Front:
         status: int | None = None
         try:
             if scopes is not None:
-                await self._admit(exchange, scopes)
+                await self.admit(exchange, scopes)
             exchange.admitted = True
             await handler(exchange)
         except ClientLeft:
@@ -64,7 +64,8 @@ class Front:
             await _tell(exchange, error)
         self._observer(_served(exchange, status, error))
 
-    async def _admit(self, exchange: Exchange, scopes: frozenset[Scope]) -> None:
+    async def admit(self, exchange: Exchange, scopes: frozenset[Scope]) -> None:
+        """Say who asks, or raise what is wrong with the key, or with what it is to be used for."""
         principal = await self._gate.admit(exchange.header(b"authorization"), exchange.header(b"api-key"))
         organization, project = exchange.header(b"openai-organization"), exchange.header(b"openai-project")
         if organization is not None or project is not None:

@@ -14,7 +14,8 @@ from msgspec import UNSET, Meta, UnsetType
 from hansard.core.keys import USUAL, Scope
 from hansard.core.policies import UNBOUND, Policy
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+# PostgreSQL holds no NUL, and the terminal of whoever lists names is not theirs to command.
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z")]
 Moment = Annotated[int, Meta(ge=0, le=2**53, description="Unix seconds.")]
 MAX_GRACE_S = 90 * 24 * 60 * 60
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, exc, inspect
 from hansard.errors import StartupError
 from hansard.store import migrate, tenants_sql
 from hansard.store.database import Database
+from hansard.store.failures import Outdated
 from hansard.store.tenants import Tenants
 
 T = TypeVar("T")
@@ -33,17 +34,22 @@ def tenants_in(database: Database) -> Iterator[Tenants]:
     try:
         database.make()
         with engine.begin() as connection:
-            _prepare(connection, database)
+            is_empty = not inspect(connection).get_table_names()
+        with engine.begin() as connection:
+            _prepare(connection, database, is_empty=is_empty)
         yield tenants_sql.SqlTenants(read=run, write=run)
     except (OSError, exc.DBAPIError) as error:
         raise database.startup_error(error) from error
+    except Outdated as error:
+        raise StartupError(f"{database.place}: its tables have just been upgraded by another Hansard.") from error
     finally:
         engine.dispose()
 
 
-def _prepare(connection: Connection, database: Database) -> None:
-    database.claim(connection)
-    if not inspect(connection).get_table_names():
+def _prepare(connection: Connection, database: Database, *, is_empty: bool) -> None:
+    if is_empty:
+        database.claim(connection)  # or another makes the same tables meanwhile; who serves there is not held up
+    if is_empty and not inspect(connection).get_table_names():
         migrate.create(connection)
     elif (found := migrate.version(connection, place=database.place)) != migrate.HEAD:
         raise StartupError(

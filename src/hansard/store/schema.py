@@ -19,7 +19,8 @@ keys          who may ask, as digests: what was shown once is kept nowhere. Look
               project is what is to be found
 audit         what was done with projects and keys, and who read what. Rows are added and never changed: triggers see
               to that
-revisions     one row, whose number rises with every change to projects and keys, so that servers see that there was one
+revisions     numbers that rise: with every change to projects and keys, so that servers see that there was one, and
+              with every change to keys, so that it is known for ever that there was one
 
 While search is on there is an index of words beside them, which is not drawn here: ``words`` makes and drops it.
 

@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """``revision`` rises with every change to projects and keys. ``has_keys``: there was ever a key."""
+    """``revision`` rises with every change to projects and keys. ``has_keys``: there was ever a key, if only once."""
 
     revision: int
     has_keys: bool

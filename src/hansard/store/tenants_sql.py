@@ -17,9 +17,11 @@ from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Place, Project, S
 T = TypeVar("T")
 
 _REVISION: Final = "tenants"
+# Apart from the keys themselves, so that the door stays shut when the last of them goes with its project.
+_KEYS: Final = "keys"
 _STATE: Final = select(
     select(revisions.c.number).where(revisions.c.name == _REVISION).scalar_subquery(),
-    exists(select(literal(1)).select_from(keys)),
+    exists(select(literal(1)).where(revisions.c.name == _KEYS)),
 )
 _HOLDER: Final = (
     select(keys, projects)
@@ -65,10 +67,16 @@ def keep(connection: Connection, changed: Sequence[Project | Key], entries: Sequ
             _put(connection, keys, _key_row(each))
     for entry in entries:
         note(connection, entry)
-    raised = update(revisions).where(revisions.c.name == _REVISION).values(number=revisions.c.number + 1)
-    if not connection.execute(raised).rowcount:
-        connection.execute(insert(revisions), {"name": _REVISION, "number": 1})
+    _raise(connection, _REVISION)
+    if any(isinstance(each, Key) for each in changed):
+        _raise(connection, _KEYS)
     return True
+
+
+def _raise(connection: Connection, name: str) -> None:
+    raised = update(revisions).where(revisions.c.name == name).values(number=revisions.c.number + 1)
+    if not connection.execute(raised).rowcount:
+        connection.execute(insert(revisions), {"name": name, "number": 1})
 
 
 def note(connection: Connection, entry: Entry) -> None:
