@@ -10,9 +10,12 @@ from hansard.contract import Document
 from hansard.errors import StoreUnavailable
 from hansard.observe import ignore
 from hansard.recorder import Recorder
+from hansard.tenancy import Principal
 from tests.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
+
+ME = Principal("mine")
 
 
 class DoubtfulStore(MemoryStore):
@@ -43,7 +46,7 @@ def recorder(store: DoubtfulStore) -> Recorder:
 
 
 async def test_a_store_without_doubt_is_not_asked(recorder: Recorder, store: DoubtfulStore) -> None:
-    await recorder.check()
+    await recorder.check(ME)
 
     assert store.questions == 0
 
@@ -51,10 +54,10 @@ async def test_a_store_without_doubt_is_not_asked(recorder: Recorder, store: Dou
 async def test_a_store_in_doubt_is_asked_and_believed(recorder: Recorder, store: DoubtfulStore) -> None:
     store.doubtful = True
 
-    await recorder.check()  # the trouble is over, and nobody had written since
+    await recorder.check(ME)  # the trouble is over, and nobody had written since
     store.down = True
     with pytest.raises(StoreUnavailable):
-        await recorder.check()
+        await recorder.check(ME)
 
     assert store.questions == 2
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hansard import __version__
+from hansard.administration import Administration
 from hansard.api.corked import corked
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
@@ -25,12 +26,13 @@ from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.api.unread import impatient
 from hansard.completions import Completions
-from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec
+from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec, is_loopback
 from hansard.core.lifetimes import Lifetimes
 from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
 from hansard.janitor import Janitor
+from hansard.limits import Limiter
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -56,9 +58,13 @@ GC_THRESHOLDS = (20_000, 20, 20)
 
 
 class House:
-    """Every part of one server, wired and not yet running."""
+    """Every part of one server, wired and not yet running.
 
-    def __init__(self, settings: Settings, *, observer: Observer) -> None:
+    ``listens``: it is to be reached where the settings say, and not through a server of somebody else's.
+    """
+
+    def __init__(self, settings: Settings, *, observer: Observer, listens: bool = False) -> None:
+        self._listens = listens
         self.metrics = Metrics(
             version=__version__, upstreams=[spec.name for spec in settings.upstreams], since=time.time()
         )
@@ -88,7 +94,9 @@ class House:
             observer=observer,
             policy=settings.store,
             metadata_without_store=settings.metadata_without_store,
+            patterns=settings.redactions,
         )
+        self.limiter = Limiter(store=self.store, observer=observer)
         self.completions = Completions(
             router=self.router,
             store=self.store,
@@ -97,10 +105,17 @@ class House:
             idempotency_ttl_s=settings.idempotency_ttl_s,
             max_completion_bytes=settings.max_completion_bytes,
             lifetimes=Lifetimes(whole_s=settings.retention, body_s=settings.retention_bodies),
+            limiter=self.limiter,
         )
         self.janitor = Janitor(store=self.store, observer=observer)
-        self.front = Front(gate=Gate(key=settings.api_key), observer=observer, max_body_bytes=settings.max_body_bytes)
+        self.gate = Gate(
+            key=settings.api_key, tenants=self.store.tenants, organization=settings.organization, observer=observer
+        )
+        self.administration = Administration(tenants=self.store.tenants, changed=self.gate.look)
+        self.front = Front(gate=self.gate, observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
+        self._notes_reads = settings.audit == "all"
+        self._host = settings.host
         self._refuses_nulls = settings.nulls == "refuse"
         self._drain_s = settings.drain_s
         self._drained_by: float | None = None
@@ -115,6 +130,8 @@ class House:
             version=__version__,
             default_order=self._list_order,
             refuses_nulls=self._refuses_nulls,
+            administration=self.administration,
+            notes_reads=self._notes_reads,
             lifespan=lifespan,
         )
         return app if self._tracing is None else self._tracing.application(app)
@@ -127,7 +144,11 @@ class House:
                 stack.push_async_callback(self._tracing.stop)
             await self.store.start()
             stack.push_async_callback(self.store.stop)
+            await stack.enter_async_context(self.gate.at_work())
+            if self._listens and self.gate.is_open and not is_loopback(self._host):
+                raise StartupError(_open_to_all(self._host))
             await stack.enter_async_context(self.janitor.at_work())
+            await stack.enter_async_context(self.limiter.at_work())
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)
             # What outlived its client still needs its engine.
@@ -189,7 +210,7 @@ async def _serve(
     import uvicorn
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-    house = House(settings, observer=_sink(settings.log))
+    house = House(settings, observer=_sink(settings.log), listens=True)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -234,7 +255,7 @@ def _sink(log: Literal["text", "json", "off"]) -> Observer:
 
 def _protocol(server: type[asyncio.Protocol], observer: Observer, settings: Settings) -> type[asyncio.Protocol]:
     """The server's protocol with what it lacks."""
-    patient = enveloped(server, observer=observer, silence_s=settings.silence_s)
+    patient = enveloped(server, observer=observer, silence_s=settings.silence_s, body_s=settings.body_s)
     return corked(noticing(impatient(patient, unread_s=settings.unread_s)))
 
 
@@ -354,6 +375,13 @@ def _no_address(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"Port {port} needs more rights than this user has. Choose one above 1023: --port 8000"
     return f"Cannot listen on {host}, port {port}: {error.strerror}."
+
+
+def _open_to_all(host: str) -> str:
+    return (
+        f"{host} can be reached by other machines, and there is no key; make one with `hansard keys create`, "
+        "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1."
+    )
 
 
 def _base_url(listener: socket.socket) -> str:

@@ -15,11 +15,12 @@ import msgspec
 
 from hansard.contract import Document
 from hansard.contract.request import ChatRequest
-from hansard.core import documents, normalize, paging, views
+from hansard.core import documents, normalize, paging, policies, views
 from hansard.core.accumulate import Accumulator
 from hansard.core.ending import Ending
 from hansard.core.idempotency import IdempotencyKey
 from hansard.core.lifetimes import KEPT, Lifetimes
+from hansard.core.quota import demand
 from hansard.engines import check
 from hansard.engines.base import Health, ServedModel
 from hansard.engines.router import Router, Target
@@ -31,6 +32,7 @@ from hansard.errors import (
     InvalidRequest,
     ModelNotFound,
 )
+from hansard.limits import Limiter, Reservation
 from hansard.observe.load import Load
 from hansard.recorder import Recorder
 from hansard.repeats import Claim, Repeats
@@ -79,8 +81,10 @@ class Completions:
         idempotency_ttl_s: int = 24 * 60 * 60,
         max_completion_bytes: int | None = None,
         lifetimes: Lifetimes = KEPT,
+        limiter: Limiter | None = None,
     ) -> None:
         self._router = router
+        self._limiter = limiter or Limiter()
         self._store = store
         self._recorder = recorder
         self._on_disconnect = on_disconnect
@@ -99,20 +103,20 @@ class Completions:
         """How many writes are not committed yet."""
         return self._store.waiting
 
-    def models(self) -> list[ServedModel]:
+    def models(self, principal: Principal) -> list[ServedModel]:
         """What can be asked for now."""
-        return self._router.models()
+        return [model for model in self._router.models() if principal.may_use(model.id)]
 
-    def model(self, name: str) -> ServedModel:
+    def model(self, principal: Principal, name: str) -> ServedModel:
         """One of them, or NotFound in the words of the models endpoint."""
-        for model in self._router.models():
+        for model in self.models(principal):
             if model.id == name:
                 return model
         raise ModelNotFound.in_listing(name)
 
-    def may_be_stored(self, request: ChatRequest) -> None:
+    def may_be_stored(self, request: ChatRequest, principal: Principal) -> None:
         """Raise InvalidRequest for what the policy of storing does not allow."""
-        self._recorder.wants(request)
+        self._recorder.wants(request, principal)
 
     def takes_unknown_parameters(self, model: str) -> bool:
         """Whether what the contract does not name is for that model's engine to judge.
@@ -164,8 +168,7 @@ class Completions:
                 progress.replay(msgspec.json.decode(claim.reply))
                 return claim.reply
             return await self._recorder.outlive(self._claimed(claim, asked, progress))
-        run = await self._begin(asked, progress)
-        work = self._complete(run)
+        work = self._complete(asked, progress)
         return await (self._recorder.outlive(work) if self._outlives(asked) else work)
 
     def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
@@ -210,7 +213,9 @@ class Completions:
 
     async def update(self, principal: Principal, completion_id: str, metadata: Mapping[str, str]) -> Document:
         """Replace the metadata; the stored object as it then is."""
-        record = await self._store.set_metadata(principal.project, completion_id, metadata)
+        redaction = self._recorder.redaction(principal)
+        kept = metadata if redaction is None else redaction.metadata(metadata)
+        record = await self._store.set_metadata(principal.project, completion_id, kept)
         if record is None:
             raise CompletionNotFound(completion_id)
         return _view(record)
@@ -222,11 +227,11 @@ class Completions:
 
     async def _claim(self, asked: Asked, key: IdempotencyKey) -> Claim | Outcome:
         """The right to run under the key, or what became of it."""
-        return await self._repeats.claim(asked.principal.project, key, now=int(time.time()))
+        return await self._repeats.claim(asked.principal, key, now=int(time.time()))
 
     async def _claimed(self, claim: Claim, asked: Asked, progress: Progress) -> bytes:
         with claim:
-            return await self._complete(await self._begin(asked, progress, claim))
+            return await self._complete(asked, progress, claim)
 
     async def _once(self, key: IdempotencyKey, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
         claim = await self._claim(asked, key)
@@ -245,8 +250,11 @@ class Completions:
                     yield together
 
     async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
-        stored = self._recorder.wants(asked.received.request)
+        principal = asked.principal
+        principal.must_be_allowed(asked.received.request.model)
+        stored = self._recorder.wants(asked.received.request, principal)
         route = self._router.pick(asked.received.request.model)
+        policy = policies.retention(principal.policy, principal.project_policy)
         run = Run(
             asked=asked,
             route=route,
@@ -254,23 +262,32 @@ class Completions:
             stored=stored,
             claim=claim,
             load=self.load,
-            lifetimes=self._lifetimes,
+            lifetimes=policy.over(self._lifetimes),
+            redaction=self._recorder.redaction(principal),
         )
         if run.kept:
-            await self._recorder.check()
+            await self._recorder.check(principal)
         return run
 
     def _outlives(self, asked: Asked) -> bool:
-        return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request)
+        return self._on_disconnect == "finish" and self._recorder.wants(asked.received.request, asked.principal)
 
-    async def _complete(self, run: Run) -> bytes:
-        with run:
+    def _reserved(self, asked: Asked, progress: Progress) -> Reservation:
+        """The block that keeps it within its client's limits. A repeat that is answered again does not count."""
+        received = asked.received
+        return self._limiter.reserve(
+            asked.principal, lambda: demand(received.request, body_bytes=len(received.body)), progress
+        )
+
+    async def _complete(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> bytes:
+        with self._reserved(asked, progress), await self._begin(asked, progress, claim) as run:
             return await self._conclude(run, await run.route.complete(run.call))
 
     async def _chunks(
         self, asked: Asked, progress: Progress, claim: Claim | None = None
     ) -> AsyncGenerator[Shown, None]:
-        with await self._begin(asked, progress, claim) as run:
+        # Left in the end however the stream ends, so that what it came to is settled.
+        with self._reserved(asked, progress), await self._begin(asked, progress, claim) as run:
             choices = normalize.n(run.call.request)
             seen: Accumulator | Ending = Ending(choices=choices)
             if run.kept:
@@ -282,6 +299,7 @@ class Completions:
                         if not has_begun:
                             run.began()
                             has_begun = True
+                        progress.pieces += len(chunks)
                         shown = run.stamp.chunks(chunks)
                         while chunks:  # a slow reader keeps us below for long, and they need not wait there
                             seen.feed(chunks.pop(0))
@@ -306,10 +324,11 @@ class Completions:
     async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)
         body = msgspec.json.encode(reply)
-        record = run.record(reply, made=made, body=body) if run.stored else None
+        kept = run.redacted(body) if run.kept else body
+        record = run.record(reply, made=made, body=kept) if run.stored else None
         if run.claim is not None:
-            in_force = await run.claim.remember(body, record, now=int(time.time()))
-            if in_force != body:
+            in_force = await run.claim.remember(kept, record, now=int(time.time()))
+            if in_force != kept:
                 run.came_second(msgspec.json.decode(in_force))
                 return in_force
         elif record is not None:

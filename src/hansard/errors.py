@@ -5,17 +5,24 @@ HansardError                         what a client sees: status, type, param, co
 │   ├── SearchIsOff
 │   └── UpstreamRefused         4xx  what an upstream says is wrong with the request
 ├── AuthenticationFailed        401
+├── Forbidden                   403
+│   └── ModelForbidden
 ├── NotFound                    404
 │   ├── CompletionNotFound
 │   └── ModelNotFound
 ├── MethodNotAllowed            405
 ├── RequestTooLate              408
 │   ├── HeadTooLate
-│   └── BodyTooLate
+│   ├── BodyTooLate
+│   └── BodyTooSlow
 ├── Conflict                    409
+│   ├── ProjectGone
 │   └── IdempotencyKeyReused
 ├── BodyTooLarge                413
 ├── RateLimited                 429
+│   ├── LimitReached
+│   ├── RequestTooCostly
+│   └── QuotaExhausted
 ├── HeadTooLarge                431
 ├── InternalError               500
 ├── UpstreamFailed              502  what an engine elsewhere did wrong
@@ -32,6 +39,7 @@ Statuses are HTTP's; nothing here knows how a reply is sent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -40,7 +48,8 @@ class HansardError(Exception):
 
     ``place`` is the path of what is wrong, also where the API's ``param`` does not say it.
 
-    ``retry_after_s`` goes into the header of that name, where it is known. ``is_final`` tells the official clients
+    ``retry_after_s`` goes into the header of that name, where it is known, and ``retry_after_ms`` into the more exact
+    one that the official clients read first. ``is_final`` tells the official clients
     not to try again, which by its status they would. ``has_begun``: whoever was asked had begun to answer, so nobody
     is asked again. ``is_quoted``: type and code are an upstream's words.
     """
@@ -49,6 +58,7 @@ class HansardError(Exception):
     type: str = "server_error"
     code: str | None = None
     retry_after_s: int | None = None
+    retry_after_ms: int | None = None
     is_final: bool = False
     has_begun: bool = False
     is_quoted: bool = False
@@ -92,6 +102,39 @@ class AuthenticationFailed(HansardError):
 
     status = 401
     type = "invalid_request_error"
+
+
+class Forbidden(HansardError):
+    """The key is good, and does not reach so far. In the live API's words, as restricted keys get them.
+
+    Recorded in https://github.com/openclaw/openclaw/issues/47372 and others. It answers some of them with 401, which
+    tells a client that its key is no good; 403 is what the official clients call PermissionDeniedError.
+    """
+
+    status = 403
+    type = "invalid_request_error"
+
+    @classmethod
+    def scope(cls, missing: str) -> Forbidden:
+        """``missing`` is the scope that would do."""
+        return cls(
+            f"You have insufficient permissions for this operation. Missing scopes: {missing}. Check that you have the "
+            "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're "
+            "using a restricted API key, that it has the necessary scopes."
+        )
+
+
+class ModelForbidden(Forbidden):
+    """The model is not among those of the key or its project.
+
+    In the live API's words, recorded in https://github.com/cursor/cursor/issues/2953.
+    """
+
+    code = "model_not_found"
+
+    def __init__(self, project: str, model: str) -> None:
+        super().__init__(f"Project `{project}` does not have access to model `{_shown(model)}`")
+        self.place = "model"
 
 
 class NotFound(HansardError):
@@ -150,6 +193,17 @@ class Conflict(HansardError):
     type = "invalid_request_error"
 
 
+class ProjectGone(Conflict):
+    """The project was deleted while the request ran, so nothing of it is kept."""
+
+    code = "project_deleted"
+    is_final = True
+
+    def __init__(self, project: str) -> None:
+        super().__init__("The project of this key was deleted while the request ran, so that nothing of it is kept.")
+        self.project = project
+
+
 class IdempotencyKeyReused(Conflict):
     """The key has been sent with another request; sending this one again cannot help."""
 
@@ -179,18 +233,66 @@ class RateLimited(HansardError):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
-    retry_after_s = 1
+    retry_after_s: int | None = 1
+
+
+class LimitReached(RateLimited):
+    """Too much for now: in the words of the live API (dossier, section e). ``wait`` is ``wait_s``, spelled."""
+
+    def __init__(
+        self, of: str, *, unit: str, model: str, limit: int, used: int, asked: int, wait_s: float, wait: str
+    ) -> None:
+        super().__init__(
+            f"Rate limit reached for {_shown(model)} {of}: Limit {limit}, Used {used}, Requested {asked}. "
+            f"Please try again in {wait}.",
+            retry_after_s=max(math.ceil(wait_s), 1),
+        )
+        self.type = unit
+        self.retry_after_ms = math.ceil(wait_s * 1000)
+
+
+class RequestTooCostly(RateLimited):
+    """More tokens than there are in a minute, so that waiting cannot help. In the live API's words.
+
+    Recorded in https://community.openai.com/t/request-too-large-for-gpt-4o/863460 and many others.
+    """
+
+    type = "tokens"
+    retry_after_s = None
+    is_final = True
+
+    def __init__(self, of: str, *, model: str, limit: int, asked: int) -> None:
+        super().__init__(
+            f"Request too large for {_shown(model)} {of}: Limit {limit}, Requested {asked}. "
+            "The input or output tokens must be reduced in order to run successfully."
+        )
+
+
+class QuotaExhausted(RateLimited):
+    """The tokens of the month are used up: in the live API's words (dossier, section e), without its links."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    is_final = True
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__(
+            "You exceeded your current quota, please check your plan and billing details.",
+            retry_after_s=retry_after_s,
+        )
 
 
 class HeadTooLarge(HansardError):
-    """The request line and headers are over the limit, in bytes."""
+    """The request line and headers are over the limit, in bytes, or too many."""
 
     status = 431
     type = "invalid_request_error"
     code = "request_head_too_large"
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The request's headers are larger than this server accepts ({limit_bytes} bytes).")
+    def __init__(self, limit_bytes: int, most: int) -> None:
+        super().__init__(
+            f"The request's headers are larger than this server accepts ({limit_bytes} bytes, {most} headers)."
+        )
 
 
 class RequestTooLate(HansardError):
@@ -213,6 +315,13 @@ class BodyTooLate(RequestTooLate):
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"The request's body did not go on for {limit_s:g} seconds.")
+
+
+class BodyTooSlow(RequestTooLate):
+    """A request's body was not whole in time, in seconds, though it went on."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The request's body was not whole within {limit_s:g} seconds.")
 
 
 class InternalError(HansardError):

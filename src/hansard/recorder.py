@@ -6,17 +6,20 @@ It owns the tasks of completions that run on after their client left; nothing el
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+import re
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, Literal, TypeVar
 
 from hansard.contract.request import ChatRequest
-from hansard.core import normalize
+from hansard.core import normalize, policies
+from hansard.core.redaction import Redaction, Unknown
 from hansard.core.rules import metadata_needs_store
 from hansard.errors import InvalidRequest, StoreUnavailable
 from hansard.observe import Observer, RecordLost
 from hansard.store.base import Outcome, Outcomes, Record, Store
 from hansard.store.outcomes import InMemory
+from hansard.tenancy import Principal
 
 T = TypeVar("T")
 
@@ -32,24 +35,31 @@ class Recorder:
         *,
         store: Store,
         observer: Observer,
-        policy: Literal["asked", "always", "never"] = "asked",
+        policy: policies.Storage = "asked",
         metadata_without_store: Literal["refuse", "accept"] = "refuse",
+        patterns: Mapping[str, re.Pattern[str]] | None = None,
     ) -> None:
         self._store = store
-        # Who wants no completion written down gets none, not even for a day.
-        self._outcomes: Outcomes = InMemory() if policy == "never" else store
+        self._unwritten = InMemory()
         self._policy = policy
+        self._patterns = patterns
+        self._redactions: dict[tuple[str, ...], Redaction] = {}
         self._metadata_without_store = metadata_without_store
         self._observer = observer
         self._running: set[asyncio.Task[Any]] = set()
 
-    def wants(self, request: ChatRequest) -> bool:
+    def policy(self, principal: Principal) -> policies.Storage:
+        """Which completions of its are kept."""
+        return policies.storage(principal.policy, principal.project_policy, of_server=self._policy)
+
+    def wants(self, request: ChatRequest, principal: Principal) -> bool:
         """Whether the completion is to be kept; InvalidRequest for what the policy does not allow (decision 17)."""
-        if self._policy == "always":
+        policy = self.policy(principal)
+        if policy == "always":
             return True
-        if self._policy == "never" and normalize.is_stored(request):
+        if policy == "never" and normalize.is_stored(request):
             raise InvalidRequest(
-                "Unsupported value: 'store' does not support true on this server, which keeps no completions.",
+                f"Unsupported value: 'store' does not support true {self._where()}, which keeps no completions.",
                 param="store",
                 code="unsupported_value",
             )
@@ -57,13 +67,32 @@ class Recorder:
             metadata_needs_store(request)
         return normalize.is_stored(request)
 
-    async def check(self) -> None:
+    def redaction(self, principal: Principal) -> Redaction | None:
+        """What is to be blacked out of what is kept for it, if anything.
+
+        StoreUnavailable if a pattern is not known here: what it should find must not be written down.
+        """
+        names = policies.redacted(principal.policy, principal.project_policy)
+        if not names:
+            return None
+        if (known := self._redactions.get(names)) is not None:
+            return known
+        try:
+            redaction = self._redactions[names] = Redaction(names, own=self._patterns)
+        except Unknown as unknown:
+            raise StoreUnavailable(
+                f"The store is unavailable: what is kept in this project has to be redacted by '{unknown}', "
+                "a pattern that this server does not know."
+            ) from unknown
+        return redaction
+
+    async def check(self, principal: Principal) -> None:
         """Raise StoreUnavailable while the store is known to be down, so that no token is generated in vain.
 
         It is asked only if there is doubt: a question costs as much as a quarter of a stored request. And not where
         nothing is kept.
         """
-        if self._policy != "never" and not self._store.healthy and not await self._store.ready():
+        if self.policy(principal) != "never" and not self._store.healthy and not await self._store.ready():
             raise StoreUnavailable("The store is not available, so nothing was generated. Please try again.")
 
     async def record(self, record: Record) -> None:
@@ -74,14 +103,14 @@ class Recorder:
             self._lost(record, error)
             raise
 
-    async def recall(self, project: str, key: str, *, now: int) -> Outcome | None:
+    async def recall(self, principal: Principal, key: str, *, now: int) -> Outcome | None:
         """What became of the request with this idempotency key; StoreUnavailable if that cannot be told."""
-        return await self._outcomes.recall(project, key, now=now)
+        return await self._outcomes(principal).recall(principal.project, key, now=now)
 
-    async def remember(self, outcome: Outcome, record: Record | None) -> Outcome:
+    async def remember(self, outcome: Outcome, record: Record | None, *, principal: Principal) -> Outcome:
         """As ``record``, and so that repeats get the same; the outcome in force is that of whoever was first."""
         try:
-            return await self._outcomes.remember(outcome, record)
+            return await self._outcomes(principal).remember(outcome, record)
         except StoreUnavailable as error:
             if record is not None:
                 self._lost(record, error)
@@ -128,6 +157,13 @@ class Recorder:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    def _outcomes(self, principal: Principal) -> Outcomes:
+        """Who wants no completion written down gets none, not even for a day."""
+        return self._unwritten if self.policy(principal) == "never" else self._store
+
+    def _where(self) -> str:
+        return "on this server" if self._policy == "never" else "with this key"
 
     def _lost(self, record: Record, error: StoreUnavailable) -> None:
         self._observer(RecordLost(completion_id=record.id, reason=error.message))

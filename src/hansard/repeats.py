@@ -13,6 +13,7 @@ from hansard.core.idempotency import IdempotencyKey
 from hansard.errors import IdempotencyKeyReused
 from hansard.recorder import Recorder
 from hansard.store.base import Outcome, Record
+from hansard.tenancy import Principal
 
 
 class Repeats:
@@ -23,12 +24,12 @@ class Repeats:
         self._ttl_s = ttl_s
         self._claims: dict[tuple[str, str], Claim] = {}
 
-    async def claim(self, project: str, key: IdempotencyKey, *, now: int) -> Claim | Outcome:
+    async def claim(self, principal: Principal, key: IdempotencyKey, *, now: int) -> Claim | Outcome:
         """What became of the key, once that is known; or a claim, which must be entered: make it, the others wait.
 
         Raises what the one who was waited for raised, and IdempotencyKeyReused if the key came with another request.
         """
-        place = (project, key.key)
+        place = (principal.project, key.key)
         while (other := self._claims.get(place)) is not None:
             if other.key == key:
                 await asyncio.wait([other.outcome])
@@ -39,10 +40,10 @@ class Repeats:
             else:
                 raise IdempotencyKeyReused
         # Before anything is awaited, so that there is one.
-        claim = self._claims[place] = Claim(self, project, key)
+        claim = self._claims[place] = Claim(self, principal, key)
         with ExitStack() as stack:
             stack.enter_context(claim)
-            outcome = await self._recorder.recall(project, key.key, now=now)
+            outcome = await self._recorder.recall(principal, key.key, now=now)
             if outcome is None:
                 claim.looked.set()
                 stack.pop_all()
@@ -60,7 +61,7 @@ class Repeats:
             expires=now + self._ttl_s,
             reply=reply,
         )
-        return await self._recorder.remember(outcome, record)
+        return await self._recorder.remember(outcome, record, principal=claim.principal)
 
     def release(self, claim: Claim) -> None:
         """From now on the key is for others to claim."""
@@ -73,9 +74,10 @@ class Claim:
     A failure is told to those who wait and not remembered; if the block is cancelled, one of them tries instead.
     """
 
-    def __init__(self, repeats: Repeats, project: str, key: IdempotencyKey) -> None:
+    def __init__(self, repeats: Repeats, principal: Principal, key: IdempotencyKey) -> None:
         self._repeats = repeats
-        self.project = project
+        self.principal = principal
+        self.project = principal.project
         self.key = key
         self.looked = asyncio.Event()
         """Set once it is known whether anything is remembered."""

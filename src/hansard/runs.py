@@ -18,6 +18,8 @@ from hansard.core import ids, normalize
 from hansard.core.explode import explode
 from hansard.core.idempotency import IdempotencyKey
 from hansard.core.lifetimes import KEPT, Lifetimes
+from hansard.core.quota import Allowance
+from hansard.core.redaction import Redaction
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received
 from hansard.engines.base import Call
@@ -61,6 +63,10 @@ class Progress(msgspec.Struct):
     model: str | None = None
     usage: Mapping[str, int] | None = None
     stored: bool = False
+    pieces: int = 0
+    """The chunks that came of a stream."""
+    allowance: Allowance | None = None
+    """Where its client stands with its limits, if it has some."""
     replayed: bool = False
     """Whether it was made for an earlier request; then the tokens and the storing were that one's."""
     work: Work | None = None
@@ -85,6 +91,7 @@ class Run:
         claim: Claim | None,
         load: Load,
         lifetimes: Lifetimes = KEPT,
+        redaction: Redaction | None = None,
     ) -> None:
         now_ns = time.time_ns()
         request, model = asked.received.request, route.answered.model
@@ -94,6 +101,7 @@ class Run:
         self.stored = stored
         self.claim = claim
         self._lifetimes = asked.lifetimes.over(lifetimes)
+        self._redaction = redaction
         self.kept = stored or claim is not None
         """Whether the whole of it is needed at the end."""
         self.was_second = False
@@ -158,9 +166,17 @@ class Run:
         self.was_second = True
         self._progress.replay(reply)
 
+    def redacted(self, body: bytes) -> bytes:
+        """The reply as it may be kept. The client has it whole."""
+        return body if self._redaction is None else self._redaction.reply(body)
+
     def record(self, reply: Document, *, made: Document, body: bytes) -> Record:
-        """What is kept of it; ``made`` is what the engine made, with the id and the name that somebody else gave."""
-        request = self.asked.received.request
+        """What is kept of it; ``made`` is what the engine made, with the id and the name that somebody else gave.
+
+        ``body`` is the reply, redacted.
+        """
+        request, redaction = self.asked.received.request, self._redaction
+        metadata = {**self.asked.principal.metadata, **self.asked.metadata, **normalize.metadata(request)}
         # From its end on: of a long stream with a short time to live there is something to see.
         ends = self._lifetimes.ends(int(time.time()))
         return Record(
@@ -170,9 +186,9 @@ class Run:
             model=reply["model"],
             requested_model=request.model,
             request_id=self.asked.request_id,
-            metadata={**self.asked.metadata, **normalize.metadata(request)},
+            metadata=metadata if redaction is None else redaction.metadata(metadata),
             seed=self.call.seed,
-            request=self.asked.received.body,
+            request=self.asked.received.body if redaction is None else redaction.json(self.asked.received.body),
             reply=body,
             engine=self.route.answered.engine.name,
             upstream_id=_text(made.get("id")),

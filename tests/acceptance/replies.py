@@ -32,7 +32,7 @@ ROUTES = [
     ("GET", r"/models", "models"),
     ("GET", r"/models/.+", "model"),
 ]
-OURS = r"/(health|readyz|metrics|openapi\.json)"
+OURS = r"/(health|readyz|metrics|openapi\.json|hansard/v1/.*)"
 """Addresses that the official document does not know."""
 
 TYPES: dict[str, type[BaseModel]] = {

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from hansard.api.garbled import HEAD_LIMIT_BYTES, SILENCE_S, enveloped
+from hansard.api.garbled import BODY_S, HEAD_LIMIT_BYTES, MOST_HEADERS, SILENCE_S, enveloped
 from hansard.observe import Event, Observer, RequestServed, ignore
 
 pytestmark = pytest.mark.anyio
@@ -39,12 +39,19 @@ async def read_only(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, *, observer: Observer = ignore, silence_s: float = SILENCE_S) -> AsyncIterator[int]:
+async def listening(
+    app: ASGIApp, *, observer: Observer = ignore, silence_s: float = SILENCE_S, body_s: float = BODY_S
+) -> AsyncIterator[int]:
     """The port where the application is served."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     config.load()
     state = uvicorn.Server(config).server_state
-    protocol: Any = enveloped(AutoHTTPProtocol, observer=observer, silence_s=silence_s)  # type: ignore[type-abstract] # it has the methods when it runs
+    protocol: Any = enveloped(
+        AutoHTTPProtocol,  # type: ignore[type-abstract] # it has the methods when it runs
+        observer=observer,
+        silence_s=silence_s,
+        body_s=body_s,
+    )
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
     async with server:
@@ -260,5 +267,80 @@ async def test_a_body_that_goes_on_may_take_longer() -> None:
             writer.write(b"x")
         reply = await reader.read()
         writer.close()
+
+    assert reply.startswith(b"HTTP/1.1 204")
+
+
+async def test_a_body_that_drips_is_not_taken_for_ever() -> None:
+    """A slow post: a byte now and then, for as long as the client likes."""
+    async with listening(read_only, silence_s=5, body_s=0.2) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n")
+        reading = asyncio.create_task(reader.read())
+        while not reading.done():
+            writer.write(b"x")
+            await asyncio.wait([reading], timeout=0.02)
+        writer.close()
+
+    status, _, document = parted(await reading)
+    assert status == "HTTP/1.1 408 Request Timeout"
+    assert document["error"]["message"] == "The request's body was not whole within 0.2 seconds."
+
+
+async def test_headers_that_drip_are_not_taken_for_ever() -> None:
+    """Slowloris: a header now and then, and never the end."""
+    async with listening(read_only, silence_s=0.2) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\n")
+        reading = asyncio.create_task(reader.read())
+        while not reading.done():
+            writer.write(b"x-a: b\r\n")
+            await asyncio.wait([reading], timeout=0.02)
+        writer.close()
+
+    assert parted(await reading)[0] == "HTTP/1.1 408 Request Timeout"
+
+
+async def test_a_body_in_time_has_the_next_one_timed_anew() -> None:
+    async with listening(read_only, body_s=0.3) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.15)  # what is tested is that time passes
+            writer.write(b"{}")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"x-a: " + b"a" * HEAD_LIMIT_BYTES + b"\r\n",
+        b"".join(b"x-%d: a\r\n" % number for number in range(MOST_HEADERS + 1)),
+    ],
+    ids=["size", "count"],
+)
+async def test_a_whole_head_that_is_too_large_is_refused(head: bytes) -> None:
+    asked: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope["path"])
+
+    events: list[Event] = []
+    async with listening(app, observer=events.append) as port:
+        reply = await answer(port, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n" + head + b"\r\n{}")
+
+    status, _, document = parted(reply)
+    assert status.startswith("HTTP/1.1 431 ")
+    assert document["error"]["code"] == "request_head_too_large"
+    assert asked == []
+    assert [event.error for event in events if isinstance(event, RequestServed)] == ["request_head_too_large"]
+
+
+async def test_as_many_headers_as_may_be_are_read() -> None:
+    head = b"".join(b"x-%d: a\r\n" % number for number in range(MOST_HEADERS - 2))
+    async with listening(read_only) as port:
+        reply = await answer(port, b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n" + head + b"\r\n")
 
     assert reply.startswith(b"HTTP/1.1 204")

@@ -174,9 +174,13 @@ def test_a_copy_says_what_it_copied_and_that_it_is_the_same(run: Run, data: Path
         "facets": "4\t4\t0",
         "tombstones": "0\t0\t0",
         "outcomes": "0\t0\t0",
+        "projects": "1\t1\t0",
+        "keys": "0\t0\t0",
+        "audit": "0\t0\t0",
+        "revisions": "0\t0\t0",
     }
     assert first.code == 0
-    assert first.err.startswith(f"{data / 'copy.sqlite3'} has all 12 rows, ")
+    assert first.err.startswith(f"{data / 'copy.sqlite3'} has all 13 rows, ")
     assert again.code == 0
     assert "labels\t4\t0\t0\n" in again.out
     assert run("db", "check", "--db", target).code == 0

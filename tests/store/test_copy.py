@@ -18,13 +18,15 @@ from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.store import copy as copying
 from hansard.store import migrate
-from hansard.store.base import Record
+from hansard.store.base import Record, Tally
 from hansard.store.copy import Copied, copy
 from hansard.store.database import Database
 from hansard.store.lock import alone
+from hansard.store.parts import PARTS
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from hansard.store.tenants import Entry, Key, Project
 from tests.postgres import PostgresServer, postgres_server
 from tests.store.files import set_version, write_first_version
 from tests.store.records import noise, outcome
@@ -91,6 +93,10 @@ async def fill(database: Database, *, more: int = 0) -> list[Record]:
     for name in ("gone", ODD + "gone"):  # the last numbers that were given
         await store.insert(sound_record(name))
         await store.delete("p", f"chatcmpl-{name}")
+    await store.tally([Tally("p", "", "2026-11", 5.0), Tally("p", "k-1", "tokens", 2.5, 0.1)])
+    project = Project(id=ODD, name=ODD, created=1)
+    key = Key(id=ODD, project=ODD, digest=bytes(32), name=ODD, shown="", created=2, scopes=frozenset({"read"}))
+    await store.tenants.keep([project, key], [Entry(id=ODD, project=ODD, at=3, actor="", act=ODD, target="")])
     await store.stop()
     return kept
 
@@ -135,6 +141,11 @@ async def test_everything_arrives_and_the_store_goes_on(new: New, one: str, othe
         "facets": rows_of(result)["facets"],
         "tombstones": 2,
         "outcomes": 3,
+        "projects": 2,
+        "keys": 1,
+        "audit": 1,
+        "revisions": 1,
+        "tallies": 2,
     }
     assert all(table.copied == table.rows for table in result.tables)
     report = examined(target)
@@ -221,7 +232,7 @@ async def test_what_is_all_there_is_not_copied_again(new: New) -> None:
     copied(source, target)
     again = copied(source, target)
     assert again.differ == 0
-    assert [table.copied for table in again.tables] == [0] * 7
+    assert [table.copied for table in again.tables] == [0] * len(PARTS)
 
 
 # What is not copied to

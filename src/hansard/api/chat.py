@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from hansard.api.exchange import Exchange
 from hansard.api.front import Handler
@@ -24,14 +25,14 @@ _IDEMPOTENCY_KEY = b"idempotency-key"
 
 def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
     """POST /chat/completions."""
-    takes_unknown, also = completions.takes_unknown_parameters, [completions.may_be_stored]
+    takes_unknown = completions.takes_unknown_parameters
 
     async def handle(exchange: Exchange) -> None:
         received = validate.parse_create(
             await exchange.body(),
             takes_unknown=takes_unknown,
             refuses_nulls=refuses_nulls,
-            also=also,
+            also=[partial(completions.may_be_stored, principal=exchange.principal)],
             refusals=completions.refusals,
         )
         metadata = validate.beside_body(exchange.header(_METADATA), received.request)

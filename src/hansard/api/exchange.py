@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hansard.api.leaving import Departure, departure_of
 from hansard.contract import Document
+from hansard.core.quota import Allowance, spelled
 from hansard.errors import BodyTooLarge
 from hansard.runs import Progress
 from hansard.tenancy import Principal
@@ -73,6 +74,10 @@ class Exchange:
     def param(self, name: str) -> str:
         """A part of the path, percent-decoded."""
         return str(self._scope["path_params"][name]).replace(INNER_SLASH, "/")
+
+    def param_or(self, name: str, default: str) -> str:
+        """A part of the path, if the address has one of that name."""
+        return self.param(name) if name in self._scope.get("path_params", {}) else default
 
     def header(self, name: bytes) -> str | None:
         """A request header, by its lower-case name."""
@@ -149,7 +154,22 @@ class Exchange:
         head = [(b"content-type", content_type), *headers, *self._headers]
         if self.admitted:
             head += ((b"openai-version", b"2020-10-01"), (b"openai-processing-ms", b"%d" % self.elapsed_ms))
+        if self.progress.allowance is not None:
+            head += _standing(self.progress.allowance)
         await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+
+def _standing(allowance: Allowance) -> list[tuple[bytes, bytes]]:
+    """Of each limit that its client has, as the live API says it (dossier, section c)."""
+    head: list[tuple[bytes, bytes]] = []
+    for unit, standing in ((b"requests", allowance.requests), (b"tokens", allowance.tokens)):
+        if standing is not None:
+            head += (
+                (b"x-ratelimit-limit-" + unit, b"%d" % standing.limit),
+                (b"x-ratelimit-remaining-" + unit, b"%d" % standing.remaining),
+                (b"x-ratelimit-reset-" + unit, spelled(standing.reset_s).encode()),
+            )
+    return head
 
 
 class WhileConnected:

@@ -6,11 +6,13 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
 
 from hansard.api.exchange import ClientLeft, Exchange
 from hansard.contract import Document
 from hansard.core import ids, sse
+from hansard.core.keys import EVERY, Scope
 from hansard.errors import HansardError, InternalError, MethodNotAllowed, Unavailable
 from hansard.observe import Crashed, Observer, RequestServed
 from hansard.tenancy import Gate
@@ -32,17 +34,22 @@ class Front:
         self._observer = observer
         self._max_body_bytes = max_body_bytes
 
-    def resource(self, handlers: Mapping[str, Handler], *, guarded: bool = True) -> Resource:
-        """One address: a handler per method. ``guarded`` ones ask for a key where one is set."""
-        return Resource(self, handlers, guarded=guarded)
+    def resource(
+        self, handlers: Mapping[str, Handler], *, scopes: Mapping[str, frozenset[Scope]] | None = None
+    ) -> Resource:
+        """One address: a handler per method, and of which scopes a key must have one for it.
 
-    async def answer(self, handler: Handler, exchange: Exchange, *, guarded: bool) -> None:
+        A method without scopes takes every valid key. Without any ``scopes`` no key is asked for.
+        """
+        return Resource(self, handlers, scopes=scopes)
+
+    async def answer(self, handler: Handler, exchange: Exchange, *, scopes: frozenset[Scope] | None) -> None:
         """Run the handler; whatever happens becomes a reply and an event."""
         error: HansardError | None = None
         status: int | None = None
         try:
-            if guarded:
-                exchange.principal = self._gate.admit(exchange.header(b"authorization"))
+            if scopes is not None:
+                await self.admit(exchange, scopes)
             exchange.admitted = True
             await handler(exchange)
         except ClientLeft:
@@ -60,7 +67,20 @@ class Front:
             await _tell(exchange, error)
         self._observer(_served(exchange, status, error))
 
-    def exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
+    async def admit(self, exchange: Exchange, scopes: frozenset[Scope]) -> None:
+        """Say who asks, or raise what is wrong with the key, or with what it is to be used for."""
+        principal = await self._gate.admit(exchange.header(b"authorization"), exchange.header(b"api-key"))
+        organization, project = exchange.header(b"openai-organization"), exchange.header(b"openai-project")
+        if organization is not None or project is not None:
+            self._gate.check(principal, organization=organization, project=project)
+        exchange.principal = principal
+        if principal.key is not None:  # as the live API says with every reply (dossier, section c)
+            exchange.add_header(b"openai-project", principal.project.encode())
+            if self._gate.organization is not None:
+                exchange.add_header(b"openai-organization", self._gate.organization.encode())
+        principal.must_have(scopes)
+
+    def exchange(self, scope: Connection, receive: Receive, send: Send) -> Exchange:
         """The exchange for one ASGI call, under a fresh request id."""
         request_id = ids.request_id(os.urandom(16))
         return Exchange(scope, receive, send, request_id=request_id, max_body_bytes=self._max_body_bytes)
@@ -69,18 +89,21 @@ class Front:
 class Resource:
     """An ASGI application for one address."""
 
-    def __init__(self, front: Front, handlers: Mapping[str, Handler], *, guarded: bool) -> None:
+    def __init__(
+        self, front: Front, handlers: Mapping[str, Handler], *, scopes: Mapping[str, frozenset[Scope]] | None
+    ) -> None:
         self._front = front
         self._handlers = dict(handlers)
         if "GET" in self._handlers:
             # The server sends what answers it without the body.
             self._handlers["HEAD"] = self._handlers["GET"]
         self._allowed = tuple(handlers)
-        self._guarded = guarded
+        self._scopes = None if scopes is None else {"HEAD": scopes.get("GET", EVERY), **scopes}
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    def __call__(self, scope: Connection, receive: Receive, send: Send) -> Awaitable[None]:
         handler = self._handlers.get(scope["method"]) or self._refuse
-        return self._front.answer(handler, self._front.exchange(scope, receive, send), guarded=self._guarded)
+        scopes = None if self._scopes is None else self._scopes.get(scope["method"], EVERY)
+        return self._front.answer(handler, self._front.exchange(scope, receive, send), scopes=scopes)
 
     async def _refuse(self, exchange: Exchange) -> None:
         exchange.add_header(b"allow", ", ".join(self._handlers).encode())
@@ -102,11 +125,14 @@ def envelope(error: HansardError) -> Document:
 
 def headers(error: HansardError) -> Mapping[bytes, bytes]:
     """What a client's retry logic reads, beside the envelope."""
+    said: dict[bytes, bytes] = {}
     if error.retry_after_s is not None:
-        return {b"retry-after": b"%d" % error.retry_after_s}
+        said[b"retry-after"] = b"%d" % error.retry_after_s
+    if error.retry_after_ms is not None:
+        said[b"retry-after-ms"] = b"%d" % error.retry_after_ms
     if error.is_final:
-        return {b"x-should-retry": b"false"}
-    return {}
+        said[b"x-should-retry"] = b"false"
+    return said
 
 
 def _served(exchange: Exchange, status: int | None, error: HansardError | None) -> RequestServed:

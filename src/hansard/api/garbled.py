@@ -20,11 +20,21 @@ import msgspec
 from hansard.api.front import envelope
 from hansard.api.unchunked import UnchunkedTransport
 from hansard.core import ids
-from hansard.errors import BodyTooLate, HansardError, HeadTooLarge, HeadTooLate, InvalidRequest, MethodNotAllowed
+from hansard.errors import (
+    BodyTooLate,
+    BodyTooSlow,
+    HansardError,
+    HeadTooLarge,
+    HeadTooLate,
+    InvalidRequest,
+    MethodNotAllowed,
+)
 from hansard.observe import Observer, RequestServed
 
 HEAD_LIMIT_BYTES = 64 * 1024
-"""How much of a request line and headers is kept while their end is still to come; the parser has no bound."""
+"""How long a request line and headers may be together; the parser has no bound."""
+
+MOST_HEADERS = 256
 
 _NOT_HTTP = "We could not understand the request: what was sent is not valid HTTP/1.1."
 
@@ -36,9 +46,12 @@ SILENCE_S = 30.0
 """How long a request line and headers may take, from their first byte; and how long nothing may come before that
 byte, and within a body. In seconds; 0 is for ever."""
 
+BODY_S = 600.0
+"""How long a whole body may take, from the end of the headers, however steadily it comes. In seconds; 0 is for ever."""
+
 
 def enveloped(
-    protocol: type[asyncio.Protocol], *, observer: Observer, silence_s: float = SILENCE_S
+    protocol: type[asyncio.Protocol], *, observer: Observer, silence_s: float = SILENCE_S, body_s: float = BODY_S
 ) -> type[asyncio.Protocol]:
     """The same protocol of the server, with its own refusals in our words, and told to the observer."""
 
@@ -47,6 +60,8 @@ def enveloped(
         unfinished_bytes = 0
         put_off: HansardError | None = None
         timer: asyncio.TimerHandle | None = None
+        body_timer: asyncio.TimerHandle | None = None
+        fault: HansardError | None = None
         data = b""
 
         def connection_made(self, transport: asyncio.Transport) -> None:
@@ -56,6 +71,7 @@ def enveloped(
 
         def connection_lost(self, exc: Exception | None) -> None:
             self.wait_no_more()
+            self.bound_no_more()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -69,12 +85,16 @@ def enveloped(
                 self.wait_no_more()
                 if self.cycle is not None and self.cycle.more_body:
                     self.wait_for(self.miss_the_body)
+                    if self.body_timer is None:
+                        self.bound_the_body()
+                elif self.body_timer is not None:
+                    self.bound_no_more()
                 return
             if not self.unfinished_bytes:
                 self.wait_for(lambda: self.refuse(HeadTooLate(silence_s)))
             self.unfinished_bytes += len(data)
             if self.unfinished_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
-                self.refuse(HeadTooLarge(HEAD_LIMIT_BYTES))
+                self.refuse(HeadTooLarge(HEAD_LIMIT_BYTES, MOST_HEADERS))
 
         def wait_for(self, act: Callable[[], None]) -> None:
             self.wait_no_more()
@@ -92,10 +112,33 @@ def enveloped(
             elif self.cycle is not None and self.cycle.more_body:
                 self.refuse(BodyTooLate(silence_s))
 
+        def bound_the_body(self) -> None:
+            if body_s:
+                self.body_timer = self.loop.call_later(body_s, self.end_the_body)
+
+        def bound_no_more(self) -> None:
+            if self.body_timer is not None:
+                self.body_timer.cancel()
+                self.body_timer = None
+
+        def end_the_body(self) -> None:
+            if self.flow.read_paused:  # it is not the client that is slow
+                self.bound_the_body()
+            elif self.cycle is not None and self.cycle.more_body:
+                self.refuse(BodyTooSlow(body_s))
+
         def on_headers_complete(self) -> None:
+            # What came in few pieces can be no longer than they are.
+            may_be_long = self.unfinished_bytes + len(self.data) > HEAD_LIMIT_BYTES
+            if len(self.headers) > MOST_HEADERS or (may_be_long and self.head_bytes() > HEAD_LIMIT_BYTES):
+                self.fault = HeadTooLarge(HEAD_LIMIT_BYTES, MOST_HEADERS)
+                raise self.fault  # the parser stops, and the server sends its 400: see below
             super().on_headers_complete()
             if self.scope.get("http_version") == "1.0" and self.cycle is not None:
                 self.cycle.transport = UnchunkedTransport(self.transport)
+
+        def head_bytes(self) -> int:
+            return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
@@ -104,6 +147,9 @@ def enveloped(
 
         def send_400_response(self, msg: str) -> None:
             """What the server calls for bytes it cannot read, while it handles the parser's error."""
+            if self.fault is not None:
+                self.refuse(self.fault)
+                return
             found = _ANY_METHOD.match(self.data)
             is_method = isinstance(sys.exc_info()[1], httptools.HttpParserInvalidMethodError)
             # Behind a sound request stands the one that is not, and nobody looked where it begins.

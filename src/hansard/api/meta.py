@@ -27,7 +27,9 @@ def models(completions: Completions) -> Handler:
     """GET /models: every name a client may send. Never waits for an upstream."""
 
     async def handle(exchange: Exchange) -> None:
-        await exchange.reply(200, {"object": "list", "data": [_model(model) for model in completions.models()]})
+        await exchange.reply(
+            200, {"object": "list", "data": [_model(model) for model in completions.models(exchange.principal)]}
+        )
 
     return handle
 
@@ -36,7 +38,7 @@ def model(completions: Completions) -> Handler:
     """GET /models/{id}; ids may contain slashes (decision 39)."""
 
     async def handle(exchange: Exchange) -> None:
-        await exchange.reply(200, _model(completions.model(exchange.param("id"))))
+        await exchange.reply(200, _model(completions.model(exchange.principal, exchange.param("id"))))
 
     return handle
 

@@ -1,22 +1,32 @@
-"""The table of addresses, each served under /v1 and bare (decision 35)."""
+"""The table of addresses, each served under /v1 and bare (decision 35), and under /openai/v1 as at Azure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 from urllib.parse import unquote
 
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
-from hansard.api import beyond, chat, meta
+from hansard.administration import Administration
+from hansard.api import admin, beyond, chat, meta
 from hansard.api.exchange import INNER_SLASH
-from hansard.api.front import Front
+from hansard.api.front import Front, Resource
 from hansard.completions import Completions
+from hansard.core.keys import Scope
 from hansard.core.paging import Order
 from hansard.observe.metrics import Metrics
 
-PREFIXES = ("/v1", "")
+PREFIXES = ("/v1", "", "/openai/v1")
+
+CREATE: Final = frozenset[Scope]({"create"})
+READ: Final = frozenset[Scope]({"read"})
+WRITE: Final = frozenset[Scope]({"write"})
+METRICS: Final = frozenset[Scope]({"metrics", "admin"})
+ADMIN: Final = frozenset[Scope]({"admin"})
 
 
 def application(
@@ -27,41 +37,65 @@ def application(
     version: str,
     default_order: Order,
     refuses_nulls: bool = False,
+    administration: Administration | None = None,
+    notes_reads: bool = False,
     lifespan: Callable[[ASGIApp], AbstractAsyncContextManager[None]] | None = None,
 ) -> ASGIApp:
     """The whole HTTP surface as one ASGI application."""
     resource = front.resource
+    log = administration if notes_reads else None
     table = {
         "/chat/completions": resource(
             {
-                "GET": chat.page(completions, default_order=default_order),
+                "GET": admin.noted(chat.page(completions, default_order=default_order), "completions.listed", log),
                 "POST": chat.create(completions, refuses_nulls=refuses_nulls),
-            }
+            },
+            scopes={"GET": READ, "POST": CREATE},
         ),
-        "/chat/completions/{id}/messages": resource({"GET": chat.messages(completions)}),
+        "/chat/completions/{id}/messages": resource(
+            {"GET": admin.noted(chat.messages(completions), "messages.read", log)}, scopes={"GET": READ}
+        ),
         "/chat/completions/{id}": resource(
-            {"GET": chat.get(completions), "POST": chat.update(completions), "DELETE": chat.delete(completions)}
+            {
+                "GET": admin.noted(chat.get(completions), "completion.read", log),
+                "POST": chat.update(completions),
+                "DELETE": chat.delete(completions),
+            },
+            scopes={"GET": READ, "POST": WRITE, "DELETE": WRITE},
         ),
-        "/models": resource({"GET": meta.models(completions)}),
-        "/models/{id:path}": resource({"GET": meta.model(completions)}),
-        "/hansard/v1/search": resource({"GET": beyond.search(completions)}),
-        "/hansard/v1/facets": resource({"GET": beyond.facets(completions)}),
-        "/check": resource({"POST": meta.check(completions)}),
-        "/metrics": resource({"GET": meta.numbers(completions, metrics)}),
+        "/models": resource({"GET": meta.models(completions)}, scopes={}),
+        "/models/{id:path}": resource({"GET": meta.model(completions)}, scopes={}),
+        "/hansard/v1/search": resource(
+            {"GET": admin.noted(beyond.search(completions), "completions.searched", log)}, scopes={"GET": READ}
+        ),
+        "/hansard/v1/facets": resource(
+            {"GET": admin.noted(beyond.facets(completions), "completions.counted", log)}, scopes={"GET": READ}
+        ),
+        "/check": resource({"POST": meta.check(completions)}, scopes={"POST": CREATE}),
+        "/metrics": resource({"GET": meta.numbers(completions, metrics)}, scopes={"GET": METRICS}),
+        "/health": resource({"GET": meta.health}),
+        "/livez": resource({"GET": meta.health}),
+        "/readyz": resource({"GET": meta.ready(completions)}),
+        "/openapi.json": resource({"GET": meta.description(version=version, default_order=default_order)}),
     }
+    if administration is not None:
+        table |= _administered(front, administration)
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
-    open_to_all = {
-        "/health": resource({"GET": meta.health}, guarded=False),
-        "/livez": resource({"GET": meta.health}, guarded=False),
-        "/readyz": resource({"GET": meta.ready(completions)}, guarded=False),
-        "/openapi.json": resource(
-            {"GET": meta.description(version=version, default_order=default_order)}, guarded=False
-        ),
-    }
-    routes += [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in open_to_all.items()]
     anywhere = _Anywhere(front)
     exact = {route.path: route.app for route in routes if "{" not in route.path}
     return _addressed(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)
+
+
+def _administered(front: Front, administration: Administration) -> dict[str, Resource]:
+    served = {
+        "/hansard/v1/projects": admin.projects(administration),
+        "/hansard/v1/projects/{id}": admin.project(administration),
+        "/hansard/v1/keys": admin.keys(administration),
+        "/hansard/v1/keys/{id}": admin.key(administration),
+        "/hansard/v1/keys/{id}/rotate": admin.rotate(administration),
+        "/hansard/v1/audit": admin.audit(administration),
+    }
+    return {path: front.resource(handlers, scopes=dict.fromkeys(handlers, ADMIN)) for path, handlers in served.items()}
 
 
 class _Anywhere:
@@ -70,9 +104,9 @@ class _Anywhere:
     def __init__(self, front: Front) -> None:
         self._front = front
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), guarded=False)
+            await self._front.answer(meta.unknown, self._front.exchange(scope, receive, send), scopes=None)
         elif scope["type"] == "websocket":  # the server makes a 403 of it; silence it would take for a bug
             await send({"type": "websocket.close"})
 
@@ -84,7 +118,7 @@ def _addressed(app: ASGIApp, exact: Mapping[str, ASGIApp]) -> ASGIApp:
     percent-encoded is part of a name and parts no segments (decision 38).
     """
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
             if path in exact:

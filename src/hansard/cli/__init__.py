@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from hansard import __version__
-from hansard.cli import chat, completions, config, conformance, db, facets, models, search, serve
+from hansard.cli import (
+    audit,
+    chat,
+    completions,
+    config,
+    conformance,
+    db,
+    facets,
+    keys,
+    models,
+    projects,
+    search,
+    serve,
+)
 from hansard.cli.exits import CommandError
 from hansard.cli.options import examples
 from hansard.cli.output import hint, say
@@ -43,7 +56,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_top)
-    for group in (serve, chat, completions, search, facets, models, db, config, conformance):
+    for group in (serve, chat, completions, search, facets, models, projects, keys, audit, db, config, conformance):
         group.add_to(app)
     return app
 

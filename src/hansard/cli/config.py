@@ -72,6 +72,8 @@ def _shown(settings: Settings, name: str) -> str:
             return ", ".join(_upstream(upstream) for upstream in value)
         case "aliases":
             return ", ".join(f"{alias}={model}" for alias, model in value.items())
+        case "redactions":
+            return ", ".join(f"{name}={pattern.pattern}" for name, pattern in value.items())
     return "" if value is None else str(value)
 
 

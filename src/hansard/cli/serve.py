@@ -64,8 +64,17 @@ def serve(
     api_key_file: Annotated[
         Text, typer.Option(metavar="FILE", help="File with the key clients must send; or HANSARD_API_KEY.")
     ] = None,
+    organization: Annotated[
+        Text, typer.Option(metavar="ID", help="What OpenAI-Organization must say if it is sent.  [default: anything]")
+    ] = None,
+    audit: Annotated[
+        Text, typer.Option(metavar="all|acts", help="Log who reads what is stored, or acts only.  [default: all]")
+    ] = None,
     store: Annotated[
         Text, typer.Option(metavar="asked|always|never", help="Which completions to keep.  [default: asked]")
+    ] = None,
+    redactions: Annotated[
+        Texts, typer.Option("--redaction", metavar="NAME=REGEX", help="Pattern for policies to redact. Repeatable.")
     ] = None,
     list_order: Annotated[Text, typer.Option(metavar="asc|desc", help="Order of lists.  [default: asc]")] = None,
     metadata_without_store: Annotated[
@@ -99,6 +108,9 @@ def serve(
     queue: Annotated[Text, typer.Option(metavar="N", help="Requests a model lets wait.  [default: 128]")] = None,
     silence_s: Annotated[
         Text, typer.Option(metavar="S", help="Seconds a client may be silent in a request.  [default: 30]")
+    ] = None,
+    body_s: Annotated[
+        Text, typer.Option(metavar="S", help="Seconds a whole request body may take.  [default: 600]")
     ] = None,
     unread_s: Annotated[
         Text, typer.Option(metavar="S", help="Seconds a client may leave its reply unread.  [default: 60]")

@@ -86,7 +86,10 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         upstream_key=reader.take_secret("upstream_key"),
         aliases=reader.take("aliases", specs.aliases, {}),
         api_key=reader.take_secret("api_key"),
+        organization=reader.take("organization", values.text, None),
+        audit=reader.take("audit", values.one_of("all", "acts"), "all"),
         store=reader.take("store", values.one_of("asked", "always", "never"), "asked"),
+        redactions=reader.take("redactions", values.redactions, {}),
         list_order=reader.take("list_order", values.one_of("asc", "desc"), "asc"),
         metadata_without_store=reader.take("metadata_without_store", values.one_of("refuse", "accept"), "refuse"),
         search=reader.take("search", values.one_of("off", "on"), "off"),
@@ -100,6 +103,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         max_completion_bytes=reader.take("max_completion_bytes", values.whole(1024), 64 * 1024 * 1024),
         queue=reader.take("queue", values.whole(0), 128),
         silence_s=reader.take("silence_s", values.seconds, 30.0),
+        body_s=reader.take("body_s", values.seconds, 600.0),
         unread_s=reader.take("unread_s", values.seconds, 60.0),
         drain_s=reader.take("drain_s", values.seconds, 30.0),
         log=reader.take("log", values.one_of("text", "json", "off"), "text"),
@@ -128,9 +132,13 @@ def _with_shared(model: ModelSpec, settings: Settings) -> ModelSpec:
 # Where values come from
 
 
+# Of those that may be given several times.
+_FLAGS = {"models": "model", "upstreams": "upstream", "aliases": "alias", "redactions": "redaction"}
+
+
 def _flag_layer(flags: Mapping[str, object]) -> Layer:
     def spell(name: str) -> str:
-        return "--" + {"models": "model", "upstreams": "upstream", "aliases": "alias"}.get(name, name).replace("_", "-")
+        return "--" + _FLAGS.get(name, name).replace("_", "-")
 
     given = {name: value for name, value in flags.items() if value is not None and value not in ((), [])}
     return Layer(given, spell, Path.cwd())

@@ -11,16 +11,10 @@ from hansard.config.reader import Reader
 from hansard.config.settings import Settings
 from hansard.config.specs import BUILTIN_NAME, ModelSpec
 from hansard.config.upstreams import UpstreamSpec
-from hansard.config.values import is_loopback
 
 
 def contradictions(settings: Settings, reader: Reader) -> Iterator[str]:
     """One line for each."""
-    if not reader.failed & {"host", "api_key"} and not settings.api_key and not is_loopback(settings.host):
-        yield (
-            f"{reader.place('host')}: {settings.host} can be reached by other machines, and no key is set; "
-            "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1."
-        )
     yield from _names(settings, reader)
     yield from _shared_by_several(settings, reader)
     yield from _aliases(settings, reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -38,7 +39,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     upstream_key: Secret | None
     aliases: Mapping[str, str]
     api_key: Secret | None
+    organization: str | None
+    audit: Literal["all", "acts"]
     store: Literal["asked", "always", "never"]
+    redactions: Mapping[str, re.Pattern[str]]
     list_order: Literal["asc", "desc"]
     metadata_without_store: Literal["refuse", "accept"]
     search: Literal["off", "on"]
@@ -52,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_completion_bytes: int
     queue: int
     silence_s: float
+    body_s: float
     unread_s: float
     drain_s: float
     log: Literal["text", "json", "off"]

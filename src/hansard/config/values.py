@@ -6,14 +6,15 @@ Each takes a ``Given`` and raises ``SettingError`` with what is wrong and what t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from hansard.config.reader import Given, SettingError, absolute
+from hansard.config.reader import Given, SettingError, absolute, each_named
 from hansard.durations import WANTED, duration_s
+from hansard.patterns import bounded
 
 Word = TypeVar("Word", bound=str)
 
@@ -135,3 +136,28 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def redactions(given: Given) -> dict[str, re.Pattern[str]]:
+    """Patterns by their names, from a table or from ``NAME=REGEX``, one or several."""
+    if isinstance(given.value, Mapping):
+        return each_named(given, _redaction)
+    said = [given.value] if isinstance(given.value, str) else given.value
+    found: dict[str, re.Pattern[str]] = {}
+    for one in said if isinstance(said, list | tuple) else ():
+        name, _, pattern = str(one).partition("=")
+        found[name.strip()] = _redaction(name.strip(), given._replace(value=pattern))
+    if not found:
+        raise SettingError(f"{given.value!r} is not NAME=REGEX.")
+    return found
+
+
+def _redaction(name: str, given: Given) -> re.Pattern[str]:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name):
+        raise SettingError(f"{name!r} is no name for a pattern; use small letters, digits and _.")
+    if not isinstance(given.value, str):
+        raise SettingError(f"{given.value!r} is not a text.")
+    try:
+        return bounded(given.value)
+    except ValueError as error:
+        raise SettingError(f"the pattern {name!r} cannot be used: {error}") from error

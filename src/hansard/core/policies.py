@@ -10,6 +10,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from hansard.core.lifetimes import Lifetimes
+
 Storage: TypeAlias = Literal["asked", "always", "never"]
 
 
@@ -43,3 +45,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 UNBOUND: Final = Policy()
 """Nothing said."""
+
+
+def storage(own: Policy, of_project: Policy, *, of_server: Storage) -> Storage:
+    """Which completions of a key are kept: the first word counts, of the key, of its project, of the server."""
+    return own.store or of_project.store or of_server
+
+
+def retention(own: Policy, of_project: Policy) -> Lifetimes:
+    """For how long, unless a request says otherwise; nothing where neither says."""
+    said = of_project.retention_s if own.retention_s is None else own.retention_s
+    return Lifetimes() if said is None else Lifetimes(whole_s=said)
+
+
+def redacted(own: Policy, of_project: Policy) -> tuple[str, ...]:
+    """What is blacked out: what either of them names, so that a key cannot take back what its project wants."""
+    return (*of_project.redact, *own.redact) if own.redact or of_project.redact else ()

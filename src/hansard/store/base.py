@@ -7,7 +7,7 @@ every method: a row of another project does not exist.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -98,6 +98,34 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     bodies: int = 0
     took_s: float = 0.0
+
+
+class Tally(NamedTuple):
+    """What a key, or with none its project, has used of one kind, or by how much that changes.
+
+    ``what`` is ``requests`` or ``tokens`` of a minute, which run out by ``per_s``, or the tokens of a month:
+    ``2026-11``.
+    """
+
+    project: str
+    key: str
+    what: str
+    change: float
+    per_s: float = 0.0
+
+
+class Tallies(Protocol):
+    """A place where servers add up what is used of limits. Raises ``StoreUnavailable``."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers may count there too."""
+
+    async def tally(self, changes: Sequence[Tally]) -> Sequence[float]:
+        """Add each to what all have used, and return that. Committed, and perhaps twice if the database went away."""
+
+    async def tallied(self, what: str) -> Sequence[Tally]:
+        """All that was used of a month."""
 
 
 class Outcomes(Protocol):

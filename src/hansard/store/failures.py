@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import exc
 
-from hansard.errors import Conflict, HansardError, InternalError, StartupError, StoreUnavailable
+from hansard.errors import Conflict, HansardError, InternalError, ProjectGone, StartupError, StoreUnavailable
 
 
 class Trouble(NamedTuple):
@@ -160,6 +160,8 @@ def refusal(error: BaseException) -> HansardError:
         return StoreUnavailable(f"The store is unavailable: {what}.", retry_after_s=retry_after_s)
     if isinstance(error, exc.IntegrityError):
         return Conflict("This completion is already stored.")
+    if isinstance(error, ProjectGone):
+        return ProjectGone(error.project)
     return InternalError()
 
 

@@ -18,7 +18,7 @@ from hansard.store import schema
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0004"
+HEAD: Final = "0006"
 """The newest version under ``migrations/versions``."""
 
 _SCRIPTS: Final = Path(__file__).with_name("migrations")

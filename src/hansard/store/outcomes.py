@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
-from hansard.store import changes
+from hansard.store import changes, closing
 from hansard.store.base import Outcome, Record
 from hansard.store.codec import unpack_body
 from hansard.store.schema import bodies, completions, outcomes
@@ -82,6 +82,7 @@ def keep(connection: Connection, outcome: Outcome, record: Record | None) -> Out
     connection.execute(_CLEAR_SOME, {"of_project": outcome.project, "now": outcome.created})
     row = {name: getattr(outcome, name) for name in ("project", "key", "fingerprint", "created", "expires")}
     if record is None:
+        closing.must_be_there(connection, {outcome.project})
         row |= {"number": None, "reply": outcome.reply}
     else:
         changes.insert_record(connection, record)

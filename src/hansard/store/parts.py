@@ -124,6 +124,11 @@ PARTS: Final = (
     Part(table=facets, rows=_FACETS, key_length=3, constants=(("slot", 0),)),
     Part(table=schema.tombstones, rows=select(schema.tombstones), key_length=2),
     Part(table=schema.outcomes, rows=select(schema.outcomes), key_length=2, at_once=CONTENTS_AT_ONCE),
+    Part(table=schema.projects, rows=select(schema.projects), key_length=1),
+    Part(table=schema.keys, rows=select(schema.keys), key_length=2),
+    Part(table=schema.audit, rows=select(schema.audit), key_length=3),
+    Part(table=schema.revisions, rows=select(schema.revisions), key_length=1),
+    Part(table=schema.tallies, rows=select(schema.tallies), key_length=3),
 )
 
 

@@ -13,10 +13,19 @@ facets        how many completions there are, carry each label, and end for each
 tombstones    where a deleted completion stood, because clients delete while they page
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
               if the completion is not stored; that of a stored one is its body's, and goes with it
+tallies       what keys and projects have used of their limits, on all servers
+projects      who the completions belong to, and what they may do. A project's id is what ``project`` is everywhere
+keys          who may ask, as digests: what was shown once is kept nowhere. Looked up by digest alone, because the
+              project is what is to be found
+audit         what was done with projects and keys, and who read what. Rows are added and never changed: triggers see
+              to that
+revisions     numbers that rise: with every change to projects and keys, so that servers see that there was one, and
+              with every change to keys, so that it is known for ever that there was one
 
 While search is on there is an index of words beside them, which is not drawn here: ``words`` makes and drops it.
 
-``project`` leads every key but the number itself, and every statement names it. On PostgreSQL it leads those of the
+``project`` leads every key but the number itself, and those by which projects and keys are found, and every statement
+on what belongs to completions names it. On PostgreSQL it leads those of the
 number as well, so that the tables can be distributed by project; SQLite finds a row by its number alone.
 """
 
@@ -29,6 +38,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Double,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -176,6 +186,21 @@ outcomes: Final = Table(
     Index("outcomes_by_number", "project", "number").ddl_if(dialect="postgresql"),
 )
 
+# ``key`` is the mark of a key in the record, or nothing for the project itself; ``what`` is ``requests`` or ``tokens``
+# of the last minute, or the tokens of a month, ``2026-11``. ``used`` runs out by ``per_s`` since ``at`` (unix seconds
+# of the database's clock).
+tallies: Final = Table(
+    "tallies",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("used", Double, nullable=False),
+    Column("per_s", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 for _table in (completions, bodies):
     event.listen(
         _table,
@@ -194,3 +219,80 @@ for _table in (pieces, bodies):
             "ALTER TABLE %(table)s ALTER COLUMN content SET STORAGE EXTERNAL"
         ).execute_if(dialect="postgresql"),
     )
+
+projects: Final = Table(
+    "projects",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("archived", BigInteger),
+    Column("policy", Text, nullable=False),
+    Index("projects_by_name", "name", unique=True),
+)
+
+# ``scopes`` are words with spaces between them, ``policy`` is JSON, and times are unix seconds.
+keys: Final = Table(
+    "keys",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger),
+    Column("revoked", BigInteger),
+    Column("scopes", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    ForeignKeyConstraint(["project"], ["projects.project"], name="keys_of_project"),
+    Index("keys_by_digest", "digest", unique=True),
+    Index("keys_by_id", "id", unique=True),
+)
+
+# No number that rises: servers on one database would wait for each other at it. ``at`` is unix microseconds.
+audit: Final = Table(
+    "audit",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("request_id", Text),
+    Column("details", Text, nullable=False),
+    Index("audit_by_time", "at", "id"),
+)
+
+revisions: Final = Table(
+    "revisions",
+    TABLES,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+APPEND_ONLY: Final = {
+    "sqlite": tuple(
+        f"CREATE TRIGGER audit_refuses_{act} BEFORE {act.upper()} ON audit "
+        "BEGIN SELECT RAISE(ABORT, 'rows of the audit log are never changed'); END"
+        for act in ("update", "delete")
+    ),
+    "postgresql": (
+        "CREATE FUNCTION audit_refuses() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'rows of the audit log are never changed'; END $$",
+        "CREATE TRIGGER audit_refuses_change BEFORE UPDATE OR DELETE ON audit "
+        "FOR EACH ROW EXECUTE FUNCTION audit_refuses()",
+        "CREATE TRIGGER audit_refuses_truncate BEFORE TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuses()",
+    ),
+}
+"""What keeps rows of the audit log as they are, on each database."""
+
+for _dialect, _statements in APPEND_ONLY.items():
+    for _statement in _statements:
+        event.listen(
+            audit,
+            "after_create",
+            DDL(_statement).execute_if(dialect=_dialect),  # type: ignore[no-untyped-call]
+        )

@@ -14,13 +14,14 @@ from sqlalchemy import Connection, exc, literal, select
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
 from hansard.observe import Observer, SearchIndexed, StoreUpgraded, ignore
-from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, words
-from hansard.store.base import Cursor, Expired, Found, Outcome, Record
+from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, tallies, tenants_sql, words
+from hansard.store.base import Cursor, Expired, Found, Outcome, Record, Tally
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
 from hansard.store.pace import Pace
 from hansard.store.readers import Readers
+from hansard.store.tenants import Tenants
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
@@ -74,6 +75,10 @@ class SqlStore:
         )
         self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
         self._pace = Pace(reads=lambda: self._readers.begun)
+        # Beside the writer where others count too: a transaction of many things would hold their counts for long.
+        self._counting = database.engine_for_serving()
+        self._counters = Readers(self._counting, threads=1, limit=queue_limit, outage=self._outage)
+        self.tenants: Tenants = tenants_sql.SqlTenants(read=self._readers.read, write=self._writer.write)
 
     async def start(self) -> None:
         before = await asyncio.to_thread(self._open)
@@ -81,6 +86,7 @@ class SqlStore:
             self._observer(StoreUpgraded(before=before, now=migrate.HEAD))
         self._writer.start()
         self._readers.start()
+        self._counters.start()
         if self._searches:
             self._catching_up = asyncio.create_task(self._catch_up())  # ends with the store at the latest
 
@@ -88,8 +94,9 @@ class SqlStore:
         if self._catching_up is not None:
             self._catching_up.cancel()
             await asyncio.wait([self._catching_up])
-        await self._readers.stop()
-        self._reading.dispose()
+        for threads, engine in ((self._counters, self._counting), (self._readers, self._reading)):
+            await threads.stop()
+            engine.dispose()
         await self._writer.stop()  # closes last, so that SQLite folds its log into the file
 
     @property
@@ -195,6 +202,22 @@ class SqlStore:
     async def give_back(self) -> int:
         return await self._writer.write(self._database.give_back)
 
+    @property
+    def is_shared(self) -> bool:
+        return self._writing.dialect.name != "sqlite"
+
+    async def tally(self, changes: Sequence[Tally]) -> Sequence[float]:
+        def counted(connection: Connection) -> Sequence[float]:
+            self._database.guard(connection, version=migrate.HEAD)
+            return tallies.add(connection, changes)
+
+        if self.is_shared:
+            return await self._counters.read(counted)
+        return await self._writer.write(partial(tallies.add, changes=changes))
+
+    async def tallied(self, what: str) -> Sequence[Tally]:
+        return await self._readers.read(partial(tallies.of, what=what))
+
     async def _catch_up(self) -> None:
         """Put what was stored without an index into it, some at a time, so that nobody waits long for the writer."""
         before: words.Place | None = None
@@ -236,6 +259,7 @@ class SqlStore:
             self._database.claim(connection)
             before = migrate.upgrade(connection, place=place)
             outcomes.clear(connection, now=int(time.time()))
+            tenants_sql.prepare(connection, now=int(time.time()))
             words.prepare(connection, on=self._searches)
             if not changes.works(connection):
                 raise StartupError(f"{place}: a record written there did not come back. Restore a backup.")

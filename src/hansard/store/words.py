@@ -93,6 +93,11 @@ def exists(connection: Connection) -> bool:
     return inspect(connection).has_table(_STATE)
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether there is one of this version: what is deleted must be taken out of it."""
+    return exists(connection) and connection.scalar(select(_state.c.version)) == VERSION
+
+
 def is_kept(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get(KEPT, False))
 

@@ -1,0 +1,252 @@
+"""The use cases of whoever runs the server: projects, keys, and the log of what was done with them and who read what.
+
+Whatever is changed is in the log by the same transaction. A key is shown once, to whoever made it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from hansard.core import ids, keys
+from hansard.core.admin import (
+    EntryList,
+    EntryShown,
+    KeyList,
+    KeyShown,
+    KeyWanted,
+    ProjectChange,
+    ProjectList,
+    ProjectShown,
+    ProjectWanted,
+    Rotation,
+)
+from hansard.errors import Conflict, InvalidRequest, NotFound
+from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, Tenants
+
+T = TypeVar("T")
+
+NOBODY: Final = "anyone"
+"""Who acts where no key is asked for."""
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does something, as the log names it: a key's id or a word, and by which request."""
+
+    name: str
+    request_id: str | None = None
+
+
+async def _nothing() -> None:
+    pass
+
+
+class Administration:
+    """``changed`` is awaited after each change, so that it holds at once here."""
+
+    def __init__(self, *, tenants: Tenants, changed: Callable[[], Awaitable[None]] = _nothing) -> None:
+        self._tenants = tenants
+        self._changed = changed
+
+    async def projects(self) -> ProjectList:
+        """All of them."""
+        return ProjectList(data=[_project(each) for each in await self._tenants.projects()])
+
+    async def project(self, wanted: str) -> ProjectShown:
+        """The one of that id or name."""
+        return _project(await self._project(wanted))
+
+    async def create_project(self, actor: Actor, wanted: ProjectWanted) -> ProjectShown:
+        """A new one; Conflict if there is one of that name."""
+        project = Project(
+            id=ids.project_id(os.urandom(ids.ENTROPY_BYTES)),
+            name=wanted.name,
+            created=int(time.time()),
+            policy=wanted.policy,
+        )
+        await self._keep(actor, "project.created", project, details={"name": project.name})
+        return _project(project)
+
+    async def update_project(self, actor: Actor, wanted: str, change: ProjectChange) -> ProjectShown:
+        """Of that id or name, as it then is."""
+        project = await self._project(wanted)
+        if project.id == DEFAULT_PROJECT and change.archived is True:
+            raise InvalidRequest("The default project cannot be archived.", param="archived", code="invalid_value")
+        archived = project.archived
+        if change.archived is not UNSET:
+            archived = (archived or int(time.time())) if change.archived else None
+        changed = msgspec.structs.replace(
+            project,
+            name=project.name if change.name is UNSET else change.name,
+            policy=project.policy if change.policy is UNSET else change.policy,
+            archived=archived,
+        )
+        named = {
+            name: _told(value) for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET
+        }
+        await self._keep(actor, "project.updated", changed, details=named)
+        return _project(changed)
+
+    async def keys(self, project: str | None = None) -> KeyList:
+        """All of them, or those of the project of that id or name."""
+        of = None if project is None else (await self._project(project)).id
+        return KeyList(data=[_key(each) for each in await self._tenants.keys() if of in (None, each.project)])
+
+    async def key(self, key_id: str) -> KeyShown:
+        """The one of that id."""
+        return _key(await self._key(key_id))
+
+    async def create_key(self, actor: Actor, wanted: KeyWanted) -> KeyShown:
+        """A new one, with the key itself."""
+        project = await self._project(wanted.project)
+        now = int(time.time())
+        if not wanted.scopes:
+            raise InvalidRequest("A key needs a scope.", param="scopes", code="invalid_value")
+        if wanted.expires_at is not None and wanted.expires_at <= now:
+            raise InvalidRequest("expires_at is in the past.", param="expires_at", code="invalid_value")
+        key, secret = _minted(
+            Key(
+                id="",
+                project=project.id,
+                digest=b"",
+                name=wanted.name,
+                shown="",
+                created=now,
+                scopes=wanted.scopes,
+                expires=wanted.expires_at,
+                policy=wanted.policy,
+            )
+        )
+        details = {"name": key.name, "scopes": " ".join(sorted(key.scopes))}
+        await self._keep(actor, "key.created", key, details=details)
+        return _key(key, secret=secret)
+
+    async def revoke_key(self, actor: Actor, key_id: str) -> KeyShown:
+        """It counts no more, on no server. One that was revoked before stays as it is."""
+        key = await self._key(key_id)
+        if key.revoked is None:
+            key = msgspec.structs.replace(key, revoked=int(time.time()))
+            await self._keep(actor, "key.revoked", key, details={"name": key.name})
+        return _key(key)
+
+    async def rotate_key(self, actor: Actor, key_id: str, rotation: Rotation) -> KeyShown:
+        """A new key in the place of this one, which ends now or soon."""
+        old = await self._key(key_id)
+        now = int(time.time())
+        if old.revoked is not None:
+            raise Conflict(f"The key {key_id} is revoked. Make a new one.", code="key_revoked")
+        new, secret = _minted(msgspec.structs.replace(old, created=now))
+        if rotation.grace_s:
+            ends = now + rotation.grace_s
+            old = msgspec.structs.replace(old, expires=ends if old.expires is None else min(ends, old.expires))
+        else:
+            old = msgspec.structs.replace(old, revoked=now)
+        details = {"name": new.name, "new": new.id, "grace_s": str(rotation.grace_s)}
+        await self._keep(actor, "key.rotated", old, new, details=details)
+        return _key(new, secret=secret)
+
+    async def audit(self, *, project: str | None, after: str | None, limit: int) -> EntryList:
+        """A page of the log; ``after`` is the ``next_after`` of the page before."""
+        place = None if after is None else _place(after)
+        of = None if project is None else (await self._project(project)).id
+        found = await self._tenants.audit(project=of, after=place, limit=limit + 1)
+        page = found[:limit]
+        return EntryList(
+            data=[_entry(each) for each in page],
+            has_more=len(found) > limit,
+            next_after=f"{page[-1].at}.{page[-1].id}" if page else None,
+        )
+
+    async def note_read(self, actor: Actor, act: str, *, project: str, target: str) -> None:
+        """Somebody is about to read what is stored; returns once that is committed."""
+        await self._tenants.note(_logged(actor, act, project=project, target=target, details={}))
+
+    async def _keep(
+        self, actor: Actor, act: str, first: Project | Key, *others: Key, details: Mapping[str, str]
+    ) -> None:
+        project = first.id if isinstance(first, Project) else first.project
+        entry = _logged(actor, act, project=project, target=first.id, details=details)
+        if not await self._tenants.keep([first, *others], [entry]):
+            raise Conflict("There is a project of that name.", param="name", code="name_taken")
+        await self._changed()
+
+    async def _project(self, wanted: str) -> Project:
+        known = await self._tenants.projects()
+        found = [each for each in known if each.id == wanted] or [each for each in known if each.name == wanted]
+        return _found(found, f"Project {wanted[:200]} not found")
+
+    async def _key(self, key_id: str) -> Key:
+        return _found(
+            [each for each in await self._tenants.keys() if each.id == key_id], f"Key {key_id[:200]} not found"
+        )
+
+
+def _found(found: list[T], message: str) -> T:
+    if not found:
+        raise NotFound(message, code="not_found")
+    return found[0]
+
+
+def _minted(key: Key) -> tuple[Key, str]:
+    secret = keys.mint(os.urandom(keys.ENTROPY_BYTES))
+    key_id = ids.key_id(os.urandom(ids.ENTROPY_BYTES))
+    return msgspec.structs.replace(key, id=key_id, digest=keys.digest(secret), shown=keys.shown(secret)), secret
+
+
+def _logged(actor: Actor, act: str, *, project: str, target: str, details: Mapping[str, str]) -> Entry:
+    return Entry(
+        id=ids.audit_id(os.urandom(ids.ENTROPY_BYTES)),
+        project=project,
+        at=time.time_ns() // 1000,
+        actor=actor.name,
+        act=act,
+        target=target,
+        request_id=actor.request_id,
+        details=details,
+    )
+
+
+def _told(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _place(after: str) -> tuple[int, str]:
+    at, _, entry_id = after.partition(".")
+    if not at.isascii() or not at.isdigit() or len(at) > 18 or not entry_id:
+        raise InvalidRequest("Invalid value for 'after'.", param="after", code="invalid_value")
+    return int(at), entry_id
+
+
+def _project(project: Project) -> ProjectShown:
+    return ProjectShown(
+        id=project.id,
+        name=project.name,
+        created_at=project.created,
+        archived_at=project.archived,
+        policy=project.policy,
+    )
+
+
+def _key(key: Key, *, secret: str | None = None) -> KeyShown:
+    return KeyShown(
+        id=key.id,
+        project=key.project,
+        name=key.name,
+        redacted_value=key.shown,
+        created_at=key.created,
+        expires_at=key.expires,
+        revoked_at=key.revoked,
+        scopes=[scope for scope in keys.SCOPES if scope in key.scopes],
+        policy=key.policy,
+        key=UNSET if secret is None else secret,
+    )
+
+
+def _entry(entry: Entry) -> EntryShown:
+    fields = {name: getattr(entry, name) for name in ("id", "project", "actor", "act", "target", "request_id")}
+    return EntryShown(**fields, created_at=entry.at / 1_000_000, details=entry.details)

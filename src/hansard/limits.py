@@ -1,0 +1,371 @@
+"""Who has used how much: counts what keys and projects may do, and refuses what is too much.
+
+The rules are ``core.quota``'s. Everything is counted in this process, so that a request waits for nobody; what other
+servers on the same database have counted is taken over by ``limits.Limiter.at_work``, a few times a second. A database
+that is away stops that and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+from typing import Final
+
+from hansard.core.policies import Limits
+from hansard.core.quota import (
+    MINUTE_S,
+    Allowance,
+    Bucket,
+    Demand,
+    Standing,
+    month_left_s,
+    month_of,
+    spelled,
+    spent,
+    tightest,
+)
+from hansard.errors import HansardError, LimitReached, QuotaExhausted, RequestTooCostly, StoreUnavailable
+from hansard.observe import Crashed, Observer, ignore
+from hansard.runs import Progress
+from hansard.store.base import Tallies, Tally
+from hansard.tenancy import Principal
+
+SHARED_EVERY_S: Final = 0.25
+"""How old, beside the time of a transaction, a server's knowledge of what others have counted may be."""
+
+KEPT_EVERY_S: Final = 1.0
+"""How much of a month's count is lost with a process that is killed, where there is one."""
+
+_NONE: Final = Limits()
+
+# What runs at once ends when it ends: nobody knows when.
+_SOON_S: Final = 1.0
+
+
+class Account:
+    """One key's counts, or one project's."""
+
+    def __init__(self, limits: Limits, *, project: str, key: str) -> None:
+        self.project = project
+        self.key = key
+        self.requests: Bucket | None = None
+        self.tokens: Bucket | None = None
+        self.running = 0
+        self.streams = 0
+        self.month = ""
+        self.spent = 0
+        """Tokens of this month, as far as is known."""
+        self.reserved = 0
+        """Tokens of what runs now."""
+        self.touched = 0.0
+        """When somebody last asked, by the limiter's clock."""
+        self.unsent: dict[str, float] = {}
+        """What is counted here and not yet in the database."""
+        self.limits = _NONE
+        self.hold(limits)
+
+    @property
+    def whose(self) -> str:
+        """As an error names it."""
+        return f"in project {self.project}" + (" with this key" if self.key else "")
+
+    def hold(self, limits: Limits) -> None:
+        """From now on these hold; what was used stays used."""
+        self.limits = limits
+        self.requests = _bucket(self.requests, limits.requests_per_minute)
+        self.tokens = _bucket(self.tokens, limits.tokens_per_minute)
+
+    def refusal(self, wanted: Demand, *, now: float, unix_s: float) -> HansardError | None:
+        """Why it may not run now."""
+        limits = self.limits
+        counted = (
+            ("requests per min (RPM)", "requests", self.requests, 1),
+            ("tokens per min (TPM)", "tokens", self.tokens, wanted.tokens),
+        )
+        for name, unit, bucket, amount in counted:
+            if bucket is not None and (wait_s := bucket.wait_s(amount, now)):
+                return self._too_much(wanted, name, unit, bucket=bucket, amount=amount, wait_s=wait_s, now=now)
+        at_once = (
+            ("concurrent requests", self.running, limits.concurrent_requests, True),
+            ("concurrent streams", self.streams, limits.concurrent_streams, wanted.streamed),
+        )
+        for name, running, limit, counts in at_once:
+            if limit is not None and counts and running >= limit:
+                return self._reached(wanted, name, "requests", limit=limit, used=running, amount=1, wait_s=_SOON_S)
+        if limits.tokens_per_month is not None:
+            self._turn(unix_s)
+            if self.spent + self.reserved + wanted.tokens > limits.tokens_per_month:
+                return QuotaExhausted(retry_after_s=month_left_s(unix_s))
+        return None
+
+    def take(self, wanted: Demand, *, now: float) -> None:
+        """It runs."""
+        self.running += 1
+        self.streams += wanted.streamed
+        self.reserved += wanted.tokens
+        if self.requests is not None:
+            self.requests.add(1, now)
+            self._note("requests", 1)
+        if self.tokens is not None:
+            self.tokens.add(wanted.tokens, now)
+            self._note("tokens", wanted.tokens)
+
+    def settle(self, wanted: Demand, tokens: int, *, since: float, now: float, unix_s: float) -> None:
+        """What was taken at ``since`` has ended, and came to so many tokens."""
+        self.running -= 1
+        self.streams -= wanted.streamed
+        self.reserved -= wanted.tokens
+        if self.tokens is not None:
+            self._note("tokens", self.tokens.correct(tokens - wanted.tokens, since, now))
+        self._turn(unix_s)
+        self.spent += tokens
+        self._note(self.month, tokens)
+
+    def changes(self, *, shared: bool) -> list[Tally]:
+        """What is to be added to the database's counts, which is to be asked for even if it is nothing."""
+        wanted = [(unit, bucket) for unit, bucket in (("requests", self.requests), ("tokens", self.tokens)) if bucket]
+        minutes = [
+            Tally(self.project, self.key, unit, self.unsent.get(unit, 0.0), bucket.limit / MINUTE_S)
+            for unit, bucket in wanted
+            if shared
+        ]
+        months = {self.month, *self.unsent} - {"", "requests", "tokens"}
+        self.unsent, unsent = {}, self.unsent
+        return minutes + [Tally(self.project, self.key, month, unsent.get(month, 0.0)) for month in sorted(months)]
+
+    def kept_back(self, tally: Tally) -> None:
+        """It could not be sent."""
+        self._note(tally.what, tally.change)
+
+    def learn(self, what: str, used: float, *, now: float) -> None:
+        """So much all have used, by the database's count; what was counted here since is not in it."""
+        used += self.unsent.get(what, 0.0)
+        bucket = {"requests": self.requests, "tokens": self.tokens}.get(what)
+        if bucket is not None:
+            bucket.set(used, now)
+        elif what == self.month:
+            self.spent = round(used)
+
+    def begin(self, month: str, spent: float) -> None:
+        """What was used of the month before this server began."""
+        self.month, self.spent = month, round(spent)
+
+    def _note(self, what: str, amount: float) -> None:
+        self.unsent[what] = self.unsent.get(what, 0.0) + amount
+
+    def _turn(self, unix_s: float) -> None:
+        """A new month begins with nothing."""
+        month = month_of(unix_s)
+        if month != self.month:
+            self.month, self.spent = month, 0
+
+    def _too_much(
+        self, wanted: Demand, name: str, unit: str, *, bucket: Bucket, amount: int, wait_s: float, now: float
+    ) -> HansardError:
+        if wait_s == math.inf and unit == "tokens":
+            of = f"{self.whose} on {name}"
+            return RequestTooCostly(of, model=wanted.model, limit=bucket.limit, asked=amount)
+        used = math.ceil(bucket.used(now))
+        if wait_s == math.inf:  # none at all are allowed
+            wait_s = 60.0
+        return self._reached(wanted, name, unit, limit=bucket.limit, used=used, amount=amount, wait_s=wait_s)
+
+    def _reached(
+        self, wanted: Demand, name: str, unit: str, *, limit: int, used: int, amount: int, wait_s: float
+    ) -> LimitReached:
+        return LimitReached(
+            f"{self.whose} on {name}",
+            unit=unit,
+            model=wanted.model,
+            limit=limit,
+            used=used,
+            asked=amount,
+            wait_s=wait_s,
+            wait=spelled(wait_s),
+        )
+
+
+class Limiter:
+    """Counts for everyone who has a limit. ``clock`` is monotonic seconds, ``calendar`` unix seconds."""
+
+    def __init__(
+        self,
+        *,
+        store: Tallies | None = None,
+        observer: Observer = ignore,
+        clock: Callable[[], float] = time.monotonic,
+        calendar: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._calendar = calendar
+        self._store = store
+        self._observer = observer
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._month = ""
+        self._spent: dict[tuple[str, str], float] = {}
+
+    def reserve(self, principal: Principal, wanted: Callable[[], Demand], progress: Progress) -> Reservation:
+        """A place for a request, to be entered; that raises RateLimited if there is none.
+
+        ``wanted`` is asked only for one who has limits. ``progress`` is told where its client stands, and knows in
+        the end what came of it.
+        """
+        accounts = self._of(principal)
+        if not accounts:
+            return UNLIMITED
+        demand = wanted()
+        now, unix_s = self._clock(), self._calendar()
+        for account in accounts:
+            account.touched = now
+        refusals = (account.refusal(demand, now=now, unix_s=unix_s) for account in accounts)
+        refusal = next((one for one in refusals if one is not None), None)
+        if refusal is None:
+            for account in accounts:
+                account.take(demand, now=now)
+        progress.allowance = _allowance(accounts, now)
+        return _Refused(refusal) if refusal else _Taken(self, accounts, demand, progress=progress, since=now)
+
+    def standing(self, project: str, key: str = "") -> Allowance:
+        """Where a key stands, or a project."""
+        account = self._accounts.get((project, key))
+        return Allowance() if account is None else _allowance([account], self._clock())
+
+    def settle(self, accounts: Iterable[Account], wanted: Demand, *, tokens: int, since: float) -> None:
+        """What a reservation stood for has ended."""
+        now, unix_s = self._clock(), self._calendar()
+        for account in accounts:
+            account.settle(wanted, tokens, since=since, now=now, unix_s=unix_s)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Share the counts meanwhile, and once more in the end. The store must be open."""
+        store = self._store
+        if store is None:
+            yield
+            return
+        self._month = month_of(self._calendar())
+        with suppress(StoreUnavailable):  # then the first exchange tells
+            self._spent = {(each.project, each.key): each.change for each in await store.tallied(self._month)}
+        # Not in a task group: it would wrap what whoever runs beside it raises, and this task raises nothing.
+        over = asyncio.Event()
+        task = asyncio.get_running_loop().create_task(self._share(store, over), name="hansard-limits")
+        try:
+            yield
+        finally:
+            over.set()  # not cancelled: what is under way would be counted twice
+            await asyncio.wait([task])
+
+    async def exchange(self, store: Tallies) -> None:
+        """Send what was counted here, and take over what all have; StoreUnavailable if that is not known."""
+        recent = self._clock() - MINUTE_S
+        accounts = [one for one in self._accounts.values() if one.unsent or one.touched > recent]
+        sent = [(account, tally) for account in accounts for tally in account.changes(shared=store.is_shared)]
+        if not sent:
+            return
+        try:
+            used = await store.tally([tally for _, tally in sent])
+        except BaseException:
+            for account, tally in sent:
+                account.kept_back(tally)
+            raise
+        now = self._clock()
+        for (account, tally), amount in zip(sent, used, strict=True):
+            account.learn(tally.what, amount, now=now)
+
+    async def _share(self, store: Tallies, over: asyncio.Event) -> None:
+        every_s = SHARED_EVERY_S if store.is_shared else KEPT_EVERY_S
+        is_last = False
+        while not is_last:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), every_s)
+            is_last = over.is_set()
+            try:
+                with suppress(StoreUnavailable):  # each server goes on by its own counts
+                    await self.exchange(store)
+            except Exception as error:  # noqa: BLE001 - the edge of this task: a bug here must not end the server
+                self._observer(Crashed(request_id="limits", exception=error))
+
+    def _of(self, principal: Principal) -> tuple[Account, ...]:
+        """The accounts that its requests count for: those with a limit, the key's before the project's."""
+        own, all_of_project = principal.policy.limits, principal.project_policy.limits
+        if own == _NONE and all_of_project == _NONE:
+            return ()
+        held = (own, principal.key or "-"), (all_of_project, "")
+        return tuple(self._account(principal.project, key, limits) for limits, key in held if limits != _NONE)
+
+    def _account(self, project: str, key: str, limits: Limits) -> Account:
+        account = self._accounts.get((project, key))
+        if account is None:
+            account = self._accounts[project, key] = Account(limits, project=project, key=key)
+            account.begin(self._month, self._spent.get((project, key), 0.0))
+        elif account.limits is not limits and account.limits != limits:
+            account.hold(limits)
+        return account
+
+
+class Reservation:
+    """The block in which a request runs. However it is left, what it came to is settled."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+UNLIMITED: Final = Reservation()
+"""That of everyone without a limit."""
+
+
+class _Refused(Reservation):
+    def __init__(self, refusal: HansardError) -> None:
+        self._refusal = refusal
+
+    def __enter__(self) -> None:
+        raise self._refusal
+
+
+class _Taken(Reservation):
+    def __init__(
+        self, limiter: Limiter, accounts: tuple[Account, ...], wanted: Demand, *, progress: Progress, since: float
+    ) -> None:
+        self._limiter = limiter
+        self._accounts = accounts
+        self._wanted = wanted
+        self._progress = progress
+        self._since = since
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        progress = self._progress
+        failed = isinstance(error, Exception)  # a client that leaves is none
+        tokens = spent(self._wanted, usage=progress.usage, pieces=progress.pieces, failed=failed)
+        self._limiter.settle(self._accounts, self._wanted, tokens=tokens, since=self._since)
+
+
+def _bucket(before: Bucket | None, limit: int | None) -> Bucket | None:
+    if limit is None:
+        return None
+    if before is None:
+        return Bucket(limit)
+    before.limit = limit
+    return before
+
+
+def _allowance(accounts: Iterable[Account], now: float) -> Allowance:
+    accounts = tuple(accounts)
+    return Allowance(
+        requests=tightest(list(_standings((account.requests for account in accounts), now))),
+        tokens=tightest(list(_standings((account.tokens for account in accounts), now))),
+    )
+
+
+def _standings(buckets: Iterable[Bucket | None], now: float) -> Iterator[Standing]:
+    return (bucket.standing(now) for bucket in buckets if bucket is not None)

@@ -1,0 +1,185 @@
+"""core/redaction.py: what each pattern finds and leaves, and what becomes of the JSON around it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hansard.core.redaction import BUILT_IN, Redaction, Unknown
+
+ALL = Redaction(BUILT_IN)
+
+FOUND = {
+    "email": ["ada@example.com", "a.b+c@mail.example.co.uk", "jürgen@müller.example"],
+    # Test numbers of the schemes: https://docs.stripe.com/testing
+    "credit_card": ["4242424242424242", "4242 4242 4242 4242", "3782-822463-10005", "6011111111111117"],
+    # The examples of the registry: https://www.swift.com/standards/data-standards/iban
+    "iban": ["DE89370400440532013000", "GB29 NWBK 6016 1331 9268 19", "NO9386011117947", "de89 3704 0044 0532 0130 00"],
+    "phone": ["+49 30 901820", "+1 (202) 456-1111", "+442079460000", "(202) 456-1111", "202-456-1111"],
+    # RFC 5737 and RFC 3849 keep these for documents.
+    "ip": ["192.0.2.1", "203.0.113.255", "2001:db8::1", "2001:0db8:85a3:0000:0000:8a2e:0370:7334", "::1"],
+    "secret": [
+        "sk-hansard-abcdefghijklmnopqrstuvwxyz",
+        "ghp_" + "a1" * 18,
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\ncut off",
+    ],
+}
+LEFT = {
+    "email": ["@ada", "a@b", "5 @ 3.50", "def f(a): @property"],
+    "credit_card": ["4242424242424241", "1234567890123456", "0000000000000000", "2026-11-28 12:00:00", "1 2 3 4 5 6"],
+    "iban": ["DE00370400440532013000", "in 24 hours it will be done", "GB29"],
+    "phone": ["2026-11-28", "3.14159265358979", "+1", "12345678901234567890", "version 1.2.3"],
+    "ip": ["1.2.3", "999.1.1.1", "std::vector", "12:30:45", "1.2.3.4.5", "::", "a: b"],
+    "secret": ["sk-short", "risk-assessment", "task_management_is_what_we_do_here"],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in FOUND.items() for text in texts])
+@pytest.mark.parametrize("around", ["{}", "It is {}, thanks.", "({})", "a\n{}\nb", "{} {}"])
+def test_what_is_to_go_goes(name: str, text: str, around: str) -> None:
+    if text.startswith("-----") and "END" not in text:
+        around = "It is {}"  # which goes to its end
+    assert Redaction([name]).text(around.replace("{}", text)) == around.replace("{}", f"[redacted:{name}]")
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in LEFT.items() for text in texts])
+def test_what_only_looks_so_stays(name: str, text: str) -> None:
+    assert Redaction([name]).text(text) == text
+
+
+def test_a_card_behind_another_number_is_found() -> None:
+    assert (
+        Redaction(["credit_card"]).text("order 12 4242 4242 4242 4242 11 29") == "order 12 [redacted:credit_card] 11 29"
+    )
+
+
+def test_a_pattern_of_the_operators_own() -> None:
+    own = Redaction(["ticket", "email"], own={"ticket": re.compile(r"T-[0-9]{4}")})
+
+    assert own.text("T-1234 of ada@example.com") == "[redacted:ticket] of [redacted:email]"
+
+
+def test_a_name_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(Unknown):
+        Redaction(["email", "ticket"])
+
+
+def test_all_around_it_stays_byte_for_byte() -> None:
+    body = b'{ "model":"m",\n "temperature":1.0, "top_p": 1e-7,"messages" : [{"content":"to %s \\ud83d"}]}'
+
+    kept = Redaction(["email"]).json(body.replace(b"%s", b"\\u0061da@example.com"))
+
+    assert kept == body.replace(b"%s", b"[redacted:email]")
+
+
+def test_without_a_find_it_is_the_very_same() -> None:
+    body = b'{"messages":[{"content":"Hello"}]}'
+
+    assert ALL.json(body) is body
+
+
+def test_keys_go_as_well_and_what_says_how_a_document_is_made_stays() -> None:
+    said = {"metadata": {"ada@example.com": "x"}, "id": "ada@example.com", "messages": [{"role": "ada@example.com"}]}
+
+    kept = json.loads(Redaction(["email"]).json(json.dumps(said).encode()))
+
+    assert kept == {**said, "metadata": {"[redacted:email]": "x"}}
+
+
+def test_a_text_in_a_list_behind_an_id_is_not_left_alone() -> None:
+    body = b'{"a":[{"id":"x"},"ada@example.com"],"id":["ada@example.com"]}'
+
+    assert b"ada" not in Redaction(["email"]).json(body)
+
+
+def test_an_image_is_no_text() -> None:
+    url = "data:image/png;base64,4242424242424242"
+    body = json.dumps({"image_url": {"url": url}, "input_audio": {"data": "4242424242424242"}}).encode()
+
+    assert ALL.json(body) is body
+
+
+def test_what_is_said_in_the_arguments_of_a_call_goes() -> None:
+    body = json.dumps({"arguments": json.dumps({"to": "ada@example.com"})}).encode()
+
+    assert json.loads(json.loads(Redaction(["email"]).json(body))["arguments"]) == {"to": "[redacted:email]"}
+
+
+def test_tokens_that_spell_it_again_go() -> None:
+    tokens = [{"token": "ada@", "bytes": [97], "logprob": 0.0, "top_logprobs": []}]
+    reply = {"choices": [{"message": {"content": "ada@example.com"}, "logprobs": {"content": tokens}}]}
+
+    kept = json.loads(Redaction(["email"]).reply(json.dumps(reply).encode()))
+
+    assert kept == {"choices": [{"message": {"content": "[redacted:email]"}, "logprobs": None}]}
+
+
+def test_tokens_of_a_reply_without_a_find_stay() -> None:
+    reply = json.dumps({"choices": [{"message": {"content": "Hi"}, "logprobs": {"content": []}}]}).encode()
+
+    assert ALL.reply(reply) is reply
+
+
+_TEXTS = st.text() | st.sampled_from([text for texts in FOUND.values() for text in texts])
+_DOCUMENTS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def _redacted(document: Any, name: str = "") -> Any:
+    """The same rule over what was parsed."""
+    left = {"id", "tool_call_id", "object", "model", "role", "type", "finish_reason", "system_fingerprint"}
+    if isinstance(document, dict):
+        return {ALL.text(key): _redacted(value, key) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_redacted(each) for each in document]
+    alone = name in left | {"service_tier", "data", "file_data"}
+    if isinstance(document, str) and not alone and not document.startswith("data:"):
+        return ALL.text(document)
+    return document
+
+
+@given(document=_DOCUMENTS, ascii_only=st.booleans(), indent=st.sampled_from([None, 1]))
+@example(document={"a\\": 'b"', "c": ["\\", "ada@example.com"]}, ascii_only=True, indent=None)
+def test_every_string_of_any_document_is_looked_at(document: Any, ascii_only: bool, indent: int | None) -> None:
+    text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
+
+    assert json.loads(ALL.json(text.encode("utf-8", "surrogatepass"))) == _redacted(document)
+
+
+@given(text=st.lists(_TEXTS, max_size=5).map(" ".join))
+def test_a_second_time_finds_nothing_new(text: str) -> None:
+    once = ALL.text(text)
+
+    assert ALL.text(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a" * 200_000, "1 " * 100_000, "1" * 200_000, "a@" * 100_000, "DE89 " * 20_000, ":" * 200_000),
+        *("sk-" * 60_000, "-----BEGIN PRIVATE KEY-----" * 7_000, "eyJ" + "a" * 200_000, "a." * 100_000),
+        *("1.1." * 50_000, "+1-" * 60_000, "1234 " * 40_000),
+    ],
+    ids=lambda text: text[:6],
+)
+def test_no_text_makes_it_slow(text: str) -> None:
+    began = time.process_time()
+    ALL.text(text)
+
+    assert time.process_time() - began < 2.0  # a quadratic one would take minutes

@@ -1,0 +1,182 @@
+"""tallies.py, and limits.py over it: what servers on one database know of each other, and how far that may be off."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+from sqlalchemy import Connection
+
+from hansard.core.policies import Limits, Policy
+from hansard.core.quota import Demand, month_of
+from hansard.errors import RateLimited, StoreUnavailable
+from hansard.limits import Limiter
+from hansard.runs import Progress
+from hansard.store import tallies
+from hansard.store.base import Tally
+from hansard.store.sql import SqlStore
+from hansard.tenancy import Principal
+from tests.store.conftest import Start
+
+pytestmark = pytest.mark.anyio
+
+MONTH = "2026-11"
+
+
+def test_what_is_added_adds_up_for_each_of_them(connection: Connection) -> None:
+    assert tallies.add(connection, [Tally("p", "", MONTH, 5.0), Tally("p", "k", MONTH, 3.0)]) == [5.0, 3.0]
+    assert tallies.add(connection, [Tally("p", "k", MONTH, 4.0), Tally("p", "", MONTH, 0.0)]) == [7.0, 5.0]
+    assert sorted(tallies.of(connection, MONTH)) == [Tally("p", "", MONTH, 5.0), Tally("p", "k", MONTH, 7.0)]
+    assert tallies.of(connection, "2026-12") == []
+
+
+def test_more_than_fit_into_a_statement_add_up_as_well(connection: Connection) -> None:
+    many = [Tally("p", f"k{number}", MONTH, float(number)) for number in range(150)]
+    tallies.add(connection, many)
+
+    assert tallies.add(connection, many) == [2.0 * number for number in range(150)]
+
+
+def test_a_minute_runs_out_and_is_never_less_than_nothing(connection: Connection) -> None:
+    tallies.add(connection, [Tally("p", "k", "tokens", 10.0, 1e9)])
+
+    [used] = tallies.add(connection, [Tally("p", "k", "tokens", 3.0, 1e9)])
+
+    assert used == pytest.approx(3.0)
+    assert tallies.add(connection, [Tally("p", "k", "tokens", -50.0, 0.0)]) == [0.0]
+    assert tallies.add(connection, [Tally("p", "k", "tokens", 1.0, 0.0)]) == [1.0]
+
+
+def test_what_is_given_back_of_an_unknown_tally_is_nothing(connection: Connection) -> None:
+    assert tallies.add(connection, [Tally("p", "k", "tokens", -50.0, 0.0)]) == [0.0]
+    assert tallies.add(connection, [Tally("p", "k", "tokens", 1.0, 0.0)]) == [1.0]
+
+
+class Server:
+    """One of several on a database, whose time stands still."""
+
+    def __init__(self, store: SqlStore, limits: Limits) -> None:
+        self.store = store
+        self.limiter = Limiter(store=store, clock=lambda: 1000.0)
+        self._principal = Principal("acme", "k", policy=Policy(limits=limits))
+
+    def admits(self, *, tokens: int = 0, spends: int | None = None) -> bool:
+        progress = Progress(usage=None if spends is None else {"total_tokens": spends})
+        try:
+            with self.limiter.reserve(self._principal, lambda: Demand("m", False, 0, tokens), progress):
+                return True
+        except RateLimited:
+            return False
+
+    def admitted(self, most: int, **request: int) -> int:
+        return sum(self.admits(**request) for _ in range(most))
+
+    async def exchange(self) -> None:
+        await self.limiter.exchange(self.store)
+
+
+async def test_a_month_outlives_its_server(start: Start) -> None:
+    limits = Limits(tokens_per_month=100)
+    first = Server(await start(), limits)
+    async with first.limiter.at_work():
+        assert first.admits(tokens=100, spends=99)
+
+    second = Server(await start(), limits)
+    async with second.limiter.at_work():
+        assert not second.admits(tokens=2)
+        assert second.admits(tokens=1)
+
+
+async def test_another_months_tokens_are_not_this_ones(start: Start) -> None:
+    store = await start()
+    await store.tally([Tally("acme", "k", "2001-01", 1000.0)])
+    server = Server(store, Limits(tokens_per_month=100))
+    async with server.limiter.at_work():
+        assert server.admits(tokens=100)
+
+
+@pytest.fixture
+def shared(start: Start, request: pytest.FixtureRequest) -> Callable[[], object]:
+    if request.node.callspec.params["database"] == "sqlite":
+        pytest.skip("one server has the file to itself")
+    return start
+
+
+async def test_after_an_exchange_each_server_knows_what_the_others_counted(shared: Start) -> None:
+    limits = Limits(requests_per_minute=10, tokens_per_minute=1000, tokens_per_month=10_000)
+    one, two = Server(await shared(), limits), Server(await shared(), limits)
+    assert one.admitted(6, tokens=10, spends=10) == 6
+    await one.exchange()
+    assert two.admits(tokens=10, spends=10)  # it has not heard yet
+    await two.exchange()
+
+    assert two.admitted(10, tokens=10) == 3
+
+
+async def test_the_error_is_what_others_admit_between_two_exchanges_and_it_is_paid_back(shared: Start) -> None:
+    limits = Limits(requests_per_minute=10)
+    servers = [Server(await shared(), limits) for _ in range(3)]
+
+    admitted = [server.admitted(20) for server in servers]
+    for _ in range(2):
+        for server in servers:
+            await server.exchange()
+
+    # The bound of docs/limits.md, reached: every server admits all there is before it has heard of the others.
+    assert admitted == [10, 10, 10]
+    # None of it is forgotten: 30 in a bucket of 10 run out in three minutes, less what the exchanges took.
+    standing = servers[0].limiter.standing("acme", "k")
+    assert standing.requests is not None
+    assert 150 < standing.requests.reset_s <= 180
+    assert [server.admitted(1) for server in servers] == [0, 0, 0]
+
+
+async def test_what_one_gives_back_the_others_can_use(shared: Start) -> None:
+    limits = Limits(tokens_per_minute=1000)
+    one, two = Server(await shared(), limits), Server(await shared(), limits)
+    assert one.admits(tokens=1000, spends=400)
+    await one.exchange()
+    await two.exchange()
+    assert two.admits(tokens=0)
+    await two.exchange()
+
+    assert two.admits(tokens=600)
+    assert not two.admits(tokens=600)
+
+
+class Away:
+    """A database that is not there."""
+
+    is_shared = True
+
+    async def tally(self, changes: Sequence[Tally]) -> Sequence[float]:
+        raise StoreUnavailable("away")
+
+    async def tallied(self, what: str) -> Sequence[Tally]:
+        raise StoreUnavailable("away")
+
+
+async def test_while_the_database_is_away_limits_hold_and_nothing_is_forgotten(start: Start) -> None:
+    server = Server(await start(), Limits(requests_per_minute=10, tokens_per_month=1000))
+    assert server.admitted(4, spends=10) == 4
+    with pytest.raises(StoreUnavailable):
+        await server.limiter.exchange(Away())
+    assert server.admitted(10, spends=10) == 6
+
+    await server.exchange()
+
+    month = month_of(time.time())
+    assert await server.store.tallied(month) == [Tally("acme", "k", month, 100.0)]
+
+
+async def test_a_server_starts_and_counts_without_the_database() -> None:
+    limiter = Limiter(store=Away())
+    async with limiter.at_work():
+        with limiter.reserve(
+            Principal("acme", "k", policy=Policy(limits=Limits(requests_per_minute=1))),
+            lambda: Demand("m", False, 0, 0),
+            Progress(),
+        ):
+            await asyncio.sleep(0)

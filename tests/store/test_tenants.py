@@ -1,0 +1,164 @@
+"""tenants_sql.py: projects, keys and the audit log, on both databases."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from sqlalchemy import exc
+
+from hansard.core.keys import digest
+from hansard.core.policies import Limits, Policy
+from hansard.store.database import Database
+from hansard.store.sql import SqlStore
+from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, State
+from tests.store.conftest import Start
+from tests.store.test_migrate import once, schema, written_by
+
+pytestmark = pytest.mark.anyio
+
+POLICY = Policy(store="always", models=("tiny",), metadata={"team": "ä\x00"}, limits=Limits(requests_per_minute=3))
+SHOP = Project(id="proj_1", name="shop", created=1_700_000_000, policy=POLICY)
+KEY = Key(
+    id="key_1",
+    project="proj_1",
+    digest=digest("sk-hansard-1"),
+    name="till",
+    shown="sk-hansard-1...hard",
+    created=1_700_000_001,
+    scopes=frozenset({"create", "read"}),
+    expires=1_800_000_000,
+    policy=Policy(redact=("email",)),
+)
+
+
+def entry(number: int, *, project: str = "proj_1", at: int = 1_700_000_000_000_000) -> Entry:
+    return Entry(
+        id=f"audit_{number}",
+        project=project,
+        at=at,
+        actor="key_0",
+        act="key.created",
+        target="key_1",
+        request_id="req_1",
+        details={"name": "till"},
+    )
+
+
+async def test_a_key_is_found_by_its_digest_with_its_project(store: SqlStore) -> None:
+    assert await store.tenants.keep([SHOP, KEY], [entry(1)])
+
+    assert await store.tenants.holder(KEY.digest) == (KEY, SHOP)
+    assert await store.tenants.holder(digest("sk-hansard-2")) is None
+    assert await store.tenants.keys() == [KEY]
+
+
+async def test_the_default_project_is_always_there(store: SqlStore) -> None:
+    [project] = await store.tenants.projects()
+    assert (project.id, project.name, project.policy) == (DEFAULT_PROJECT, DEFAULT_PROJECT, Policy())
+
+
+async def test_a_second_start_leaves_what_was_said_of_the_default_project(start: Start) -> None:
+    store = await start()
+    [project] = await store.tenants.projects()
+    renamed = msgspec.structs.replace(project, name="house", policy=POLICY)
+    await store.tenants.keep([renamed], [entry(1)])
+    await store.stop()
+
+    again = await start()
+
+    assert await again.tenants.projects() == [renamed]
+
+
+async def test_every_change_raises_the_revision_and_a_note_does_not(store: SqlStore) -> None:
+    assert await store.tenants.state() == State(0, has_keys=False)
+    await store.tenants.keep([SHOP], [entry(1)])
+    assert await store.tenants.state() == State(1, has_keys=False)
+    await store.tenants.keep([KEY], [entry(2)])
+    assert await store.tenants.state() == State(2, has_keys=True)
+    await store.tenants.note(entry(3))
+    assert await store.tenants.state() == State(2, has_keys=True)
+
+
+async def test_a_revoked_key_stays_revoked(store: SqlStore) -> None:
+    """Who renames a key may have read it before it was revoked."""
+    await store.tenants.keep([SHOP, KEY], [])
+    await store.tenants.keep([msgspec.structs.replace(KEY, revoked=1_700_000_009)], [])
+    await store.tenants.keep([msgspec.structs.replace(KEY, name="renamed")], [])
+
+    [kept] = await store.tenants.keys()
+
+    assert (kept.name, kept.revoked) == ("renamed", 1_700_000_009)
+    assert await store.tenants.state() == State(3, has_keys=True)
+
+
+async def test_two_projects_never_have_one_name_and_then_nothing_is_kept(store: SqlStore) -> None:
+    await store.tenants.keep([SHOP], [entry(1)])
+    twin = msgspec.structs.replace(SHOP, id="proj_2")
+
+    assert not await store.tenants.keep([twin], [entry(2)])
+
+    assert [project.id for project in await store.tenants.projects()] == [DEFAULT_PROJECT, "proj_1"]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1)]
+    assert (await store.tenants.state()).revision == 1
+
+
+async def test_the_log_is_paged_in_order_of_time(store: SqlStore) -> None:
+    entries = [entry(3, at=5), entry(1, at=7), entry(2, at=7, project="proj_2")]
+    for each in reversed(entries):
+        await store.tenants.note(each)
+
+    assert await store.tenants.audit(project=None, after=None, limit=2) == entries[:2]
+    assert await store.tenants.audit(project=None, after=(7, "audit_1"), limit=2) == entries[2:]
+    assert await store.tenants.audit(project="proj_1", after=(5, "audit_3"), limit=9) == entries[1:2]
+
+
+async def test_what_is_done_twice_is_done_once(store: SqlStore) -> None:
+    """A commit whose answer was lost is tried again."""
+    for _ in range(2):
+        await store.tenants.keep([SHOP, KEY], [entry(1)])
+        await store.tenants.note(entry(2))
+
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1), entry(2)]
+    assert await store.tenants.keys() == [KEY]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit", "TRUNCATE audit"])
+async def test_the_database_itself_refuses_to_change_the_log(
+    store: SqlStore, database: Database, statement: str
+) -> None:
+    await store.tenants.note(entry(1))
+    engine = database.engine_for_writing()
+    if engine.dialect.name == "sqlite" and statement.startswith("TRUNCATE"):
+        pytest.skip("SQLite knows no TRUNCATE")
+    with pytest.raises(exc.DBAPIError, match="never changed"), engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1)]
+
+
+async def test_what_the_fourth_version_wrote_belongs_to_the_default_project(database: Database) -> None:
+    written_by("0004", database)
+    assert "keys" not in " ".join(schema(database))
+
+    await once(database)
+
+    store = SqlStore(database)
+    await store.start()
+    record = await store.get("default", "chatcmpl-a")
+    assert record is not None
+    assert [project.id for project in await store.tenants.projects()] == ["default"]
+    await store.tenants.note(entry(1))
+    await store.stop()
+
+
+async def test_that_there_was_a_key_is_known_after_it_has_gone(store: SqlStore, database: Database) -> None:
+    """Or the door would stand open again when a project is deleted with the last keys there are."""
+    await store.tenants.keep([SHOP, KEY], [])
+    engine = database.engine_for_writing()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM keys")
+    engine.dispose()
+
+    assert await store.tenants.keys() == []
+    assert (await store.tenants.state()).has_keys

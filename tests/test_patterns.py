@@ -1,0 +1,54 @@
+"""patterns.py: which expressions are taken, and what is said of the others."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hansard.patterns import bounded
+
+TAKEN = [
+    r"T-[0-9]{4}",
+    r"\b[A-Z]{2,3}[0-9]{6,9}\b",
+    r"(?i)project (?:lark|wren)",
+    r"[0-9]{1,32}+-[0-9]{2}",
+    r"(?:[\w-]{1,63}+\.){1,8}example",
+    r"(?<=ref: )[A-Z0-9]{1,20}",
+    r"(?:ab){3}",
+]
+REFUSED = {
+    r"a*b": "a repeat without a bound",
+    r"\d+": "a repeat without a bound",
+    r"\d++-": "a repeat without a bound",
+    r".{1,}": "a repeat without a bound",
+    r"a{1,10000}": "a repeat without a bound",
+    r"(?:a{1,9}){1,9}": "a repeat inside another",
+    r"(?:(?:x|a{1,9})b){2}": "a repeat inside another",
+    r"(?=(?:a{1,9}){1,9})b": "a repeat inside another",
+    r"a{1,64}b{1,64}c{1,64}": "its repeats together",
+    r"(a)\1": "refers back",
+    r"(": "no regular expression",
+    r"a{0,3}": "finds nothing",
+    "a" * 501: "500 characters",
+}
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_what_is_bounded_is_taken(text: str) -> None:
+    assert bounded(text).pattern == text
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])
+def test_what_could_take_long_is_refused_and_why(text: str) -> None:
+    with pytest.raises(ValueError, match=REFUSED[text]):
+        bounded(text)
+
+
+@pytest.mark.parametrize("text", ["1" * 100_000, "a-" * 50_000, "A" * 100_000])
+def test_what_is_taken_takes_no_longer_than_its_text(text: str) -> None:
+    began = time.process_time()
+    for pattern in TAKEN:
+        bounded(pattern).sub("", text)
+
+    assert time.process_time() - began < 5.0  # one that backs up over all of it would take hours

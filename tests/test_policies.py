@@ -1,0 +1,195 @@
+"""Policies of keys and projects, all the way: what is kept, for how long, and what is blacked out of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+
+from hansard.completions import Completions
+from hansard.core.idempotency import idempotency_key
+from hansard.core.lifetimes import Lifetimes, asked_for
+from hansard.core.policies import Policy, redacted, retention, storage
+from hansard.core.validate import parse_create
+from hansard.engines.router import Router
+from hansard.errors import InvalidRequest, StoreUnavailable
+from hansard.observe import ignore
+from hansard.recorder import Recorder
+from hansard.runs import Asked, Progress
+from hansard.store.base import Record
+from hansard.tenancy import Principal
+from tests.engines.scripted import ScriptedEngine, finish, opener, said, usage
+from tests.memory_store import MemoryStore
+
+pytestmark = pytest.mark.anyio
+
+ADA = "ada@example.com"
+REDACTED = "[redacted:email]"
+
+
+class House:
+    """The use cases over an engine that answers with an address, and a store in memory."""
+
+    def __init__(self, *, server: str = "asked", own: dict[str, re.Pattern[str]] | None = None) -> None:
+        self.store = MemoryStore()
+        self.engine = ScriptedEngine(opener(), said(f"Write to {ADA}"), finish(), usage(3, 2))
+        self.completions = Completions(
+            router=Router(engines=[self.engine], aliases={}),
+            store=self.store,
+            recorder=Recorder(store=self.store, observer=ignore, policy=server, patterns=own),  # type: ignore[arg-type]
+            lifetimes=Lifetimes(whole_s=1000),
+        )
+
+    async def create(
+        self,
+        *,
+        key: Policy | None = None,
+        project: Policy | None = None,
+        idempotency: str | None = None,
+        streamed: bool = False,
+        ttl: str | None = None,
+        **fields: object,
+    ) -> str:
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": f"I am {ADA}"}], **fields}).encode()
+        received = parse_create(body)
+        asked = Asked(
+            principal=Principal("mine", "k", policy=key or Policy(), project_policy=project or Policy()),
+            received=received,
+            request_id="req_1",
+            idempotency_key=idempotency and idempotency_key(idempotency, body=body, metadata=None),  # type: ignore[arg-type]
+            lifetimes=asked_for(header=ttl, body_header=None, metadata={}),
+        )
+        if not streamed:
+            return (await self.completions.create(asked, Progress())).decode()
+        stream = self.completions.stream(asked, Progress())
+        return str([chunk async for together in stream for chunk in together])
+
+    @property
+    def kept(self) -> list[Record]:
+        return [record for record in self.store.records.values() if record is not None]
+
+
+@pytest.mark.parametrize(
+    ("key", "project", "server", "counts"),
+    [
+        (None, None, "asked", "asked"),
+        (None, None, "never", "never"),
+        (None, "always", "never", "always"),
+        ("never", "always", "asked", "never"),
+        ("asked", "always", "never", "asked"),
+    ],
+)
+def test_the_first_word_on_storing_counts(key: str | None, project: str | None, server: str, counts: str) -> None:
+    own, above = Policy(store=key), Policy(store=project)  # type: ignore[arg-type]
+
+    assert storage(own, above, of_server=server) == counts  # type: ignore[arg-type]
+
+
+def test_a_key_adds_to_what_its_project_redacts_and_takes_nothing_back() -> None:
+    assert redacted(Policy(redact=("ip",)), Policy(redact=("email",))) == ("email", "ip")
+
+
+def test_a_keys_retention_goes_before_its_projects() -> None:
+    assert retention(Policy(retention_s=5), Policy(retention_s=9)) == Lifetimes(whole_s=5)
+    assert retention(Policy(), Policy(retention_s=9)) == Lifetimes(whole_s=9)
+    assert retention(Policy(), Policy()) == Lifetimes()
+
+
+async def test_a_key_that_always_stores_stores_what_did_not_ask() -> None:
+    house = House()
+    await house.create(key=Policy(store="always"))
+
+    assert len(house.kept) == 1
+
+
+async def test_a_key_that_never_stores_refuses_to_and_says_where() -> None:
+    house = House()
+    with pytest.raises(InvalidRequest, match="does not support true with this key") as refusal:
+        await house.create(key=Policy(store="never"), store=True)
+
+    assert (refusal.value.param, refusal.value.code) == ("store", "unsupported_value")
+    await house.create(key=Policy(store="never"))
+    assert house.kept == []
+
+
+async def test_of_a_key_that_never_stores_no_outcome_is_written_down_either() -> None:
+    house = House()
+    first = await house.create(key=Policy(store="never"), idempotency="same")
+    again = await house.create(key=Policy(store="never"), idempotency="same")
+
+    assert again == first
+    assert house.store.outcomes == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "project", "ttl", "left_s"),
+    [(None, None, None, 1000), (None, 500, None, 500), (50, 500, None, 50), (50, 500, "10", 10)],
+)
+async def test_how_long_it_is_kept(key: int | None, project: int | None, ttl: str | None, left_s: int) -> None:
+    house = House()
+    now = int(time.time())
+    await house.create(key=Policy(retention_s=key), project=Policy(retention_s=project), store=True, ttl=ttl)
+
+    [record] = house.kept
+    assert record.expires is not None
+    assert now + left_s <= record.expires <= now + left_s + 5
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_is_redacted_is_in_the_reply_and_not_in_the_record(streamed: bool) -> None:
+    house = House()
+
+    shown = await house.create(
+        project=Policy(redact=("email",)), store=True, metadata={"who": ADA}, streamed=streamed, stream=streamed
+    )
+
+    assert ADA in shown
+    [record] = house.kept
+    assert ADA.encode() not in record.request + record.reply
+    assert record.request.count(REDACTED.encode()) == 2
+    assert REDACTED.encode() in record.reply
+    assert record.metadata == {"who": REDACTED}
+    assert ADA in str(house.engine.calls[0].request.messages)
+
+
+async def test_a_new_label_is_redacted_as_well() -> None:
+    house = House()
+    await house.create(store=True)
+    [record] = house.kept
+    principal = Principal("mine", "k", policy=Policy(redact=("email",)))
+
+    await house.completions.update(principal, record.id, {"who": ADA})
+
+    [changed] = house.kept
+    assert changed.metadata == {"who": REDACTED}
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_a_repeat_is_given_what_was_kept(stored: bool) -> None:
+    house = House()
+    policy = Policy(redact=("email",))
+    first = await house.create(key=policy, idempotency="same", store=stored)
+    again = await house.create(key=policy, idempotency="same", store=stored)
+
+    assert ADA in first
+    assert again == first.replace(ADA, REDACTED)
+    assert ADA not in str(house.store.outcomes)
+    assert len(house.engine.calls) == 1
+
+
+async def test_a_pattern_of_the_operators_own() -> None:
+    house = House(own={"names": re.compile("Write")})
+    await house.create(project=Policy(redact=("names",)), store=True)
+
+    [record] = house.kept
+    assert b"[redacted:names] to ada" in record.reply
+
+
+async def test_where_a_pattern_is_not_known_nothing_is_generated() -> None:
+    house = House()
+    with pytest.raises(StoreUnavailable, match="'names', a pattern that this server does not know"):
+        await house.create(project=Policy(redact=("names",)), store=True)
+
+    assert house.engine.calls == []
