@@ -98,9 +98,22 @@ async def test_replies_are_as_described(document: Document) -> None:
         "Readiness": [(await site.client.get("/readyz")).json, (await site.client.get("/readyz", b"verbose")).json],
     }
 
-    for name, shown in replies.items():
+    admin = await _administered(site)
+    for name, shown in [*replies.items(), *admin.items()]:
         for reply in shown:
             assert [error.message for error in validator(document, name).iter_errors(reply)] == []
+
+
+async def _administered(site: Site) -> dict[str, list[Any]]:
+    project = (await site.client.post("/hansard/v1/projects", {"name": "shop", "policy": {"models": ["m"]}})).json
+    key = (await site.client.post("/hansard/v1/keys", {"project": "shop", "name": "till"})).json
+    return {
+        "ProjectShown": [project],
+        "KeyShown": [key, (await site.client.get(f"/hansard/v1/keys/{key['id']}")).json],
+        "ProjectList": [(await site.client.get("/hansard/v1/projects")).json],
+        "KeyList": [(await site.client.get("/hansard/v1/keys")).json],
+        "EntryList": [(await site.client.get("/hansard/v1/audit")).json],
+    }
 
 
 def test_names_have_a_pattern_that_other_languages_know(document: Document) -> None:

@@ -36,10 +36,13 @@ _TOKEN_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.1
 # A transaction: from memory that calls itself a disk to a standby across the world, or an outage ridden out.
 _COMMIT_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0)
 _METHODS: Final = frozenset({"GET", "POST", "DELETE"})
-_ID: Final = re.compile(r"/chat/completions/[^/]+")
+_PREFIX: Final = re.compile(r"^(?:/openai)?/v1(?=/)")
+_ID: Final = re.compile(r"/(chat/completions|hansard/v1/keys|hansard/v1/projects)/[^/]+")
 _KNOWN: Final = frozenset(
     {"/chat/completions", "/chat/completions/{id}", "/chat/completions/{id}/messages", "/models", "/metrics"}
     | {"/health", "/livez", "/readyz", "/hansard/v1/search", "/hansard/v1/facets", "/check", "/openapi.json"}
+    | {"/hansard/v1/projects", "/hansard/v1/projects/{id}", "/hansard/v1/audit"}
+    | {"/hansard/v1/keys", "/hansard/v1/keys/{id}", "/hansard/v1/keys/{id}/rotate"}
 )
 _REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _STATES: Final = ("up", "failing", "half-open", "open")
@@ -201,10 +204,10 @@ def _where(method: str, path: str) -> Labels:
 
 def place(path: str) -> str:
     """The address without ids, one of a few."""
-    bare = path.removeprefix("/v1")
+    bare = _PREFIX.sub("", path)
     if bare in _KNOWN:
         return bare
     if bare.startswith("/models/"):
         return "/models/{id}"
-    known = _ID.sub("/chat/completions/{id}", bare)
+    known = _ID.sub(r"/\1/{id}", bare)
     return known if known in _KNOWN else "other"
