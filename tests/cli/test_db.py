@@ -178,6 +178,7 @@ def test_a_copy_says_what_it_copied_and_that_it_is_the_same(run: Run, data: Path
         "keys": "0\t0\t0",
         "audit": "0\t0\t0",
         "revisions": "0\t0\t0",
+        "tallies": "0\t0\t0",
     }
     assert first.code == 0
     assert first.err.startswith(f"{data / 'copy.sqlite3'} has all 13 rows, ")

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from hansard.core.paging import ListQuery, search_query
-from hansard.errors import ProjectGone
+from hansard.errors import AuthenticationFailed, ProjectGone
 from hansard.store import leaving, migrate
 from hansard.store.base import Record, Tally
 from hansard.store.database import Database
 from hansard.store.leaving import Leaver
 from hansard.store.sql import SqlStore
 from hansard.store.tenants import Entry, Key, Project
+from hansard.tenancy import Gate
 from tests.store.conftest import Start
 from tests.store.records import outcome
 from tests.store.sound import CONVERSATION, examined, sound_outcome, sound_record
@@ -245,3 +246,27 @@ async def test_a_project_is_found_by_its_id_and_by_its_name(start: Start, leaver
     await fill(store, MINE)
 
     assert [found and found.id for found in map(leaver.find, [MINE, f"name of {MINE}", "other"])] == [MINE, MINE, None]
+
+
+async def test_a_server_lets_in_nobody_without_a_key_after_the_last_of_them_has_left(
+    store: SqlStore, database: Database
+) -> None:
+    """Not the one that runs, and not the next one."""
+    await fill(store, MINE)
+    running = Gate(key=None, tenants=store.tenants)
+    await running.look()
+    engine = database.engine_for_writing()
+    with engine.begin() as connection:
+        assert leaving.close(connection, MINE, entry("closed"))
+    engine.dispose()
+
+    await running.look()
+    started = Gate(key=None, tenants=store.tenants)
+    await started.look()
+
+    assert await store.tenants.keys() == []
+    for gate in (running, started):
+        with pytest.raises(AuthenticationFailed):
+            await gate.admit(None)
+        with pytest.raises(AuthenticationFailed):
+            await gate.admit(f"Bearer {MINE}")
