@@ -98,9 +98,27 @@ async def test_replies_are_as_described(document: Document) -> None:
         "Readiness": [(await site.client.get("/readyz")).json, (await site.client.get("/readyz", b"verbose")).json],
     }
 
-    for name, shown in replies.items():
+    admin = await _administered()
+    for name, shown in [*replies.items(), *admin.items()]:
         for reply in shown:
             assert [error.message for error in validator(document, name).iter_errors(reply)] == []
+
+
+async def _administered() -> dict[str, list[Any]]:
+    client, operator = Site(key="sk-right").client, {"authorization": "Bearer sk-right"}
+
+    async def asked(method: str, what: str, body: object = b"") -> Any:
+        return (await client.request(method, f"/hansard/v1/{what}", body, headers=operator)).json
+
+    project = await asked("POST", "projects", {"name": "shop", "policy": {"models": ["m"]}})
+    key = await asked("POST", "keys", {"project": "shop", "name": "till"})
+    return {
+        "ProjectShown": [project],
+        "KeyShown": [key, await asked("GET", f"keys/{key['id']}")],
+        "ProjectList": [await asked("GET", "projects")],
+        "KeyList": [await asked("GET", "keys")],
+        "EntryList": [await asked("GET", "audit")],
+    }
 
 
 def test_names_have_a_pattern_that_other_languages_know(document: Document) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from hansard.administration import Administration
 from hansard.api.front import Front
 from hansard.api.routes import application
 from hansard.completions import Completions
@@ -23,6 +24,7 @@ from hansard.tenancy import Gate
 from tests.api.asgi import Client, Reply
 from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
 from tests.memory_store import MemoryStore
+from tests.memory_tenants import MemoryTenants
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +48,14 @@ class Site:
         )
         front = Front(gate=Gate(key=key), observer=observer, max_body_bytes=max_body_bytes)
         self.client = Client(
-            application(completions, front, metrics=self.metrics, version="1.2.3", default_order="asc")
+            application(
+                completions,
+                front,
+                metrics=self.metrics,
+                version="1.2.3",
+                default_order="asc",
+                administration=Administration(tenants=MemoryTenants()),
+            )
         )
 
     @property

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansard.api import openapi_admin
 from hansard.contract import Document, request, response, search, server, stored
 from hansard.core import lifetimes
 from hansard.core.idempotency import HEADER, MAX_LENGTH
@@ -37,11 +38,13 @@ _TYPES: Final = (
     server.Checks,
     search.SearchList,
     search.FacetList,
+    *openapi_admin.TYPES,
 )
 
 _ERRORS: Final = {
     400: "The request breaks the contract; `param` names the field.",
-    401: "No key, or a wrong one.",
+    401: "No key, or one that is wrong, revoked or expired.",
+    403: "The key has not the scope for it, or may not use the model.",
     404: "There is no such completion, model or address.",
     409: "The request contradicts an earlier one with the same Idempotency-Key.",
     413: "The body is larger than this server accepts.",
@@ -63,6 +66,7 @@ _COMPLETION_ID: Final = {
     "schema": {"type": "string"},
     "description": "Any text of one segment; a slash in it is percent-encoded.",
 }
+_ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 _MODEL: Final = {
     "name": "model",
     "in": "path",
@@ -88,10 +92,14 @@ def document(*, version: str, default_order: Order) -> Document:
             "summary": "OpenAI's Chat Completions API, stored completions included, in front of any model.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/v1"}, {"url": "/", "description": "The same without the prefix."}],
-        "security": [{"ApiKey": []}],
-        "tags": [{"name": "Chat"}, {"name": "Models"}, {"name": "Record"}, {"name": "Server"}],
-        "paths": _paths(default_order),
+        "servers": [
+            {"url": "/v1"},
+            {"url": "/", "description": "The same without the prefix."},
+            {"url": "/openai/v1", "description": "The same where clients of Azure look for it."},
+        ],
+        "security": [{"ApiKey": []}, {"AzureKey": []}],
+        "tags": [{"name": name} for name in ("Chat", "Models", "Record", "Server", "Admin")],
+        "paths": _paths(default_order) | _admin_paths(),
         "components": {
             "schemas": _schemas(),
             "headers": _HEADERS,
@@ -101,7 +109,8 @@ def document(*, version: str, default_order: Order) -> Document:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "Where the server has a key; without one everybody is let in.",
-                }
+                },
+                "AzureKey": {"type": "apiKey", "in": "header", "name": "api-key", "description": "The same key."},
             },
         },
     }
@@ -234,6 +243,22 @@ def _paths(default_order: Order) -> Document:
     }
 
 
+def _admin_paths() -> Document:
+    paths: Document = {}
+    for row in openapi_admin.ROWS:
+        at = paths.setdefault(row.path, {"parameters": [_ID]} if "{id}" in row.path else {})
+        at[row.method] = _operation(
+            row.name,
+            row.summary,
+            _json(row.reply, "It is done." if row.body else "Found."),
+            parameters=[_query(name, *openapi_admin.ASKED[name]) for name in row.asked],
+            body=row.body,
+            errors=row.errors,
+            tag="Admin",
+        )
+    return paths
+
+
 def _operation(
     name: str,
     summary: str,
@@ -252,7 +277,7 @@ def _operation(
         said["parameters"] = parameters
     if body is not None:
         said["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
-    statuses = sorted({*([401] if guarded else []), *errors, *_EVERYWHERE})
+    statuses = sorted({*((401, 403) if guarded else ()), *errors, *_EVERYWHERE})
     reply = {**reply, "headers": _references("headers", _REPLY_HEADERS) | reply.get("headers", {})}
     said["responses"] = {"200": reply} | {
         str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses
@@ -356,6 +381,8 @@ _HEADERS: Final[Document] = {
         "required": True,
         "description": "Until the reply began; of a stream, until its first event.",
     },
+    "openai-project": {"schema": {"type": "string"}, "description": "The key's project, where a key was asked for."},
+    "openai-organization": {"schema": {"type": "string"}, "description": "The server's, where it is set."},
     "idempotent-replayed": {"schema": {"const": "true"}, "description": "There if the reply was given before."},
     "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."},
 }
