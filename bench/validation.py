@@ -27,6 +27,7 @@ from hansard.observe import ignore
 from hansard.recorder import Recorder
 from hansard.store.database import database
 from hansard.store.sql import SqlStore
+from hansard.tenancy import DEFAULT_PROJECT, Principal
 
 Check: TypeAlias = Callable[[bytes], object]
 
@@ -121,7 +122,7 @@ def _check(completions: Completions) -> Check:
     return partial(
         parse_create,
         takes_unknown=completions.takes_unknown_parameters,
-        also=[completions.may_be_stored],
+        also=[partial(completions.may_be_stored, principal=Principal(DEFAULT_PROJECT))],
         refusals=completions.refusals,
     )
 

@@ -1,13 +1,10 @@
-"""api/: what hostile headers get, what is never said of a key, and that time tells nothing of another project."""
+"""api/: what hostile headers get, and what is never said of a key."""
 
 from __future__ import annotations
 
-import math
-import random
 import sqlite3
-import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -160,59 +157,3 @@ async def test_a_key_is_said_once_and_lies_nowhere(site: Site, capsys: pytest.Ca
         content = file.read_bytes()
         assert secret.encode() not in content
         assert OPERATOR.encode() not in content
-
-
-# Time
-
-
-async def test_time_tells_nothing_of_another_projects_completions(tmp_path: Path) -> None:
-    """A foreign id takes the time of an unknown one, however much lies there; one's own does not, or we saw nothing."""
-    async with site_of(tmp_path, audit="acts") as site:
-        await site.ask(OPERATOR, "POST", "/hansard/v1/projects", {"name": "bank"})
-        _, mine = await site.key("default")
-        _, theirs = await site.key("bank")
-        long = {**ASKED, "messages": [{"role": "user", "content": "word " * 1500}]}
-        own, foreign = [
-            (await site.ask(key, "POST", "/v1/chat/completions", long)).json["id"] for key in (mine, theirs)
-        ]
-        unknown = foreign[:-8] + "00000000"
-
-        taken = await _timed(site, mine, {"own": own, "foreign": foreign, "unknown": unknown}, rounds=700)
-
-    assert abs(_z(taken["foreign"], taken["unknown"])) < MOST_Z
-    assert _z(taken["own"], taken["unknown"]) > MOST_Z
-
-
-# Of two samples that are alike, one pair in 15,000 is further apart than this.
-MOST_Z = 4.0
-
-
-async def _timed(site: Site, key: str, ids: dict[str, str], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds for a GET of each, in turns whose order is left to chance, so that all see the same machine."""
-    order = list(ids)
-    taken: dict[str, list[float]] = {name: [] for name in ids}
-    chance = random.Random(7)
-    for number in range(rounds + 50):
-        chance.shuffle(order)
-        for name in order:
-            began = time.perf_counter()
-            await site.ask(key, "GET", f"/v1/chat/completions/{ids[name]}")
-            if number >= 50:  # warm by then
-                taken[name].append(time.perf_counter() - began)
-    return taken
-
-
-def _z(one: Sequence[float], other: Sequence[float]) -> float:
-    """The Mann-Whitney U of two samples in standard deviations, by the normal approximation."""
-    ranked = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
-    ranks = sum(rank for rank, (_, which) in enumerate(ranked, 1) if which == 0)
-    n, m = len(one), len(other)
-    u = ranks - n * (n + 1) / 2
-    return (u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
-
-
-def test_the_statistic_tells_samples_apart_and_like_ones_not() -> None:
-    chance = random.Random(1)
-    one, like = ([chance.gauss(1.0, 0.1) for _ in range(500)] for _ in range(2))
-    later = [value + 0.05 for value in like]
-    assert abs(_z(one, like)) < MOST_Z < abs(_z(one, later))
