@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from hansard.core import ids, keys
 from hansard.core.admin import (
@@ -26,6 +26,8 @@ from hansard.core.admin import (
     ProjectWanted,
     Rotation,
 )
+from hansard.core.policies import Policy
+from hansard.core.redaction import BUILT_IN
 from hansard.errors import Conflict, InvalidRequest, NotFound
 from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, Tenants
 
@@ -47,10 +49,20 @@ async def _nothing() -> None:
 
 
 class Administration:
-    """``changed`` is awaited after each change, so that it holds at once here."""
+    """``changed`` is awaited after each change, so that it holds at once here.
 
-    def __init__(self, *, tenants: Tenants, changed: Callable[[], Awaitable[None]] = _nothing) -> None:
+    ``patterns`` are the names of the operator's own that a policy may redact, beside the built-in ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenants: Tenants,
+        patterns: Collection[str] = (),
+        changed: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
         self._tenants = tenants
+        self._patterns = {*BUILT_IN, *patterns}
         self._changed = changed
 
     async def projects(self) -> ProjectList:
@@ -63,6 +75,7 @@ class Administration:
 
     async def create_project(self, actor: Actor, wanted: ProjectWanted) -> ProjectShown:
         """A new one; Conflict if there is one of that name."""
+        self._check(wanted.policy)
         project = Project(
             id=ids.project_id(os.urandom(ids.ENTROPY_BYTES)),
             name=wanted.name,
@@ -74,6 +87,7 @@ class Administration:
 
     async def update_project(self, actor: Actor, wanted: str, change: ProjectChange) -> ProjectShown:
         """Of that id or name, as it then is."""
+        self._check(change.policy)
         project = await self._project(wanted)
         if project.id == DEFAULT_PROJECT and change.archived is True:
             raise InvalidRequest("The default project cannot be archived.", param="archived", code="invalid_value")
@@ -103,6 +117,7 @@ class Administration:
 
     async def create_key(self, actor: Actor, wanted: KeyWanted) -> KeyShown:
         """A new one, with the key itself."""
+        self._check(wanted.policy)
         project = await self._project(wanted.project)
         now = int(time.time())
         if not wanted.scopes:
@@ -174,6 +189,17 @@ class Administration:
         if not await self._tenants.keep([first, *others], [entry]):
             raise Conflict("There is a project of that name.", param="name", code="name_taken")
         await self._changed()
+
+    def _check(self, policy: Policy | UnsetType) -> None:
+        """With an unknown pattern nothing could be kept, so nothing would be answered."""
+        for name in () if policy is UNSET else policy.redact:
+            if name not in self._patterns:
+                known = ", ".join(sorted(self._patterns))
+                raise InvalidRequest(
+                    f"Unknown pattern to redact: '{name}'. There are {known}; --redaction NAME=REGEX adds one.",
+                    param="policy.redact",
+                    code="invalid_value",
+                )
 
     async def _project(self, wanted: str) -> Project:
         known = await self._tenants.projects()

@@ -111,7 +111,9 @@ class House:
         self.gate = Gate(
             key=settings.api_key, tenants=self.store.tenants, organization=settings.organization, observer=observer
         )
-        self.administration = Administration(tenants=self.store.tenants, changed=self.gate.look)
+        self.administration = Administration(
+            tenants=self.store.tenants, patterns=settings.redactions, changed=self.gate.look
+        )
         self.front = Front(gate=self.gate, observer=observer, max_body_bytes=settings.max_body_bytes)
         self._list_order = settings.list_order
         self._notes_reads = settings.audit == "all"

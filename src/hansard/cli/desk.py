@@ -130,7 +130,7 @@ def desk(
     try:
         settings = resolve({"data": data, "db": db, "config": config}, os.environ)
         with tenants_in(database(settings.db.full)) as tenants:
-            yield Local(Administration(tenants=tenants))
+            yield Local(Administration(tenants=tenants, patterns=settings.redactions))
     except StartupError as error:
         raise CommandError(str(error)) from error
 

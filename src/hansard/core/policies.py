@@ -6,23 +6,30 @@ Pure. Who a request is made for is ``tenancy``'s to say, and counting is ``limit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from hansard.core.lifetimes import Lifetimes
 
 Storage: TypeAlias = Literal["asked", "always", "never"]
+# Nothing at all is what scopes and revoking are for.
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
+# The limits of a request's own (official document).
+Metadata: TypeAlias = Annotated[
+    Mapping[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How much of each in its time; None is no limit. Tokens are those of the prompt and of the answer."""
 
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent_streams: int | None = None
-    concurrent_requests: int | None = None
-    tokens_per_month: int | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrent_streams: Count | None = None
+    concurrent_requests: Count | None = None
+    tokens_per_month: Count | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -35,11 +42,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Which completions are kept; None leaves it to the next above: the project, then the server."""
     models: tuple[str, ...] | None = None
     """The names that may be asked for; None is every one."""
-    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    metadata: Metadata = msgspec.field(default_factory=dict)
     """Put on every stored completion, unless the request says otherwise of a key."""
     redact: tuple[str, ...] = ()
     """Names of patterns whose matches are blacked out before the commit."""
-    retention_s: int | None = None
+    retention_s: Count | None = None
     limits: Limits = Limits()
 
 

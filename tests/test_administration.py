@@ -1,0 +1,65 @@
+"""administration.py: what a policy may say is judged when it is made, not when the first request meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from hansard.administration import Actor, Administration
+from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted
+from hansard.core.policies import Policy
+from hansard.errors import InvalidRequest
+from hansard.store.tenants import DEFAULT_PROJECT, Project
+from tests.memory_tenants import MemoryTenants
+
+pytestmark = pytest.mark.anyio
+
+ACTOR = Actor(name="test")
+TYPO = Policy(redact=("email", "emial"))
+
+
+def administration() -> Administration:
+    default = Project(id=DEFAULT_PROJECT, name=DEFAULT_PROJECT, created=0, policy=Policy())
+    return Administration(tenants=MemoryTenants(default), patterns=["ticket"])
+
+
+ACTS: dict[str, Callable[[Administration, Policy], Awaitable[Any]]] = {
+    "a new project": lambda desk, policy: desk.create_project(ACTOR, ProjectWanted(name="shop", policy=policy)),
+    "a changed project": lambda desk, policy: desk.update_project(ACTOR, DEFAULT_PROJECT, ProjectChange(policy=policy)),
+    "a new key": lambda desk, policy: desk.create_key(
+        ACTOR, KeyWanted(project=DEFAULT_PROJECT, name="till", policy=policy)
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_a_pattern_that_is_not_known_is_refused_by_name(act: str) -> None:
+    with pytest.raises(InvalidRequest, match="Unknown pattern to redact: 'emial'") as refused:
+        await ACTS[act](administration(), TYPO)
+    assert refused.value.param == "policy.redact"
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_built_in_patterns_and_the_operators_own_are_known(act: str) -> None:
+    shown = await ACTS[act](administration(), Policy(redact=("email", "ticket")))
+    assert shown.policy.redact == ("email", "ticket")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"limits": {"requests_per_minute": 0}},
+        {"limits": {"tokens_per_month": -1}},
+        {"retention_s": 0},
+        {"metadata": {f"k{n}": "v" for n in range(17)}},
+        {"metadata": {"k" * 65: "v"}},
+        {"metadata": {"k": "v" * 513}},
+        {"limit": {}},
+    ],
+)
+def test_a_policy_that_no_request_could_meet_is_none(said: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(said, Policy)
