@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from hansard.app import House
 from hansard.config import resolve
 from hansard.core.paging import ListQuery
+from hansard.errors import StartupError
 from hansard.observe import ignore
 from tests.api.asgi import Client, Reply
 from tests.engines.mock import Asked, chunk, completion, event, hello, serving
@@ -377,3 +378,31 @@ async def test_what_was_said_is_forgotten_before_the_rest_while_it_runs(tmp_path
     assert stored["usage"] == made["usage"]
     assert stored["temperature"] == 0.5
     assert listed == [stored]
+
+
+async def test_pages_may_ask_where_their_origin_is_named_and_nowhere_else(tmp_path: Path) -> None:
+    async with serving(hello) as mock:
+        async with running(tmp_path, upstream("a", mock.base_url), cors=["https://shop.example"]) as server:
+            named = await server.create(headers={"origin": "https://shop.example"})
+            other = await server.create(headers={"origin": "https://elsewhere.example"})
+            asked = {"origin": "https://shop.example", "access-control-request-method": "DELETE"}
+            before = await server.client.request("OPTIONS", "/v1/chat/completions/x", headers=asked)
+
+    assert (named.status, named.headers["access-control-allow-origin"]) == (200, "https://shop.example")
+    assert other.status == 200
+    assert "access-control-allow-origin" not in other.headers
+    assert (before.status, before.headers["access-control-allow-origin"]) == (200, "https://shop.example")
+    assert "access-control-allow-credentials" not in named.headers
+
+
+async def test_without_it_no_page_may(tmp_path: Path) -> None:
+    async with serving(hello) as mock, running(tmp_path, upstream("a", mock.base_url)) as server:
+        reply = await server.create(headers={"origin": "https://shop.example"})
+
+    assert not [name for name in reply.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("wrong", ["shop.example", "https://shop.example/path", "ftp://shop.example", "null"])
+def test_what_is_no_origin_is_refused(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(StartupError, match="is no origin"):
+        resolve({"cors": [wrong]}, {}, config_dir=tmp_path, data_dir=tmp_path)

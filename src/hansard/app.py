@@ -11,6 +11,7 @@ import gc
 import math
 import signal
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
@@ -115,6 +116,7 @@ class House:
             tenants=self.store.tenants, patterns=settings.redactions, changed=self.gate.look
         )
         self.front = Front(gate=self.gate, observer=observer, max_body_bytes=settings.max_body_bytes)
+        self._cors = settings.cors
         self._list_order = settings.list_order
         self._notes_reads = settings.audit == "all"
         self._host = settings.host
@@ -136,7 +138,9 @@ class House:
             notes_reads=self._notes_reads,
             lifespan=lifespan,
         )
-        return app if self._tracing is None else self._tracing.application(app)
+        if self._tracing is not None:
+            app = self._tracing.application(app)
+        return _open_to_pages(app, self._cors) if self._cors else app
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -213,6 +217,7 @@ async def _serve(
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
     house = House(settings, observer=_sink(settings.log), listens=True)
+    tls = _tls(settings)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -221,7 +226,7 @@ async def _serve(
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            on_ready(_base_url(listener), house.router.models())
+            on_ready(_base_url(listener, "http" if tls is None else "https"), house.router.models())
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             on_stop()
@@ -241,6 +246,8 @@ async def _serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
+    config.load()
+    config.ssl = tls
     with _signals_cut_waiting_short():
         async with house.opened():
             with _on_signals(lambda: None):  # the server raises what it has handled once more when it is done
@@ -386,9 +393,35 @@ def _open_to_all(host: str) -> str:
     )
 
 
-def _base_url(listener: socket.socket) -> str:
+def _open_to_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """For pages of these origins. No credentials but the key in a header, which a page must know."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after", "openai-processing-ms"],
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # A key that wants a password is none: nobody is there to type it, and OpenSSL would ask at the terminal.
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except (ssl.SSLError, OSError) as error:
+        raise StartupError(f"{settings.tls_cert}: cannot be used for TLS: {error}.") from error
+    return context
+
+
+def _base_url(listener: socket.socket, scheme: str) -> str:
     host, port, *_ = listener.getsockname()
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
 @contextmanager

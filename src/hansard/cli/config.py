@@ -66,6 +66,8 @@ def _shown(settings: Settings, name: str) -> str:
     match name:
         case "api_key" | "upstream_key":
             return f"set (from {settings.origins[name]})" if value else ""
+        case "cors":
+            return ", ".join(value)
         case "models":
             return ", ".join(_model(model) for model in value)
         case "upstreams":

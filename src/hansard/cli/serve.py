@@ -57,6 +57,13 @@ def serve(
     ] = None,
     host: Annotated[Text, typer.Option(metavar="HOST", help="Address to listen on.  [default: 127.0.0.1]")] = None,
     port: Annotated[Text, typer.Option(metavar="N", help="Port; 0 takes a free one.  [default: 8000]")] = None,
+    tls_cert: Annotated[
+        Text, typer.Option(metavar="FILE", help="Speak TLS with this certificate and those behind it, in PEM.")
+    ] = None,
+    tls_key: Annotated[Text, typer.Option(metavar="FILE", help="Its key, if that is in a file of its own.")] = None,
+    cors: Annotated[
+        Texts, typer.Option(metavar="ORIGIN", help="Pages that may ask from a browser, https://HOST. Repeatable.")
+    ] = None,
     data: Annotated[Text, typer.Option(metavar="DIR", help="Where completions are kept.")] = None,
     db: Annotated[
         Text, typer.Option(metavar="URL", help="Database, if not in there: sqlite:///FILE, postgresql://HOST/NAME.")

@@ -15,6 +15,8 @@ from hansard.config.upstreams import UpstreamSpec
 
 def contradictions(settings: Settings, reader: Reader) -> Iterator[str]:
     """One line for each."""
+    if settings.tls_key is not None and settings.tls_cert is None and "tls_cert" not in reader.failed:
+        yield f"{reader.place('tls_key')}: belongs to a certificate; name it with --tls-cert FILE."
     yield from _names(settings, reader)
     yield from _shared_by_several(settings, reader)
     yield from _aliases(settings, reader)

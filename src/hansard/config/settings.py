@@ -27,6 +27,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     config: Path | None
     host: str
     port: int
+    tls_cert: Path | None
+    tls_key: Path | None
+    cors: tuple[str, ...]
     data: Path
     db: DatabaseUrl
     models: tuple[ModelSpec, ...]

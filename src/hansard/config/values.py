@@ -128,6 +128,14 @@ def http_url(given: Given) -> str:
     return url.rstrip("/")
 
 
+def origin(given: Given) -> str:
+    """Of pages in a browser, as its ``Origin`` header says it; or ``*`` for all."""
+    value = text(given).rstrip("/")
+    if value != "*" and not re.fullmatch(r"https?://[^/\s?#@]+", value):
+        raise SettingError(f"{given.value!r} is no origin; write https://HOST, or '*' for every page.")
+    return value.lower()
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach what listens there."""
     import ipaddress
