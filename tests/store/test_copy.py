@@ -144,7 +144,7 @@ async def test_everything_arrives_and_the_store_goes_on(new: New, one: str, othe
         "projects": 2,
         "keys": 1,
         "audit": 1,
-        "revisions": 1,
+        "revisions": 2,
         "tallies": 2,
     }
     assert all(table.copied == table.rows for table in result.tables)

@@ -119,6 +119,6 @@ MUTANTS = (
         ask=_streams_only_by_accept,
         only_to=ANY,
     ),
-    _wrong("knows-no-projects", "http.client_headers_are_welcome", answer=_knows_no("openai-project")),
+    _wrong("knows-no-clients", "http.client_headers_are_welcome", answer=_knows_no("x-stainless-lang")),
     _wrong("parses-bodies-of-delete", "http.a_body_of_delete_is_ignored", answer=_parses_bodies_of_delete),
 )

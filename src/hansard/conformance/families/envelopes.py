@@ -146,7 +146,7 @@ TAKEN = (
     _taken(
         "client_headers_are_welcome",
         "What the official clients send beside is no obstacle.",
-        {"OpenAI-Organization": "org-x", "OpenAI-Project": "proj_x", "X-Stainless-Retry-Count": "0"},
+        {"X-Stainless-Lang": "python", "X-Stainless-Retry-Count": "0", "X-Stainless-Read-Timeout": "600"},
         (CAPTURED,),
     ),
 )
