@@ -381,12 +381,15 @@ async def test_what_was_said_is_forgotten_before_the_rest_while_it_runs(tmp_path
 
 
 async def test_pages_may_ask_where_their_origin_is_named_and_nowhere_else(tmp_path: Path) -> None:
-    async with serving(hello) as mock:
-        async with running(tmp_path, upstream("a", mock.base_url), cors=["https://shop.example"]) as server:
-            named = await server.create(headers={"origin": "https://shop.example"})
-            other = await server.create(headers={"origin": "https://elsewhere.example"})
-            asked = {"origin": "https://shop.example", "access-control-request-method": "DELETE"}
-            before = await server.client.request("OPTIONS", "/v1/chat/completions/x", headers=asked)
+    shop = {"origin": "https://shop.example"}
+    async with (
+        serving(hello) as mock,
+        running(tmp_path, upstream("a", mock.base_url), cors=["https://shop.example"]) as server,
+    ):
+        named = await server.create(headers=shop)
+        other = await server.create(headers={"origin": "https://elsewhere.example"})
+        asked = {**shop, "access-control-request-method": "DELETE"}
+        before = await server.client.request("OPTIONS", "/v1/chat/completions/x", headers=asked)
 
     assert (named.status, named.headers["access-control-allow-origin"]) == (200, "https://shop.example")
     assert other.status == 200
