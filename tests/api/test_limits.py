@@ -46,10 +46,11 @@ class Site:
     def __init__(self, limits: Limits, *steps: Step, on_disconnect: str = "cancel") -> None:
         store = MemoryStore()
         self.now = 0.0
+        self.recorder = Recorder(store=store, observer=ignore)
         completions = Completions(
             router=Router(engines=[ScriptedEngine(*(steps or HELLO))], aliases={}),
             store=store,
-            recorder=Recorder(store=store, observer=ignore),
+            recorder=self.recorder,
             limiter=Limiter(clock=lambda: self.now),
             on_disconnect=on_disconnect,  # type: ignore[arg-type]
         )
@@ -156,6 +157,10 @@ async def test_what_outlives_its_client_holds_its_place_until_it_ends() -> None:
     await request
 
     assert (await _second(site)).status == 429
+
+    waits.set()
+    await site.recorder.drain()
+    assert (await _second(site)).status == 200
 
 
 async def test_a_repeat_that_is_answered_again_does_not_count() -> None:
