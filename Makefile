@@ -17,7 +17,7 @@ SBOM ?= dist/hansard.cdx.json
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-durability test-failover schemathesis check format lint types imports bench bench-store conformance model lock audit licences sbom clean
+.PHONY: help serve test test-clients test-durability test-failover schemathesis fuzz check format lint types imports bench bench-store conformance model lock audit licences sbom clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ test-durability: $(VENV)/.dev  ## kills, failing disks, power cuts and lost conn
 
 schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz: $(VENV)/.dev  ## 100,000 hostile requests against a server with keys; REQUESTS=5000 for others, SEED=7 for the same again
+	@REQUESTS=$(REQUESTS) SEED=$(SEED) $(BIN)/python -m tests.fuzz.hostile
 
 check: $(VENV)/.dev format lint types imports licences test  ## what CI runs: format, lint, types, import contracts, licences, tests
 
