@@ -259,3 +259,15 @@ def test_what_is_no_utf8_has_to_be_decoded(text: bytes, place: bytes) -> None:
     payload = PLAIN.encode().replace(place, b'"%s"' % text)
 
     assert Speller().look(payload) is None
+
+
+def test_a_head_that_is_said_again_behind_another_counts() -> None:
+    """Of what is said several times the last counts, in whatever form it came."""
+    speller, accumulator = Speller(), Accumulator()
+    for payload in (PLAIN, PLAIN.replace("null", '"stop"')):
+        spelled = speller.look(payload.encode())
+        assert spelled is not None
+        accumulator.feed({"created": 2, "choices": []})
+        accumulator.feed(spelled)
+
+    assert accumulator.finish()["created"] == 1
