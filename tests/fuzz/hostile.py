@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 
 from tests.acceptance.server import ECHO, Server
 from tests.fuzz import judge
-from tests.fuzz.attacks import KEY, MAX_BODY_BYTES, SILENCE_S, STORED, Attack, attack
+from tests.fuzz.attacks import KEY, SILENCE_S, STORED, Attack, attack
+from tests.fuzz.bodies import MAX_BODY_BYTES
 
 CLIENTS = 8
 PATIENCE_S = 10.0
