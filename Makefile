@@ -13,11 +13,12 @@ SCHEMATHESIS := .venv-schemathesis
 CLIENTS := .venv-clients
 AUDIT := .venv-audit
 SHIPPED := .venv-shipped
+ATHERIS := .venv-atheris
 SBOM ?= dist/hansard.cdx.json
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-durability test-failover schemathesis check format lint types imports bench bench-store conformance model lock audit licences sbom clean
+.PHONY: help serve test test-clients test-durability test-failover schemathesis fuzz atheris check format lint types imports bench bench-store conformance model lock audit licences sbom clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +42,14 @@ test-durability: $(VENV)/.dev  ## kills, failing disks, power cuts and lost conn
 
 schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz: $(VENV)/.dev  ## 100,000 hostile requests against a server with keys; REQUESTS=5000 for others, SEED=7 for the same again
+	@REQUESTS=$(REQUESTS) SEED=$(SEED) $(BIN)/python -m tests.fuzz.hostile
+
+atheris: $(ATHERIS)/.ready  ## made-up bytes for the parsers of requests and streams; SECONDS_EACH=3600 for an hour each
+	@for part in request stream; do mkdir -p .bench/atheris/$$part && PYTHONPATH=src $(ATHERIS)/bin/python -m tests.fuzz.atheris_$$part \
+	  -max_total_time=$(or $(SECONDS_EACH),120) -artifact_prefix=.bench/atheris/ .bench/atheris/$$part tests/fuzz/corpus/$$part || exit 1; \
+	done
 
 check: $(VENV)/.dev format lint types imports licences test  ## what CI runs: format, lint, types, import contracts, licences, tests
 
@@ -88,7 +97,7 @@ sbom: $(AUDIT)/.ready $(SHIPPED)/.ready  ## write what the image has to dist/han
 	@echo "$(SBOM)"
 
 clean:  ## remove what these targets made
-	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) $(SCHEMATHESIS) $(AUDIT) $(SHIPPED) .schemathesis .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) $(SCHEMATHESIS) $(AUDIT) $(SHIPPED) $(ATHERIS) .schemathesis .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..." >&2
@@ -116,6 +125,12 @@ $(SCHEMATHESIS)/.ready: requirements/schemathesis.txt | $(VENV)/bin/python
 	@echo "Installing Schemathesis from its lock (once) ..." >&2
 	@$(PYTHON) -m venv $(SCHEMATHESIS)
 	@$(SCHEMATHESIS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(ATHERIS)/.ready: requirements/atheris.txt requirements/runtime.txt | $(VENV)/bin/python
+	@echo "Installing Atheris from its lock (once) ..." >&2
+	@$(PYTHON) -m venv $(ATHERIS)
+	@$(ATHERIS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< -r requirements/runtime.txt
 	@touch $@
 
 $(AUDIT)/.ready: requirements/audit.txt | $(VENV)/bin/python

@@ -26,6 +26,7 @@ from hansard.api.garbled import enveloped
 from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.api.unread import impatient
+from hansard.api.upgrades import without_upgrades
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec, is_loopback
 from hansard.core.lifetimes import Lifetimes
@@ -264,7 +265,9 @@ def _sink(log: Literal["text", "json", "off"]) -> Observer:
 
 def _protocol(server: type[asyncio.Protocol], observer: Observer, settings: Settings) -> type[asyncio.Protocol]:
     """The server's protocol with what it lacks."""
-    patient = enveloped(server, observer=observer, silence_s=settings.silence_s, body_s=settings.body_s)
+    patient = enveloped(
+        without_upgrades(server), observer=observer, silence_s=settings.silence_s, body_s=settings.body_s
+    )
     return corked(noticing(impatient(patient, unread_s=settings.unread_s)))
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from hansard.api.garbled import BODY_S, HEAD_LIMIT_BYTES, MOST_HEADERS, SILENCE_S, enveloped
+from hansard.api.upgrades import without_upgrades
 from hansard.observe import Event, Observer, RequestServed, ignore
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +48,7 @@ async def listening(
     config.load()
     state = uvicorn.Server(config).server_state
     protocol: Any = enveloped(
-        AutoHTTPProtocol,  # type: ignore[type-abstract] # it has the methods when it runs
+        without_upgrades(AutoHTTPProtocol),  # type: ignore[type-abstract] # it has the methods when it runs
         observer=observer,
         silence_s=silence_s,
         body_s=body_s,
@@ -233,6 +234,29 @@ async def test_a_connection_on_which_nothing_comes_is_closed() -> None:
         assert await answer(port) == b""
 
     assert events == []
+
+
+async def test_blank_lines_begin_no_request_and_win_no_time() -> None:
+    """They may stand before one (RFC 9112, 2.2); a connection on which nothing else comes is as idle as one without."""
+    async with listening(read_only, silence_s=0.1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reading = asyncio.create_task(reader.read())
+        while not reading.done():
+            writer.write(b"\r\n")
+            await asyncio.wait([reading], timeout=0.02)
+        writer.close()
+
+    assert await reading == b""
+
+
+async def test_blank_lines_behind_a_reply_keep_no_connection() -> None:
+    async with listening(read_only, silence_s=0.1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\r\n")
+        assert await reader.read() == b""
+        writer.close()
 
 
 async def test_without_a_limit_a_connection_stays() -> None:

@@ -250,3 +250,24 @@ def test_what_is_accumulated_does_not_depend_on_the_form(payloads: list[bytes]) 
         as_documents.feed(json.loads(payload))
 
     assert as_spelled.finish() == as_documents.finish()
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"\xc3"])
+@pytest.mark.parametrize("place", [b'"x"', b'"m"', b'"Hi"'])
+def test_what_is_no_utf8_has_to_be_decoded(text: bytes, place: bytes) -> None:
+    """Which says what is wrong with it."""
+    payload = PLAIN.encode().replace(place, b'"%s"' % text)
+
+    assert Speller().look(payload) is None
+
+
+def test_a_head_that_is_said_again_behind_another_counts() -> None:
+    """Of what is said several times the last counts, in whatever form it came."""
+    speller, accumulator = Speller(), Accumulator()
+    for payload in (PLAIN, PLAIN.replace("null", '"stop"')):
+        spelled = speller.look(payload.encode())
+        assert spelled is not None
+        accumulator.feed({"created": 2, "choices": []})
+        accumulator.feed(spelled)
+
+    assert accumulator.finish()["created"] == 1

@@ -63,6 +63,7 @@ def enveloped(
         body_timer: asyncio.TimerHandle | None = None
         fault: HansardError | None = None
         data = b""
+        is_one_head = True  # all of the data
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
@@ -78,12 +79,18 @@ def enveloped(
             if self.put_off is not None:  # nothing is read any more
                 return
             self.data = data
+            self.is_one_head = self.cycle is None or not self.cycle.more_body
             super().data_received(data)
             self.data = b""
             if self.scope is None or "method" in self.scope:  # set once the head is whole
                 self.unfinished_bytes = 0
+                if self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body):
+                    # Blank lines begin no request, and win no time: the server waits no longer for the next one.
+                    if self.timer is None:
+                        self.wait_for(self.transport.close)
+                    return
                 self.wait_no_more()
-                if self.cycle is not None and self.cycle.more_body:
+                if self.cycle.more_body:
                     self.wait_for(self.miss_the_body)
                     if self.body_timer is None:
                         self.bound_the_body()
@@ -92,7 +99,7 @@ def enveloped(
                 return
             if not self.unfinished_bytes:
                 self.wait_for(lambda: self.refuse(HeadTooLate(silence_s)))
-            self.unfinished_bytes += len(data)
+            self.unfinished_bytes += len(data) if self.is_one_head else 1 + self.head_bytes()
             if self.unfinished_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
                 self.refuse(HeadTooLarge(HEAD_LIMIT_BYTES, MOST_HEADERS))
 
@@ -133,6 +140,7 @@ def enveloped(
             if len(self.headers) > MOST_HEADERS or (may_be_long and self.head_bytes() > HEAD_LIMIT_BYTES):
                 self.fault = HeadTooLarge(HEAD_LIMIT_BYTES, MOST_HEADERS)
                 raise self.fault  # the parser stops, and the server sends its 400: see below
+            self.is_one_head = False
             super().on_headers_complete()
             if self.scope.get("http_version") == "1.0" and self.cycle is not None:
                 self.cycle.transport = UnchunkedTransport(self.transport)

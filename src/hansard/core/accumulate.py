@@ -104,6 +104,7 @@ class Accumulator:
         try:
             if not isinstance(chunk, Spelled):
                 self._text = None
+                self._head = b""  # it may say otherwise than the head before it, which is said again behind it
                 self._feed_document(chunk)
             elif self._text is None or chunk.piece is None:
                 self._feed_spelled(chunk)

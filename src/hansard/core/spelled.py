@@ -149,7 +149,7 @@ class Speller:
             return False
         try:
             keys = _decode(found[0].rstrip().rstrip(b",") + b"}")
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return False
         model = keys.get("model")
         if len(keys) != 4 or not isinstance(model, str) or not model:
