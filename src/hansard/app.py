@@ -6,15 +6,12 @@ Optional parts are imported in the branch that selects them, so that nobody pays
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import math
-import signal
 import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +32,7 @@ from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
 from hansard.janitor import Janitor
 from hansard.limits import Limiter
+from hansard.listening import base_url, listening, on_signals, signals_cut_waiting_short, tls
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -190,7 +188,7 @@ def serve(
 
     Raises StartupError before anything is opened if the address cannot be had, or another server has the database.
     """
-    with _listening(settings.host, settings.port) as listener, _alone(settings.db_file):
+    with listening(settings.host, settings.port) as listener, _alone(settings.db_file):
         _run(_serve(settings, listener, on_ready, on_stop))
 
 
@@ -218,7 +216,7 @@ async def _serve(
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
     house = House(settings, observer=_sink(settings.log), listens=True)
-    tls = _tls(settings)
+    certified = None if settings.tls_cert is None else tls(settings.tls_cert, settings.tls_key)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -227,7 +225,7 @@ async def _serve(
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            on_ready(_base_url(listener, "http" if tls is None else "https"), house.router.models())
+            on_ready(base_url(listener, "http" if certified is None else "https"), house.router.models())
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             on_stop()
@@ -248,10 +246,10 @@ async def _serve(
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
     config.load()
-    config.ssl = tls
-    with _signals_cut_waiting_short():
+    config.ssl = certified
+    with signals_cut_waiting_short():
         async with house.opened():
-            with _on_signals(lambda: None):  # the server raises what it has handled once more when it is done
+            with on_signals(lambda: None):  # the server raises what it has handled once more when it is done
                 await Server(config).serve(sockets=[listener])
 
 
@@ -365,30 +363,6 @@ def _targets(
     }
 
 
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """The listening socket, had before anything slow begins, so that a port in use is known at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host.strip("[]"), port))
-        except OSError as error:
-            raise StartupError(_no_address(host, port, error)) from error
-        yield listener
-    finally:
-        listener.close()
-
-
-def _no_address(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use. Choose another: --port {port + 1}"
-    if error.errno == errno.EACCES:
-        return f"Port {port} needs more rights than this user has. Choose one above 1023: --port 8000"
-    return f"Cannot listen on {host}, port {port}: {error.strerror}."
-
-
 def _open_to_all(host: str) -> str:
     return (
         f"{host} can be reached by other machines, and there is no key; make one with `hansard keys create`, "
@@ -407,47 +381,3 @@ def _open_to_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=["x-request-id", "retry-after", "openai-processing-ms"],
     )
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        # A key that wants a password is none: nobody is there to type it, and OpenSSL would ask at the terminal.
-        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
-    except (ssl.SSLError, OSError) as error:
-        raise StartupError(f"{settings.tls_cert}: cannot be used for TLS: {error}.") from error
-    return context
-
-
-def _base_url(listener: socket.socket, scheme: str) -> str:
-    host, port, *_ = listener.getsockname()
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1"
-
-
-@contextmanager
-def _signals_cut_waiting_short() -> Iterator[None]:
-    """While the house opens or closes, a signal ends what it waits for; all that is open is closed all the same.
-
-    The default handlers would end the process on the spot, with an engine's socket left behind. While the server
-    runs, it handles signals itself.
-    """
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
-    try:
-        with _on_signals(lambda: loop.call_soon_threadsafe(task.cancel)):
-            yield
-    except asyncio.CancelledError:
-        task.uncancel()
-
-
-@contextmanager
-def _on_signals(act: Callable[[], object]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_: act()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,83 @@
+"""Where a server listens, by which certificate, and what the signals mean that it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hansard.errors import StartupError
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """The listening socket, had before anything slow begins, so that a port in use is known at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host.strip("[]"), port))
+        except OSError as error:
+            raise StartupError(_no_address(host, port, error)) from error
+        yield listener
+    finally:
+        listener.close()
+
+
+def _no_address(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use. Choose another: --port {port + 1}"
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs more rights than this user has. Choose one above 1023: --port 8000"
+    return f"Cannot listen on {host}, port {port}: {error.strerror}."
+
+
+def tls(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """To speak TLS with a certificate and its key, which may lie in one file; StartupError if that cannot be."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # A key that wants a password is none: nobody is there to type it, and OpenSSL would ask at the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError) as error:
+        raise StartupError(f"{certificate}: cannot be used for TLS: {error}.") from error
+    return context
+
+
+def base_url(listener: socket.socket, scheme: str) -> str:
+    """What clients are to be told."""
+    host, port, *_ = listener.getsockname()
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+
+@contextmanager
+def signals_cut_waiting_short() -> Iterator[None]:
+    """While the house opens or closes, a signal ends what it waits for; all that is open is closed all the same.
+
+    The default handlers would end the process on the spot, with an engine's socket left behind. While the server
+    runs, it handles signals itself.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    try:
+        with on_signals(lambda: loop.call_soon_threadsafe(task.cancel)):
+            yield
+    except asyncio.CancelledError:
+        task.uncancel()
+
+
+@contextmanager
+def on_signals(act: Callable[[], object]) -> Iterator[None]:
+    """Do this when a signal says stop, and nothing else."""
+    before = {number: signal.signal(number, lambda *_: act()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
