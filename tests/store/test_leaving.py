@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -172,7 +173,8 @@ async def test_while_it_is_being_written_to_nothing_is_left_behind(start: Start,
 
     async def write(writer: int) -> None:
         nonlocal stored, refused
-        for number in range(200):
+        # Until it is refused: SQLite's lock is asked for again and again, and may be had only after many of them.
+        for number in itertools.count():
             record = sound_record(f"w-{writer}-{number}", project=MINE, request=CONVERSATION)
             try:
                 await store.insert(record)

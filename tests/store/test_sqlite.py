@@ -198,6 +198,17 @@ async def test_a_damaged_database(path: Path, store: SqlStore) -> None:
     )
 
 
+async def test_a_command_waits_longer_for_its_turn_than_a_server(path: Path, store: SqlStore) -> None:
+    """SQLite does not queue who waits: beside a server that commits without a pause it takes seconds."""
+    waits_ms = []
+    for engine in (Sqlite(path).engine_for_writing(), Sqlite(path).engine_for_commands()):
+        with engine.connect() as connection:
+            waits_ms.append(connection.exec_driver_sql("PRAGMA busy_timeout").scalar())
+        engine.dispose()
+
+    assert waits_ms == [5_000, 60_000]
+
+
 async def test_a_database_that_another_process_keeps_locked(path: Path, store: SqlStore) -> None:
     await store.stop()
     other = sqlite3.connect(path, isolation_level=None)

@@ -33,6 +33,9 @@ class Database(Protocol):
     def engine_for_serving(self) -> Engine:
         """As for writing, but for small transactions only, and many."""
 
+    def engine_for_commands(self) -> Engine:
+        """As for writing, beside a server that may write without a pause: it waits a minute for its turn."""
+
     def engine_for_reading(self, *, connections: int) -> Engine:
         """Connections whose transactions see one moment of the database and write nothing."""
 

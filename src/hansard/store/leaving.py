@@ -154,7 +154,7 @@ class Leaver:
 @contextmanager
 def opened(database: Database) -> Iterator[Leaver]:
     """The database, as it is. Whatever is wrong is a ``StartupError`` that says what to do about it."""
-    engine = database.engine_for_writing()
+    engine = database.engine_for_commands()
     try:
         with engine.begin() as connection:
             found = migrate.version(connection, place=database.place)

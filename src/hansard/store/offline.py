@@ -24,7 +24,7 @@ T = TypeVar("T")
 @contextmanager
 def tenants_in(database: Database) -> Iterator[Tenants]:
     """Those in this database, which is made if it is not there. One of another version is left as it is."""
-    engine = database.engine_for_writing()
+    engine = database.engine_for_commands()
 
     async def run(work: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:

@@ -103,6 +103,9 @@ class Postgresql:
     def engine_for_serving(self) -> Engine:
         return self.engine_for_writing()
 
+    def engine_for_commands(self) -> Engine:
+        return self.engine_for_writing()  # locks are had in the order they were asked for
+
     def engine_for_reading(self, *, connections: int) -> Engine:
         return self._engine(_BEGIN_READING, connections=connections)
 

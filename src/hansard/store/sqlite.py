@@ -53,6 +53,10 @@ _FOR_READING: Final = (
     "cache_size = -8192",
 )
 
+# SQLite has no queue for its lock: whoever waits looks ten times a second whether it is free just then. Beside a server
+# that commits without a pause, seconds pass.
+_PATIENCE_OF_COMMANDS_S: Final = 60.0
+
 
 @dataclass(frozen=True)
 class Sqlite:
@@ -89,6 +93,9 @@ class Sqlite:
             _set(connection, "temp_store = MEMORY")
 
         return engine
+
+    def engine_for_commands(self) -> Engine:
+        return engine_for_writing(self.path.absolute(), patience_s=_PATIENCE_OF_COMMANDS_S)
 
     def engine_for_reading(self, *, connections: int) -> Engine:
         return engine_for_reading(self.path.absolute(), patience_s=self.patience_s, connections=connections)
