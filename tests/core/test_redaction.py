@@ -62,6 +62,13 @@ def test_a_card_behind_another_number_is_found() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text", ["Bearer AKIAIOSFODNN7EXAMPLE.and.more", "-----BEGIN PRIVATE KEY-----\nsk-" + "a" * 16 + "\ncut off"]
+)
+def test_of_secrets_in_one_another_the_whole_goes(text: str) -> None:
+    assert Redaction(["secret"]).text(text).removeprefix("Bearer ") == "[redacted:secret]"
+
+
 def test_a_pattern_of_the_operators_own() -> None:
     own = Redaction(["ticket", "email"], own={"ticket": re.compile(r"T-[0-9]{4}")})
 
@@ -183,3 +190,11 @@ def test_no_text_makes_it_slow(text: str) -> None:
     ALL.text(text)
 
     assert time.process_time() - began < 2.0  # a quadratic one would take minutes
+
+
+def test_no_list_makes_it_slow() -> None:
+    body = json.dumps({"id": ["a"] * 200_000}).encode()
+    began = time.process_time()
+    ALL.json(body)
+
+    assert time.process_time() - began < 2.0  # one that looks back to the key each time takes 7
