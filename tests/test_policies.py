@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -35,10 +39,11 @@ class House:
     def __init__(self, *, server: str = "asked", own: dict[str, re.Pattern[str]] | None = None) -> None:
         self.store = MemoryStore()
         self.engine = ScriptedEngine(opener(), said(f"Write to {ADA}"), finish(), usage(3, 2))
+        self.recorder = Recorder(store=self.store, observer=ignore, policy=server, patterns=own)  # type: ignore[arg-type]
         self.completions = Completions(
             router=Router(engines=[self.engine], aliases={}),
             store=self.store,
-            recorder=Recorder(store=self.store, observer=ignore, policy=server, patterns=own),  # type: ignore[arg-type]
+            recorder=self.recorder,
             lifetimes=Lifetimes(whole_s=1000),
         )
 
@@ -185,6 +190,66 @@ async def test_a_pattern_of_the_operators_own() -> None:
 
     [record] = house.kept
     assert b"[redacted:names] to ada" in record.reply
+
+
+class Slow:
+    """A pattern that looks for as long as it is told to, and says where."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.began = asyncio.Event()
+        self.may_end = threading.Event()
+        self.threads: set[str] = set()
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        self.threads.add(threading.current_thread().name)
+        self.loop.call_soon_threadsafe(self.began.set)
+        assert self.may_end.wait(30)
+        return re.finditer(re.escape(ADA), text)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_who_is_long_redacted_holds_up_nobody_and_is_answered_once_stored(streamed: bool) -> None:
+    slow = Slow()
+    house = House(own={"slow": slow})  # type: ignore[dict-item]
+    policy, much = Policy(redact=("slow",)), "a" * 70_000
+    long = asyncio.create_task(house.create(key=policy, store=True, user=much, streamed=streamed, stream=streamed))
+    await slow.began.wait()
+
+    await house.create(store=True, user="short")
+
+    assert [json.loads(record.request)["user"] for record in house.kept] == ["short"]
+    assert not long.done()
+    slow.may_end.set()
+    assert ADA in await long
+    assert [ADA.encode() in record.request + record.reply for record in house.kept] == [True, False]
+    assert slow.threads == {"hansard-redaction_0"}
+
+
+async def test_what_is_finished_is_stored_though_its_client_leaves_while_it_is_redacted() -> None:
+    slow = Slow()
+    house = House(own={"slow": slow})  # type: ignore[dict-item]
+    long = asyncio.create_task(house.create(key=Policy(redact=("slow",)), store=True, user="a" * 70_000))
+    await slow.began.wait()
+
+    long.cancel()
+    with suppress(asyncio.CancelledError):
+        await long
+    slow.may_end.set()
+    await house.recorder.drain()
+
+    [record] = house.kept
+    assert ADA.encode() not in record.request
+
+
+async def test_who_is_soon_redacted_needs_no_thread() -> None:
+    quick = Slow()
+    quick.may_end.set()
+    house = House(own={"quick": quick})  # type: ignore[dict-item]
+
+    await house.create(key=Policy(redact=("quick",)), store=True)
+
+    assert quick.threads == {threading.main_thread().name}
 
 
 async def test_where_a_pattern_is_not_known_nothing_is_generated() -> None:

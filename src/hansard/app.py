@@ -156,6 +156,7 @@ class House:
             await stack.enter_async_context(self.limiter.at_work())
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)
+            stack.callback(self.recorder.close)
             # What outlived its client still needs its engine.
             stack.push_async_callback(self._drain)
             await _start_all(self.engines)

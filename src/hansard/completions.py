@@ -34,7 +34,7 @@ from hansard.errors import (
 )
 from hansard.limits import Limiter, Reservation
 from hansard.observe.load import Load
-from hansard.recorder import Recorder
+from hansard.recorder import Recorder, Texts
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Progress, Run, Shown, replayed
 from hansard.store.base import Cursor, Outcome, Record, Store
@@ -323,18 +323,27 @@ class Completions:
 
     async def _conclude(self, run: Run, made: Document) -> bytes:
         reply = run.stamp.completion(made)
-        body = msgspec.json.encode(reply)
-        kept = run.redacted(body) if run.kept else body
-        record = run.record(reply, made=made, body=kept) if run.stored else None
+        texts = Texts(request=run.asked.received.body, reply=msgspec.json.encode(reply))
+        if not run.kept:
+            run.told(reply)
+            return texts.reply
+        work = self._keep(run, reply, made=made, texts=texts)
+        # It is finished, so it is stored, although its client may leave before it can be handed to the store.
+        return await (self._recorder.outlive(work) if self._recorder.redacts_aside(run.redaction, texts) else work)
+
+    async def _keep(self, run: Run, reply: Document, *, made: Document, texts: Texts) -> bytes:
+        """Commit what is to be kept; what its client is to get."""
+        kept = await self._recorder.redacted(run.redaction, texts)
+        record = run.record(reply, made=made, texts=kept) if run.stored else None
         if run.claim is not None:
-            in_force = await run.claim.remember(kept, record, now=int(time.time()))
-            if in_force != kept:
+            in_force = await run.claim.remember(kept.reply, record, now=int(time.time()))
+            if in_force != kept.reply:
                 run.came_second(msgspec.json.decode(in_force))
                 return in_force
         elif record is not None:
             await self._recorder.record(record)
         run.told(reply)
-        return body
+        return texts.reply
 
     async def _place(self, principal: Principal, completion_id: str) -> Cursor:
         place = await self._store.locate(principal.project, completion_id)

@@ -26,6 +26,7 @@ from hansard.engines.base import Call
 from hansard.engines.router import Route
 from hansard.observe import Work
 from hansard.observe.load import Load
+from hansard.recorder import Texts
 from hansard.repeats import Claim
 from hansard.store.base import Outcome, Record
 from hansard.tenancy import Principal
@@ -101,7 +102,7 @@ class Run:
         self.stored = stored
         self.claim = claim
         self._lifetimes = asked.lifetimes.over(lifetimes)
-        self._redaction = redaction
+        self.redaction = redaction
         self.kept = stored or claim is not None
         """Whether the whole of it is needed at the end."""
         self.was_second = False
@@ -166,16 +167,12 @@ class Run:
         self.was_second = True
         self._progress.replay(reply)
 
-    def redacted(self, body: bytes) -> bytes:
-        """The reply as it may be kept. The client has it whole."""
-        return body if self._redaction is None else self._redaction.reply(body)
-
-    def record(self, reply: Document, *, made: Document, body: bytes) -> Record:
+    def record(self, reply: Document, *, made: Document, texts: Texts) -> Record:
         """What is kept of it; ``made`` is what the engine made, with the id and the name that somebody else gave.
 
-        ``body`` is the reply, redacted.
+        ``texts`` are as they may be kept.
         """
-        request, redaction = self.asked.received.request, self._redaction
+        request, redaction = self.asked.received.request, self.redaction
         metadata = {**self.asked.principal.metadata, **self.asked.metadata, **normalize.metadata(request)}
         # From its end on: of a long stream with a short time to live there is something to see.
         ends = self._lifetimes.ends(int(time.time()))
@@ -188,8 +185,8 @@ class Run:
             request_id=self.asked.request_id,
             metadata=metadata if redaction is None else redaction.metadata(metadata),
             seed=self.call.seed,
-            request=self.asked.received.body if redaction is None else redaction.json(self.asked.received.body),
-            reply=body,
+            request=texts.request,
+            reply=texts.reply,
             engine=self.route.answered.engine.name,
             upstream_id=_text(made.get("id")),
             upstream_model=_text(made.get("model")) or self.route.answered.model,
