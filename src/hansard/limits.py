@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final
@@ -21,7 +21,7 @@ from hansard.core.quota import (
     Allowance,
     Bucket,
     Demand,
-    Standing,
+    Unit,
     month_left_s,
     month_of,
     spelled,
@@ -78,24 +78,25 @@ class Account:
         self.limits = limits
         self.requests = _bucket(self.requests, limits.requests_per_minute)
         self.tokens = _bucket(self.tokens, limits.tokens_per_minute)
+        self._buckets: list[tuple[str, Unit, Bucket]] = []
+        if self.requests is not None:
+            self._buckets.append(("requests per min (RPM)", "requests", self.requests))
+        if self.tokens is not None:
+            self._buckets.append(("tokens per min (TPM)", "tokens", self.tokens))
 
     def refusal(self, wanted: Demand, *, now: float, unix_s: float) -> HansardError | None:
         """Why it may not run now."""
-        limits = self.limits
-        counted = (
-            ("requests per min (RPM)", "requests", self.requests, 1),
-            ("tokens per min (TPM)", "tokens", self.tokens, wanted.tokens),
-        )
-        for name, unit, bucket, amount in counted:
-            if bucket is not None and (wait_s := bucket.wait_s(amount, now)):
+        for name, unit, bucket in self._buckets:
+            amount = 1 if unit == "requests" else wanted.tokens
+            if wait_s := bucket.wait_s(amount, now):
                 return self._too_much(wanted, name, unit, bucket=bucket, amount=amount, wait_s=wait_s, now=now)
-        at_once = (
-            ("concurrent requests", self.running, limits.concurrent_requests, True),
-            ("concurrent streams", self.streams, limits.concurrent_streams, wanted.streamed),
-        )
-        for name, running, limit, counts in at_once:
-            if limit is not None and counts and running >= limit:
-                return self._reached(wanted, name, "requests", limit=limit, used=running, amount=1, wait_s=_SOON_S)
+        limits = self.limits
+        most = limits.concurrent_requests
+        if most is not None and self.running >= most:
+            return self._at_once(wanted, "concurrent requests", limit=most, used=self.running)
+        most = limits.concurrent_streams
+        if most is not None and wanted.streamed and self.streams >= most:
+            return self._at_once(wanted, "concurrent streams", limit=most, used=self.streams)
         if limits.tokens_per_month is not None:
             self._turn(unix_s)
             if self.spent + self.reserved + wanted.tokens > limits.tokens_per_month:
@@ -104,33 +105,34 @@ class Account:
 
     def take(self, wanted: Demand, *, now: float) -> None:
         """It runs."""
+        tokens = wanted.tokens
         self.running += 1
         self.streams += wanted.streamed
-        self.reserved += wanted.tokens
+        self.reserved += tokens
         if self.requests is not None:
             self.requests.add(1, now)
             self._note("requests", 1)
         if self.tokens is not None:
-            self.tokens.add(wanted.tokens, now)
-            self._note("tokens", wanted.tokens)
+            self.tokens.add(tokens, now)
+            self._note("tokens", tokens)
 
     def settle(self, wanted: Demand, tokens: int, *, since: float, now: float, unix_s: float) -> None:
         """What was taken at ``since`` has ended, and came to so many tokens."""
+        reserved = wanted.tokens
         self.running -= 1
         self.streams -= wanted.streamed
-        self.reserved -= wanted.tokens
+        self.reserved -= reserved
         if self.tokens is not None:
-            self._note("tokens", self.tokens.correct(tokens - wanted.tokens, since, now))
+            self._note("tokens", self.tokens.correct(tokens - reserved, since, now))
         self._turn(unix_s)
         self.spent += tokens
         self._note(self.month, tokens)
 
     def changes(self, *, shared: bool) -> list[Tally]:
         """What is to be added to the database's counts, which is to be asked for even if it is nothing."""
-        wanted = [(unit, bucket) for unit, bucket in (("requests", self.requests), ("tokens", self.tokens)) if bucket]
         minutes = [
             Tally(self.project, self.key, unit, self.unsent.get(unit, 0.0), bucket.limit / MINUTE_S)
-            for unit, bucket in wanted
+            for _, unit, bucket in self._buckets
             if shared
         ]
         months = {self.month, *self.unsent} - {"", "requests", "tokens"}
@@ -164,18 +166,18 @@ class Account:
             self.month, self.spent = month, 0
 
     def _too_much(
-        self, wanted: Demand, name: str, unit: str, *, bucket: Bucket, amount: int, wait_s: float, now: float
+        self, wanted: Demand, name: str, unit: Unit, *, bucket: Bucket, amount: int, wait_s: float, now: float
     ) -> HansardError:
-        if wait_s == math.inf and unit == "tokens":
-            of = f"{self.whose} on {name}"
-            return RequestTooCostly(of, model=wanted.model, limit=bucket.limit, asked=amount)
+        if wait_s == math.inf:  # of tokens only: a limit of requests is one at least
+            return RequestTooCostly(f"{self.whose} on {name}", model=wanted.model, limit=bucket.limit, asked=amount)
         used = math.ceil(bucket.used(now))
-        if wait_s == math.inf:  # none at all are allowed
-            wait_s = 60.0
         return self._reached(wanted, name, unit, limit=bucket.limit, used=used, amount=amount, wait_s=wait_s)
 
+    def _at_once(self, wanted: Demand, name: str, *, limit: int, used: int) -> HansardError:
+        return self._reached(wanted, name, "requests", limit=limit, used=used, amount=1, wait_s=_SOON_S)
+
     def _reached(
-        self, wanted: Demand, name: str, unit: str, *, limit: int, used: int, amount: int, wait_s: float
+        self, wanted: Demand, name: str, unit: Unit, *, limit: int, used: int, amount: int, wait_s: float
     ) -> LimitReached:
         return LimitReached(
             f"{self.whose} on {name}",
@@ -221,13 +223,14 @@ class Limiter:
         now, unix_s = self._clock(), self._calendar()
         for account in accounts:
             account.touched = now
-        refusals = (account.refusal(demand, now=now, unix_s=unix_s) for account in accounts)
-        refusal = next((one for one in refusals if one is not None), None)
-        if refusal is None:
-            for account in accounts:
-                account.take(demand, now=now)
+        for account in accounts:
+            if (refusal := account.refusal(demand, now=now, unix_s=unix_s)) is not None:
+                progress.allowance = _allowance(accounts, now)
+                return _Refused(refusal)
+        for account in accounts:
+            account.take(demand, now=now)
         progress.allowance = _allowance(accounts, now)
-        return _Refused(refusal) if refusal else _Taken(self, accounts, demand, progress=progress, since=now)
+        return _Taken(self, accounts, demand, progress=progress, since=now)
 
     def standing(self, project: str, key: str = "") -> Allowance:
         """Where a key stands, or a project."""
@@ -292,10 +295,12 @@ class Limiter:
     def _of(self, principal: Principal) -> tuple[Account, ...]:
         """The accounts that its requests count for: those with a limit, the key's before the project's."""
         own, all_of_project = principal.policy.limits, principal.project_policy.limits
-        if own == _NONE and all_of_project == _NONE:
-            return ()
-        held = (own, principal.key or "-"), (all_of_project, "")
-        return tuple(self._account(principal.project, key, limits) for limits, key in held if limits != _NONE)
+        found: tuple[Account, ...] = ()
+        if own != _NONE:
+            found += (self._account(principal.project, principal.key or "-", own),)
+        if all_of_project != _NONE:
+            found += (self._account(principal.project, "", all_of_project),)
+        return found
 
     def _account(self, project: str, key: str, limits: Limits) -> Account:
         account = self._accounts.get((project, key))
@@ -359,13 +364,8 @@ def _bucket(before: Bucket | None, limit: int | None) -> Bucket | None:
     return before
 
 
-def _allowance(accounts: Iterable[Account], now: float) -> Allowance:
-    accounts = tuple(accounts)
+def _allowance(accounts: Sequence[Account], now: float) -> Allowance:
     return Allowance(
-        requests=tightest(list(_standings((account.requests for account in accounts), now))),
-        tokens=tightest(list(_standings((account.tokens for account in accounts), now))),
+        requests=tightest([one.requests.standing(now) for one in accounts if one.requests is not None]),
+        tokens=tightest([one.tokens.standing(now) for one in accounts if one.tokens is not None]),
     )
-
-
-def _standings(buckets: Iterable[Bucket | None], now: float) -> Iterator[Standing]:
-    return (bucket.standing(now) for bucket in buckets if bucket is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -71,11 +72,10 @@ def test_a_bucket_says_what_is_left_and_when_all_of_it_is() -> None:
     assert bucket.standing(0.0) == Standing(60, 59, 1.0)
 
 
-def test_a_limit_of_nothing_lets_nothing_in() -> None:
-    bucket = Bucket(0)
-
-    assert bucket.wait_s(1, 0.0) == math.inf
-    assert bucket.standing(0.0) == Standing(0, 0, 0.0)
+@pytest.mark.parametrize("unix_s", [0.0, 1_767_225_599.999, 1_767_225_600.0, 1_772_323_199.5, 1_772_323_200.0])
+def test_a_month_is_the_calendars(unix_s: float) -> None:
+    for _ in range(2):  # the second time it is remembered
+        assert month_of(unix_s) == time.strftime("%Y-%m", time.gmtime(unix_s))
 
 
 @given(

@@ -159,15 +159,21 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
 
+_STANDING = {
+    unit: tuple(b"x-ratelimit-" + what + b"-" + unit for what in (b"limit", b"remaining", b"reset"))
+    for unit in (b"requests", b"tokens")
+}
+
+
 def _standing(allowance: Allowance) -> list[tuple[bytes, bytes]]:
     """Of each limit that its client has, as the live API says it (dossier, section c)."""
     head: list[tuple[bytes, bytes]] = []
-    for unit, standing in ((b"requests", allowance.requests), (b"tokens", allowance.tokens)):
+    for (limit, remaining, reset), standing in zip(_STANDING.values(), allowance, strict=True):
         if standing is not None:
             head += (
-                (b"x-ratelimit-limit-" + unit, b"%d" % standing.limit),
-                (b"x-ratelimit-remaining-" + unit, b"%d" % standing.remaining),
-                (b"x-ratelimit-reset-" + unit, spelled(standing.reset_s).encode()),
+                (limit, b"%d" % standing.limit),
+                (remaining, b"%d" % standing.remaining),
+                (reset, spelled(standing.reset_s).encode()),
             )
     return head
 

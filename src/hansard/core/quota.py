@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from hansard.contract.messages import AudioPart, FilePart, ImagePart
@@ -20,6 +21,7 @@ from hansard.core import normalize
 Unit: TypeAlias = Literal["requests", "tokens"]
 
 MINUTE_S: Final = 60.0
+_DAY_S: Final = 86_400
 
 # The live API's own rule of thumb, before anybody has counted: https://help.openai.com/en/articles/4936856
 _BYTES_PER_TOKEN: Final = 4
@@ -32,7 +34,7 @@ class Bucket:
     """What was used of so many a minute. It empties at that rate all the time, so that a full one is empty in a minute.
 
     In any ``t`` seconds no more than ``limit * (1 + t / 60)`` goes in, but for what is added without asking, which
-    then has to run out first. Times are seconds of one clock.
+    then has to run out first. ``limit`` is 1 at least; times are seconds of one clock.
     """
 
     __slots__ = ("_at", "_used", "limit")
@@ -44,9 +46,10 @@ class Bucket:
 
     def used(self, now: float) -> float:
         """What of it has not run out by then."""
-        if self._used <= 0:
+        if self._used <= 0 or now == self._at:
             return self._used
-        return max(self._used - (now - self._at) * self.limit / MINUTE_S, 0.0)
+        left = self._used - (now - self._at) * self.limit / MINUTE_S
+        return left if left > 0 else 0.0
 
     def wait_s(self, amount: float, now: float) -> float:
         """How long until so much fits: 0 if it does now, infinity if it never will."""
@@ -57,7 +60,8 @@ class Bucket:
 
     def add(self, amount: float, now: float) -> None:
         """Put so much in, whether or not it fits; less than nothing takes some out."""
-        self.set(self.used(now) + amount, now)
+        used = self.used(now) + amount
+        self._used, self._at = used if used > 0 else 0.0, now
 
     def correct(self, by: float, since: float, now: float) -> float:
         """What went in at ``since`` was so much more, or less: by how much that changes what is in it now.
@@ -71,13 +75,13 @@ class Bucket:
 
     def set(self, used: float, now: float) -> None:
         """So much is in it now, whoever counted."""
-        self._used, self._at = max(used, 0.0), now
+        self._used, self._at = used if used > 0 else 0.0, now
 
     def standing(self, now: float) -> Standing:
         """What is said of it to a client."""
         used = self.used(now)
-        remaining = max(math.floor(self.limit - used + _DUST), 0)
-        return Standing(self.limit, remaining, used * MINUTE_S / self.limit if self.limit else 0.0)
+        left = self.limit - used + _DUST
+        return Standing(self.limit, int(left) if left > 0 else 0, used * MINUTE_S / self.limit)
 
 
 class Standing(NamedTuple):
@@ -97,7 +101,13 @@ class Allowance(NamedTuple):
 
 def tightest(standings: Sequence[Standing]) -> Standing | None:
     """Of several limits that hold at once the one that stops first."""
-    return min(standings, key=lambda one: (one.remaining, -one.reset_s), default=None)
+    if len(standings) < 2:
+        return standings[0] if standings else None
+    return min(standings, key=_stops_in)
+
+
+def _stops_in(standing: Standing) -> tuple[int, float]:
+    return standing.remaining, -standing.reset_s
 
 
 class Demand(NamedTuple):
@@ -140,7 +150,13 @@ def spent(wanted: Demand, *, usage: Mapping[str, object] | None, pieces: int, fa
 
 def month_of(unix_s: float) -> str:
     """The calendar month in UTC, ``2026-11``."""
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m")
+    return _month_of_day(unix_s // _DAY_S)
+
+
+@lru_cache(maxsize=4)
+def _month_of_day(day: float) -> str:
+    """Of the day with this number; writing out a date takes more time than all else that a limit costs."""
+    return datetime.fromtimestamp(day * _DAY_S, UTC).strftime("%Y-%m")
 
 
 def month_left_s(unix_s: float) -> int:
