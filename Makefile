@@ -67,7 +67,7 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev  ## measure against other servers, side by side; ARGS=validation, authentication, engine, proxy or many-streams for one
+bench: $(VENV)/.dev  ## measure against other servers, side by side; ARGS=validation, authentication, counting, engine, proxy or many-streams for one
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-store: $(VENV)/.dev  ## measure the store by itself, on both databases; ARGS="size --database sqlite" for a part, on one

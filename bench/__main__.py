@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from types import ModuleType
 
-from bench import authentication, validation
+from bench import authentication, counting, validation
 from bench.engine import run as engine
 from bench.processes import ROOT, CannotRun, unwind_at_sigterm
 from bench.proxy import many_streams
@@ -19,6 +19,7 @@ from bench.results import DOCUMENT, FOLDER, Busy, document, keep, missed
 BENCHES: dict[str, ModuleType] = {
     "validation": validation,
     "authentication": authentication,
+    "counting": counting,
     "engine": engine,
     "proxy": proxy,
     "many-streams": many_streams,

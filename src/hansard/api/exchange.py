@@ -155,7 +155,7 @@ class Exchange:
         if self.admitted:
             head += ((b"openai-version", b"2020-10-01"), (b"openai-processing-ms", b"%d" % self.elapsed_ms))
         if self.progress.allowance is not None:
-            head += _standing(self.progress.allowance)
+            head += standing_headers(self.progress.allowance)
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
 
@@ -165,7 +165,7 @@ _STANDING = {
 }
 
 
-def _standing(allowance: Allowance) -> list[tuple[bytes, bytes]]:
+def standing_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
     """Of each limit that its client has, as the live API says it (dossier, section c)."""
     head: list[tuple[bytes, bytes]] = []
     for (limit, remaining, reset), standing in zip(_STANDING.values(), allowance, strict=True):
