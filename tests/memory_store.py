@@ -12,7 +12,8 @@ from hansard.core.paging import ListQuery, SearchQuery
 from hansard.core.pieces import cut, without_messages
 from hansard.core.words import Term, snippet, texts, words_of
 from hansard.errors import Conflict, StoreUnavailable
-from hansard.store.base import Cursor, Found, Hit, Outcome, Record
+from hansard.store.base import Cursor, Found, Hit, Left, Outcome, Record
+from hansard.store.tenants import Entry
 
 
 class MemoryStore:
@@ -23,6 +24,7 @@ class MemoryStore:
         self.outcomes: dict[tuple[str, str], tuple[Outcome, str | None]] = {}
         self._cursors: dict[str, tuple[str, Cursor]] = {}
         self._numbers = count()
+        self.closed: set[str] = set()
         self.down = False
 
     async def start(self) -> None:
@@ -126,6 +128,26 @@ class MemoryStore:
             await self.insert(record)
         self.outcomes[outcome.project, outcome.key] = outcome, None if record is None else record.id
         return outcome
+
+    async def close_project(self, project: str, entry: Entry) -> bool:
+        self._check()
+        self.closed.add(project)
+        return True
+
+    async def closed_projects(self) -> Sequence[str]:
+        return sorted(self.closed)
+
+    async def left_of(self, project: str) -> Left | None:
+        if project not in self.closed:
+            return None
+        count = sum(record is not None and record.project == project for record in self.records.values())
+        return Left(completions=count, anything=count > 0)
+
+    async def clear_some(self, project: str) -> int:
+        gone = [record.id for record in self.records.values() if record is not None and record.project == project]
+        for completion_id in gone:
+            del self.records[completion_id]
+        return len(gone)
 
     def _place(self, record: Record) -> tuple[int, int]:
         cursor = self._cursors[record.id][1]

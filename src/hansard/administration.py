@@ -179,13 +179,13 @@ class Administration:
 
     async def note_read(self, actor: Actor, act: str, *, project: str, target: str) -> None:
         """Somebody is about to read what is stored; returns once that is committed."""
-        await self._tenants.note(_logged(actor, act, project=project, target=target, details={}))
+        await self._tenants.note(logged(actor, act, project=project, target=target, details={}))
 
     async def _keep(
         self, actor: Actor, act: str, first: Project | Key, *others: Key, details: Mapping[str, str]
     ) -> None:
         project = first.id if isinstance(first, Project) else first.project
-        entry = _logged(actor, act, project=project, target=first.id, details=details)
+        entry = logged(actor, act, project=project, target=first.id, details=details)
         if not await self._tenants.keep([first, *others], [entry]):
             raise Conflict("There is a project of that name.", param="name", code="name_taken")
         await self._changed()
@@ -224,7 +224,8 @@ def _minted(key: Key) -> tuple[Key, str]:
     return msgspec.structs.replace(key, id=key_id, digest=keys.digest(secret), shown=keys.shown(secret)), secret
 
 
-def _logged(actor: Actor, act: str, *, project: str, target: str, details: Mapping[str, str]) -> Entry:
+def logged(actor: Actor, act: str, *, project: str, target: str, details: Mapping[str, str]) -> Entry:
+    """A row for the audit log, of this moment."""
     return Entry(
         id=ids.audit_id(os.urandom(ids.ENTROPY_BYTES)),
         project=project,

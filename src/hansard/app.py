@@ -27,6 +27,7 @@ from hansard.api.upgrades import without_upgrades
 from hansard.completions import Completions
 from hansard.config import ModelSpec, Settings, TargetSpec, UpstreamSpec, is_loopback
 from hansard.core.lifetimes import Lifetimes
+from hansard.departure import Departure
 from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router, Target
 from hansard.errors import StartupError
@@ -114,6 +115,9 @@ class House:
         self.administration = Administration(
             tenants=self.store.tenants, patterns=settings.redactions, changed=self.gate.look
         )
+        self.departure = Departure(
+            store=self.store, administration=self.administration, changed=self.gate.look, observer=observer
+        )
         self.front = Front(gate=self.gate, observer=observer, max_body_bytes=settings.max_body_bytes)
         self._cors = settings.cors
         self._list_order = settings.list_order
@@ -134,6 +138,7 @@ class House:
             default_order=self._list_order,
             refuses_nulls=self._refuses_nulls,
             administration=self.administration,
+            departure=self.departure,
             notes_reads=self._notes_reads,
             lifespan=lifespan,
         )
@@ -153,6 +158,7 @@ class House:
             if self._listens and self.gate.is_open and not is_loopback(self._host):
                 raise StartupError(_open_to_all(self._host))
             await stack.enter_async_context(self.janitor.at_work())
+            await stack.enter_async_context(self.departure.at_work())
             await stack.enter_async_context(self.limiter.at_work())
             for engine in self.engines:
                 stack.push_async_callback(engine.stop)

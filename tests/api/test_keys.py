@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hansard.administration import Actor
 from hansard.app import House
 from hansard.config import resolve
 from hansard.core.keys import Scope, digest
@@ -83,7 +84,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         old = Project(id="proj_old", name="old", created=1, archived=2)
         ended = {"expired": {"expires": int(time.time()) - 1}, "revoked": {"revoked": 2}}
         keys = [key(name, **ended.get(name, {})) for name in SECRETS]
-        await house.store.tenants.keep([mine, other, old, *keys], [])
+        left = Project(id="left", name="left", created=1)
+        await house.store.tenants.keep([mine, other, old, left, *keys], [])
         await house.gate.look()
         yield Site(house)
 
@@ -114,6 +116,9 @@ MATRIX = [
     ("POST", "/hansard/v1/projects", PROJECT,          401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
     ("GET", "/hansard/v1/projects/mine", b"",          401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
     ("POST", "/hansard/v1/projects/mine", b"{}",       401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
+    ("GET", "/hansard/v1/projects/mine/export", b"",   401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
+    ("GET", "/hansard/v1/projects/left/deletion", b"", 401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
+    ("DELETE", "/hansard/v1/projects/left", b"",       401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
     ("GET", "/hansard/v1/keys", b"",                   401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
     ("POST", "/hansard/v1/keys", KEY,                  401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
     ("GET", "/hansard/v1/keys/key_reads", b"",         401, 401, 401, 401, 401, 403, 403, 403, 403, 403, 200, 403, 200),
@@ -132,6 +137,7 @@ MATRIX = [
 
 @pytest.mark.parametrize("who", KINDS)
 async def test_every_operation_with_every_kind_of_key(site: Site, who: str) -> None:
+    await site.house.departure.delete(Actor(name="test"), "left")
     column = 3 + KINDS.index(who)
     seen, expected = {}, {}
     for row in MATRIX:
@@ -151,7 +157,7 @@ async def test_every_guarded_address_is_in_the_matrix(site: Site) -> None:
         for method in operations
         if method in ("get", "post", "delete")
     }
-    names = ("ID", "echo", "mine", "key_reads")
+    names = ("ID", "echo", "mine", "left", "key_reads")
     tried = set()
     for method, path, *_ in MATRIX:
         parts = [("*" if part in names else part) for part in path.partition("?")[0].removeprefix("/v1").split("/")]

@@ -112,7 +112,12 @@ async def _administered() -> dict[str, list[Any]]:
 
     project = await asked("POST", "projects", {"name": "shop", "policy": {"models": ["m"]}})
     key = await asked("POST", "keys", {"project": "shop", "name": "till"})
+    gone = await asked("POST", "projects", {"name": "gone"})
     return {
+        "ProjectDeletion": [
+            await asked("DELETE", f"projects/{gone['id']}"),
+            await asked("GET", f"projects/{gone['id']}/deletion"),
+        ],
         "ProjectShown": [project],
         "KeyShown": [key, await asked("GET", f"keys/{key['id']}")],
         "ProjectList": [await asked("GET", "projects")],

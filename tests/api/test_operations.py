@@ -15,6 +15,7 @@ from hansard.administration import Administration
 from hansard.api.front import Front
 from hansard.api.routes import application
 from hansard.completions import Completions
+from hansard.departure import Departure
 from hansard.engines.router import Router
 from hansard.errors import EngineBusy, RateLimited, UpstreamFailed
 from hansard.observe import Crashed, Event, RequestServed, both
@@ -46,7 +47,9 @@ class Site:
             store=self.store,
             recorder=Recorder(store=self.store, observer=observer),
         )
-        front = Front(gate=Gate(key=key), observer=observer, max_body_bytes=max_body_bytes)
+        administration = Administration(tenants=MemoryTenants())
+        gate = Gate(key=key)
+        front = Front(gate=gate, observer=observer, max_body_bytes=max_body_bytes)
         self.client = Client(
             application(
                 self.completions,
@@ -54,7 +57,8 @@ class Site:
                 metrics=self.metrics,
                 version="1.2.3",
                 default_order="asc",
-                administration=Administration(tenants=MemoryTenants()),
+                administration=administration,
+                departure=Departure(store=self.store, administration=administration, changed=gate.look),
             )
         )
 

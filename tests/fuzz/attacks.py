@@ -45,6 +45,7 @@ ROUTES: Final = (
     ("GET", "/v1/chat/completions/{id}/messages"),
     *(("POST", "/v1/check"), ("GET", "/v1/hansard/v1/search"), ("GET", "/v1/hansard/v1/facets")),
     *(("GET", "/hansard/v1/projects"), ("POST", "/hansard/v1/projects"), ("GET", "/hansard/v1/projects/{id}")),
+    *(("GET", "/hansard/v1/projects/{id}/export"), ("GET", "/hansard/v1/projects/{id}/deletion")),
     *(("POST", "/hansard/v1/projects/{id}"), ("GET", "/hansard/v1/keys"), ("POST", "/hansard/v1/keys")),
     *(("GET", "/hansard/v1/keys/{id}"), ("DELETE", "/hansard/v1/keys/{id}"), ("POST", "/hansard/v1/keys/{id}/rotate")),
     *(("GET", "/hansard/v1/audit"), ("GET", "/v1/models"), ("GET", "/v1/models/{id}"), ("GET", "/metrics")),

@@ -6,14 +6,14 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from hansard.core.paging import ListQuery, search_query
 from hansard.errors import AuthenticationFailed, ProjectGone
 from hansard.store import leaving, migrate
-from hansard.store.base import Record, Tally
+from hansard.store.base import Record, Tally, line
 from hansard.store.database import Database
 from hansard.store.leaving import Leaver
 from hansard.store.sql import SqlStore
@@ -97,6 +97,32 @@ async def test_a_project_goes_whole_and_the_other_stays(start: Start, leaver: Le
         query = search_query(b"q=aye")
         assert (await store.search(MINE, query, after=None)).hits == []
         assert len((await store.search(THEIRS, query, after=None)).hits) == len(theirs)
+
+
+async def test_a_server_closes_and_clears_it_too(start: Start) -> None:
+    store = await start(search=True)
+    await fill(store, MINE, more=70)
+    theirs = await fill(store, THEIRS)
+    said = entry(leaving.CLOSED)
+    assert (await store.left_of(MINE), await store.closed_projects()) == (None, [])
+
+    assert await store.close_project(MINE, said)
+    assert await store.close_project(MINE, said)  # as after a commit whose answer was lost
+    assert not await store.close_project(MINE, entry("again"))
+    assert (await store.left_of(MINE), await store.closed_projects()) == ((72, True), [MINE])
+    with pytest.raises(ProjectGone):
+        await store.insert(sound_record("late", project=MINE))
+    steps = [count async for count in _cleared(store)]
+
+    assert steps[:2] == [64, 8]
+    assert (await store.left_of(MINE), await store.closed_projects()) == ((0, False), [])
+    assert len(await store.page(THEIRS, ListQuery(), after=None, limit=50)) == len(theirs)
+    assert await store.left_of(THEIRS) is None
+
+
+async def _cleared(store: SqlStore) -> AsyncIterator[int]:
+    while count := await store.clear_some(MINE):
+        yield count
 
 
 async def test_what_is_left_is_sound(start: Start, leaver: Leaver, database: Database) -> None:
@@ -235,7 +261,7 @@ async def test_all_of_it_comes_out_as_it_went_in(start: Start, leaver: Leaver) -
 def test_a_line_has_the_whole_record_and_no_line_break_of_its_requests() -> None:
     record = sound_record("a", request=b'{\n "messages": [],\r\n "temperature": 1.0, "user": "a\\nb"}')
 
-    said = leaving.line(record)
+    said = line(record)
 
     assert said.count(b"\n") == 1
     assert b'"temperature": 1.0' in said

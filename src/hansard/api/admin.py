@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from hansard.administration import NOBODY, Actor, Administration
-from hansard.api.exchange import Exchange
+from hansard.api.exchange import LINES, Exchange
 from hansard.api.front import Handler
 from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted, Rotation
+from hansard.departure import Departure
 from hansard.errors import Forbidden, InvalidRequest
+from hansard.store.base import line
 
 W = TypeVar("W")
 
@@ -38,8 +41,8 @@ def projects(administration: Administration) -> Mapping[str, Handler]:
     return {"GET": _answered(lambda _: administration.projects()), "POST": _answered(create)}
 
 
-def project(administration: Administration) -> Mapping[str, Handler]:
-    """/hansard/v1/projects/{id}."""
+def project(administration: Administration, departure: Departure) -> Mapping[str, Handler]:
+    """/hansard/v1/projects/{id}: DELETE closes it, and it is cleared from then on."""
 
     async def update(exchange: Exchange) -> object:
         change = await _wanted(exchange, ProjectChange)
@@ -48,7 +51,29 @@ def project(administration: Administration) -> Mapping[str, Handler]:
     return {
         "GET": _answered(lambda exchange: administration.project(exchange.param("id"))),
         "POST": _answered(update),
+        "DELETE": _answered(lambda exchange: departure.delete(_one_who_may(exchange), exchange.param("id"))),
     }
+
+
+def deletion(departure: Departure) -> Mapping[str, Handler]:
+    """/hansard/v1/projects/{id}/deletion: how far it is."""
+    return {"GET": _answered(lambda exchange: departure.deletion(exchange.param("id")))}
+
+
+def export(departure: Departure) -> Mapping[str, Handler]:
+    """/hansard/v1/projects/{id}/export: a JSON object a line, at the pace of whoever reads."""
+
+    async def handle(exchange: Exchange) -> None:
+        after = _asked(exchange).get("after")
+        async with exchange.while_connected():
+            records = await departure.records(_one_who_may(exchange), exchange.param("id"), after=after)
+            await exchange.start_stream(LINES)
+            async with aclosing(records):
+                async for record in records:
+                    await exchange.write(line(record))
+            await exchange.end(b"")
+
+    return {"GET": handle}
 
 
 def keys(administration: Administration) -> Mapping[str, Handler]:

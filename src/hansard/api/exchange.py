@@ -22,6 +22,7 @@ from hansard.tenancy import Principal
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
+LINES = b"application/jsonl"
 
 INNER_SLASH = "\udc2f"
 """What a percent-encoded slash is in a decoded path: half a surrogate pair, which no UTF-8 can spell."""
@@ -50,6 +51,8 @@ class Exchange:
         """Whether the key was good: only then is a reply dressed as the API's (recorded)."""
         self.complete = False
         """Whether the last byte of the reply has been sent."""
+        self.content_type = JSON
+        """Of a stream that has begun: how an error is to be told in it."""
         self.status: int | None = None
         """The status sent, or None before the reply has begun."""
 
@@ -118,10 +121,11 @@ class Exchange:
         await self._start(status, [(b"content-length", b"%d" % len(body)), *(headers or {}).items()], content_type)
         await self._finish(body)
 
-    async def start_stream(self) -> None:
-        """Begin a stream of server-sent events; ``write`` and ``end`` follow."""
+    async def start_stream(self, content_type: bytes = EVENTS) -> None:
+        """Begin a stream, of server-sent events if not said otherwise; ``write`` and ``end`` follow."""
+        self.content_type = content_type
         # A proxy in front must pass events on as they come.
-        await self._start(200, [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")], EVENTS)
+        await self._start(200, [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")], content_type)
 
     def write(self, events: bytes) -> Awaitable[None]:
         """Send some events; waits while the client reads slower than we write."""

@@ -6,10 +6,11 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 
+import msgspec
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from hansard.api.exchange import ClientLeft, Exchange
+from hansard.api.exchange import LINES, ClientLeft, Exchange
 from hansard.contract import Document
 from hansard.core import ids, sse
 from hansard.core.keys import EVERY, Scope
@@ -114,7 +115,11 @@ async def _tell(exchange: Exchange, error: HansardError) -> None:
     """As an HTTP status while there is none yet; in a stream that has begun as its last event but one."""
     if exchange.status is None:
         await exchange.reply(error.status, envelope(error), headers(error))
-    elif not exchange.complete:
+    elif exchange.complete:
+        return
+    elif exchange.content_type == LINES:  # a last line that is none of what was asked for
+        await exchange.end(msgspec.json.encode(envelope(error)) + b"\n")
+    else:
         await exchange.end(sse.encode_error(envelope(error)) + sse.DONE)
 
 

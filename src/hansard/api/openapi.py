@@ -259,8 +259,8 @@ def _admin_paths() -> Document:
         at[row.method] = _operation(
             row.name,
             row.summary,
-            _json(row.reply, "It is done." if row.body else "Found."),
-            parameters=[_query(name, *openapi_admin.ASKED[name]) for name in row.asked],
+            _LINES if row.reply is None else _json(row.reply, "It is done." if row.body else "Found."),
+            parameters=[_query(*openapi_admin.ASKED[name]) for name in row.asked],
             body=row.body,
             errors=row.errors,
             tag="Admin",
@@ -382,6 +382,10 @@ _LIFETIMES: Final = [
         (lifetimes.BODY_TTL_HEADER, "what was said in it is kept", lifetimes.BODY_TTL_KEY),
     )
 ]
+_LINES: Final[Document] = {
+    "description": "The lines. One with an `error` is the last: not all could be read.",
+    "content": {"application/jsonl": {"schema": {"type": "string"}}},
+}
 _HEADERS: Final[Document] = {
     "x-request-id": {"schema": {"type": "string", "pattern": "^req_[0-9a-f]{32}$"}, "required": True},
     "openai-version": {"schema": {"const": "2020-10-01"}, "required": True},

@@ -14,6 +14,7 @@ TYPES: Final = (
     admin.Rotation,
     admin.ProjectShown,
     admin.ProjectList,
+    admin.ProjectDeletion,
     admin.KeyShown,
     admin.KeyList,
     admin.EntryList,
@@ -21,13 +22,16 @@ TYPES: Final = (
 
 
 class Row(NamedTuple):
-    """One operation. ``reply`` and ``body`` are names of schemas; ``asked`` are names of query parameters."""
+    """One operation. ``reply`` and ``body`` are names of schemas; ``asked`` are names of query parameters.
+
+    Without ``reply`` it is lines of JSON.
+    """
 
     path: str
     method: str
     name: str
     summary: str
-    reply: str
+    reply: str | None
     body: str | None = None
     asked: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
@@ -53,6 +57,31 @@ ROWS: Final = (
         "ProjectShown",
         body="ProjectChange",
         errors=(400, 404, 409, 413),
+    ),
+    Row(
+        "/hansard/v1/projects/{id}",
+        "delete",
+        "deleteProject",
+        "Close a project at once, and delete all that is its own from then on.",
+        "ProjectDeletion",
+        errors=(400, 404),
+    ),
+    Row(
+        "/hansard/v1/projects/{id}/deletion",
+        "get",
+        "getProjectDeletion",
+        "How far the deletion of a closed project is.",
+        "ProjectDeletion",
+        errors=(404,),
+    ),
+    Row(
+        "/hansard/v1/projects/{id}/export",
+        "get",
+        "exportProject",
+        "All completions of a project, the oldest first, a JSON object a line.",
+        None,
+        asked=("completion",),
+        errors=(400, 404),
     ),
     Row("/hansard/v1/keys", "get", "listKeys", "List the keys.", "KeyList", asked=("project",), errors=(404,)),
     Row(
@@ -86,8 +115,14 @@ ROWS: Final = (
     ),
 )
 
-ASKED: Final[dict[str, tuple[Document, str]]] = {
-    "project": ({"type": "string"}, "Only what is this project's: its id or name."),
-    "after": ({"type": "string", "pattern": r"^[0-9]{1,18}\..+$"}, "The `next_after` of the page before."),
-    "limit": ({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "How many on a page."),
+ASKED: Final[dict[str, tuple[str, Document, str]]] = {
+    "project": ("project", {"type": "string"}, "Only what is this project's: its id or name."),
+    "after": ("after", {"type": "string", "pattern": r"^[0-9]{1,18}\..+$"}, "The `next_after` of the page before."),
+    "completion": (
+        "after",
+        {"type": "string"},
+        "Only what is behind the completion of this id: that of the last line.",
+    ),
+    "limit": ("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "How many on a page."),
 }
+"""Query parameters: name, schema and description, by a name of ours."""

@@ -18,6 +18,7 @@ from hansard.api.front import Front, Resource
 from hansard.completions import Completions
 from hansard.core.keys import Scope
 from hansard.core.paging import Order
+from hansard.departure import Departure
 from hansard.observe.metrics import Metrics
 
 PREFIXES = ("/v1", "", "/openai/v1")
@@ -38,6 +39,7 @@ def application(
     default_order: Order,
     refuses_nulls: bool = False,
     administration: Administration | None = None,
+    departure: Departure | None = None,
     notes_reads: bool = False,
     lifespan: Callable[[ASGIApp], AbstractAsyncContextManager[None]] | None = None,
 ) -> ASGIApp:
@@ -78,18 +80,20 @@ def application(
         "/readyz": resource({"GET": meta.ready(completions)}),
         "/openapi.json": resource({"GET": meta.description(version=version, default_order=default_order)}),
     }
-    if administration is not None:
-        table |= _administered(front, administration)
+    if administration is not None and departure is not None:
+        table |= _administered(front, administration, departure)
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
     anywhere = _Anywhere(front)
     exact = {route.path: route.app for route in routes if "{" not in route.path}
     return _addressed(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)
 
 
-def _administered(front: Front, administration: Administration) -> dict[str, Resource]:
+def _administered(front: Front, administration: Administration, departure: Departure) -> dict[str, Resource]:
     served = {
         "/hansard/v1/projects": admin.projects(administration),
-        "/hansard/v1/projects/{id}": admin.project(administration),
+        "/hansard/v1/projects/{id}": admin.project(administration, departure),
+        "/hansard/v1/projects/{id}/deletion": admin.deletion(departure),
+        "/hansard/v1/projects/{id}/export": admin.export(departure),
         "/hansard/v1/keys": admin.keys(administration),
         "/hansard/v1/keys/{id}": admin.key(administration),
         "/hansard/v1/keys/{id}/rotate": admin.rotate(administration),

@@ -131,7 +131,7 @@ def _entry(project: str, *, name: str) -> Entry:
 
 
 def _write(records: Iterable[Record], file: BinaryIO, tell: Callable[[int], None]) -> int:
-    from hansard.store.leaving import line
+    from hansard.store.base import line
 
     count = 0
     for record in records:

@@ -62,6 +62,15 @@ class ProjectShown(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["hansard.project"] = "hansard.project"
 
 
+class ProjectDeletion(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a project's deletion is: its keys stopped with the first word of it. ``done``: nothing is left."""
+
+    id: str
+    completions_left: int
+    done: bool
+    object: Literal["hansard.project.deletion"] = "hansard.project.deletion"
+
+
 class KeyShown(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to see of a key. ``key`` is there once, when it is made."""
 

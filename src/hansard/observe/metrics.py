@@ -42,6 +42,7 @@ _KNOWN: Final = frozenset(
     {"/chat/completions", "/chat/completions/{id}", "/chat/completions/{id}/messages", "/models", "/metrics"}
     | {"/health", "/livez", "/readyz", "/hansard/v1/search", "/hansard/v1/facets", "/check", "/openapi.json"}
     | {"/hansard/v1/projects", "/hansard/v1/projects/{id}", "/hansard/v1/audit"}
+    | {"/hansard/v1/projects/{id}/deletion", "/hansard/v1/projects/{id}/export"}
     | {"/hansard/v1/keys", "/hansard/v1/keys/{id}", "/hansard/v1/keys/{id}/rotate"}
 )
 _REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})

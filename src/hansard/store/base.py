@@ -7,11 +7,12 @@ every method: a row of another project does not exist.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from hansard.core.paging import ListQuery, SearchQuery
+from hansard.store.tenants import Entry
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     total_ms: int | None = None
     expires: int | None = None
     body_expires: int | None = None
+
+
+def line(record: Record) -> bytes:
+    """A record as one line of JSON: its request and reply as they were received and sent, but for line breaks."""
+    fields: dict[str, Any] = msgspec.structs.asdict(record)
+    for name in ("request", "reply"):
+        # Between values: in a JSON string they are spelled out.
+        fields[name] = msgspec.Raw(fields[name].replace(b"\n", b" ").replace(b"\r", b" "))
+    return msgspec.json.encode(fields) + b"\n"
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -156,6 +166,37 @@ class Expiring(Protocol):
 
     async def give_back(self) -> int:
         """Give some of the room of what was deleted back to the disk: bytes, 0 if there is no more."""
+
+
+class Left(NamedTuple):
+    """What a closed project still has: so many completions, or anything at all."""
+
+    completions: int
+    anything: bool
+
+
+class Departing(Protocol):
+    """A place that a project can leave, whole. Raises ``StoreUnavailable``."""
+
+    async def page(
+        self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
+    ) -> Sequence[Record]:
+        """As ``Store.page``."""
+
+    async def locate(self, project: str, completion_id: str) -> Cursor | None:
+        """As ``Store.locate``."""
+
+    async def close_project(self, project: str, entry: Entry) -> bool:
+        """Take its keys and its row away and log that, so that nothing more is kept for it; False if there is none."""
+
+    async def closed_projects(self) -> Sequence[str]:
+        """Those that are closed and have something left."""
+
+    async def left_of(self, project: str) -> Left | None:
+        """What a closed project has left; None if there is one of that id, or never was one that was closed."""
+
+    async def clear_some(self, project: str) -> int:
+        """Delete some of what is left of a closed project: how many rows. 0: there is no more."""
 
 
 class Store(Outcomes, Protocol):

@@ -9,17 +9,16 @@ The functions run inside the caller's transaction, but for ``opened`` and what i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import msgspec
-from sqlalchemy import Connection, Engine, Table, delete, exc, func, select, text, tuple_
+from sqlalchemy import Connection, Engine, Table, delete, exc, func, literal, select, text, tuple_
 
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.store import changes, migrate, queries, tenants_sql, words
-from hansard.store.base import Cursor, Record
+from hansard.store.base import Cursor, Left, Record
 from hansard.store.database import Database
 from hansard.store.schema import (
     TABLES,
@@ -43,6 +42,9 @@ T = TypeVar("T")
 AT_ONCE: Final = 64
 _ROWS_AT_ONCE: Final = 1000
 
+CLOSED: Final = "project.deleted"
+"""What the log says of one that is closed."""
+
 # Behind the completions: what of them is left only if something was damaged, and what was never theirs.
 _BEHIND: Final = (outcomes, tombstones, labels, facets, bodies, tallies)
 
@@ -55,6 +57,30 @@ def close(connection: Connection, project: str, entry: Entry) -> bool:
     connection.execute(delete(projects).where(projects.c.project == project))
     tenants_sql.keep(connection, [], [entry])
     return True
+
+
+def close_once(connection: Connection, project: str, entry: Entry) -> bool:
+    """The same, and True as well if it is this very entry's closing that was done before: its commit was not told."""
+    return close(connection, project, entry) or tenants_sql.is_noted(connection, entry)
+
+
+def closed(connection: Connection) -> Sequence[str]:
+    """The projects that were closed and have something left."""
+    found: set[str] = set()
+    for table in (completions, *_BEHIND, pieces):
+        found.update(connection.scalars(text(_WITHOUT_ROW.format(table=table.name))))
+    return [project for project in sorted(found) if _was_closed(connection, project)]
+
+
+def departure(connection: Connection, project: str) -> Left | None:
+    """What a closed project has left; None of one that is not closed."""
+    if not _was_closed(connection, project):
+        return None
+    count = connection.scalar(select(func.count()).select_from(completions).where(completions.c.project == project))
+    behind = (
+        connection.scalar(select(literal(1)).where(table.c.project == project).limit(1)) for table in (*_BEHIND, pieces)
+    )
+    return Left(completions=count or 0, anything=bool(count) or any(behind))
 
 
 def clear(connection: Connection, project: str, *, most: int = AT_ONCE) -> Mapping[str, int]:
@@ -89,6 +115,26 @@ def left(connection: Connection, project: str) -> Mapping[str, int]:
         asked = _INDEXED[connection.dialect.name]
         found["search_words"] = connection.scalar(asked, _indexed_by(connection, project)) or 0
     return {name: count for name, count in found.items() if count}
+
+
+# Each project once, by its place in the table's key, and not row by row.
+_WITHOUT_ROW: Final = """
+WITH RECURSIVE found(project) AS (
+    SELECT min(project) FROM {table}
+    UNION ALL
+    SELECT (SELECT min(project) FROM {table} WHERE {table}.project > found.project) FROM found WHERE project IS NOT NULL
+)
+SELECT project FROM found
+WHERE project IS NOT NULL AND NOT EXISTS (SELECT 1 FROM projects WHERE projects.project = found.project)
+"""
+
+
+def _was_closed(connection: Connection, project: str) -> bool:
+    """By the log as well: rows whose project was lost in another way are nothing to delete."""
+    if connection.scalar(select(literal(1)).where(projects.c.project == project)):
+        return False
+    noted = select(literal(1)).where(audit.c.project == project, audit.c.act == CLOSED)
+    return connection.scalar(noted.order_by(audit.c.at.desc()).limit(1)) is not None
 
 
 class Leaver:
@@ -167,15 +213,6 @@ def opened(database: Database) -> Iterator[Leaver]:
         raise database.startup_error(error) from error
     finally:
         engine.dispose()
-
-
-def line(record: Record) -> bytes:
-    """A record as one line of JSON: its request and reply as they were received and sent, but for line breaks."""
-    fields: dict[str, Any] = msgspec.structs.asdict(record)
-    for name in ("request", "reply"):
-        # Between values: in a JSON string they are spelled out.
-        fields[name] = msgspec.Raw(fields[name].replace(b"\n", b" ").replace(b"\r", b" "))
-    return msgspec.json.encode(fields) + b"\n"
 
 
 def _delete_some(connection: Connection, table: Table, project: str) -> int:

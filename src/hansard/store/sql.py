@@ -14,14 +14,26 @@ from sqlalchemy import Connection, exc, literal, select
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
 from hansard.observe import Observer, SearchIndexed, StoreUpgraded, ignore
-from hansard.store import changes, facets, migrate, outcomes, queries, retention, search, tallies, tenants_sql, words
-from hansard.store.base import Cursor, Expired, Found, Outcome, Record, Tally
+from hansard.store import (
+    changes,
+    facets,
+    leaving,
+    migrate,
+    outcomes,
+    queries,
+    retention,
+    search,
+    tallies,
+    tenants_sql,
+    words,
+)
+from hansard.store.base import Cursor, Expired, Found, Left, Outcome, Record, Tally
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.outage import Outage
 from hansard.store.pace import Pace
 from hansard.store.readers import Readers
-from hansard.store.tenants import Tenants
+from hansard.store.tenants import Entry, Tenants
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
@@ -198,6 +210,19 @@ class SqlStore:
             return msgspec.structs.replace(expired, took_s=time.monotonic() - started)
 
         return await self._writer.write(timed)
+
+    async def close_project(self, project: str, entry: Entry) -> bool:
+        return await self._writer.write(partial(leaving.close_once, project=project, entry=entry))
+
+    async def closed_projects(self) -> Sequence[str]:
+        return await self._readers.read(leaving.closed)
+
+    async def left_of(self, project: str) -> Left | None:
+        return await self._readers.read(partial(leaving.departure, project=project))
+
+    async def clear_some(self, project: str) -> int:
+        async with self._pace.kept():
+            return sum((await self._writer.write(partial(leaving.clear, project=project))).values())
 
     async def give_back(self) -> int:
         return await self._writer.write(self._database.give_back)

@@ -79,12 +79,15 @@ def _raise(connection: Connection, name: str) -> None:
         connection.execute(insert(revisions), {"name": name, "number": 1})
 
 
+def is_noted(connection: Connection, entry: Entry) -> bool:
+    return _is_there(connection, audit, _place(entry))
+
+
 def note(connection: Connection, entry: Entry) -> None:
-    place = {"project": entry.project, "at": entry.at, "id": entry.id}
-    if _is_there(connection, audit, place):  # its commit was not answered, and had taken place
+    if is_noted(connection, entry):  # its commit was not answered, and had taken place
         return
     fields = {name: getattr(entry, name) for name in ("actor", "act", "target", "request_id")}
-    connection.execute(insert(audit), {**place, **fields, "details": _json(dict(entry.details))})
+    connection.execute(insert(audit), {**_place(entry), **fields, "details": _json(dict(entry.details))})
 
 
 def log(connection: Connection, project: str | None, after: Place | None, limit: int) -> Sequence[Entry]:
@@ -145,6 +148,10 @@ def _put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
 
 def _is_there(connection: Connection, table: Table, place: Mapping[str, Any]) -> bool:
     return connection.scalar(select(literal(1)).select_from(table).where(*_at(table, place))) is not None
+
+
+def _place(entry: Entry) -> Mapping[str, Any]:
+    return {"project": entry.project, "at": entry.at, "id": entry.id}
 
 
 def _at(table: Table, place: Mapping[str, Any]) -> list[Any]:
