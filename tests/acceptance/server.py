@@ -144,8 +144,8 @@ class Server:
     def post(self, path: str, body: object, **headers: str) -> Reply:
         return send("POST", self.base_url + path, body=body, headers=headers)
 
-    def delete(self, path: str) -> Reply:
-        return send("DELETE", self.base_url + path)
+    def delete(self, path: str, **headers: str) -> Reply:
+        return send("DELETE", self.base_url + path, headers=headers)
 
     def ask(self, prompt: str, **fields: object) -> Reply:
         """Create a completion that answers ``prompt``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -103,3 +104,37 @@ def key_id(data: str, name: str) -> str:
     rows = [line.split("\t") for line in hansard("keys", "list", "--data", data)[0].splitlines()]
     [found] = [row[0] for row in rows if row[2] == name]
     return found
+
+
+@pytest.mark.parametrize("search", ["on", "off"])
+def test_a_project_leaves_by_a_server_that_is_killed_meanwhile(
+    make_server: Workshop, postgres: PostgresServer, tmp_path: Path, search: str
+) -> None:
+    """The export goes on behind what was written, and the deletion by whoever runs."""
+    url = postgres.new_database()
+    one, two = (make_server("--db", url, "--search", search, model=MODELS, name=name) for name in ("one", "two"))
+    one.start()
+    hansard("projects", "create", "shop", "--db", url)
+    key, _ = hansard("keys", "create", "--project", "shop", "--name", "till", "--db", url)
+    admin, _ = hansard("keys", "create", "--name", "boss", "--scope", "admin", "--db", url)
+    bearer = {"authorization": f"Bearer {key}"}
+    made = [one.post("/chat/completions", question("Hi", store=True), **bearer).json()["id"] for _ in range(40)]
+    asked, file = ("--base-url", one.base_url), tmp_path / "shop.jsonl"
+
+    hansard("projects", "export", "shop", "--output", str(file), *asked, OPENAI_API_KEY=admin)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:5000])
+    hansard("projects", "export", "shop", "--output", str(file), "--resume", *asked, OPENAI_API_KEY=admin)
+
+    assert [json.loads(line)["id"] for line in file.read_bytes().splitlines()] == made
+    assert file.read_bytes() == whole
+    boss = {"authorization": f"Bearer {admin}"}
+    closed = one.delete("/hansard/v1/projects/shop", **boss)
+    assert closed.status == 200
+    one.kill()
+    two.start()
+    done, _ = hansard(
+        *("projects", "delete", closed.json()["id"], "--yes", "--base-url", two.base_url), OPENAI_API_KEY=admin
+    )
+    assert done == f"{closed.json()['id']}: nothing is left."
+    assert status(two, key) == 401

@@ -15,6 +15,7 @@ from hansard.administration import Actor, logged
 from hansard.app import House
 from hansard.config import resolve
 from hansard.core.keys import USUAL, digest
+from hansard.errors import StoreUnavailable
 from hansard.observe import ignore
 from hansard.store.tenants import Key, Project
 from tests.api.asgi import Client, Reply
@@ -102,7 +103,7 @@ async def test_what_is_not_there_is_said(site: Site, path: str, status: int, par
     assert (reply.status, reply.json["error"]["param"]) == (status, param)
 
 
-async def test_no_more_is_read_than_is_taken(site: Site) -> None:
+async def test_no_more_is_read_than_is_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line waits for its reader, and meanwhile the second page is not asked for."""
     await site.stored(40)
     read: list[int] = []
@@ -114,7 +115,7 @@ async def test_no_more_is_read_than_is_taken(site: Site) -> None:
         read.append(len(records))
         return records
 
-    site.house.store.page = counted  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(site.house.store, "page", counted)
 
     async def send(message: object) -> None:
         assert isinstance(message, dict)
@@ -135,6 +136,23 @@ async def test_no_more_is_read_than_is_taken(site: Site) -> None:
     may_go.set()
     await asked
     assert read == [16, 16, 8, 0]
+
+
+async def test_an_export_that_breaks_off_says_so_in_its_last_line(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await site.stored(20)
+    page = site.house.store.page
+
+    async def once(*args: object, **named: object) -> object:
+        if named["after"] is not None:
+            raise StoreUnavailable("The store is away.")
+        return await page(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(site.house.store, "page", once)
+    reply = await site.ask("GET", f"{ADDRESS}/shop/export")
+
+    *lines, last = [json.loads(line) for line in reply.body.splitlines()]
+    assert [line["id"] for line in lines] == made[:16]
+    assert last["error"]["message"] == "The store is away."
 
 
 async def test_a_project_is_closed_at_once_and_then_goes_whole(site: Site) -> None:

@@ -63,6 +63,19 @@ class Server:
                     yield _chunk(payload)
         raise CommandError("The answer broke off: the server ended the stream without [DONE].")
 
+    def lines(self, path: str, query: Iterable[tuple[str, str]] = ()) -> Iterator[bytes]:
+        """The lines at ``path``, each with its end; CommandError if they break off."""
+        pieces: list[bytes] = []
+        with self._reply("GET", _asked(path, query)) as reply:
+            while read := reply.read1(65536):
+                for piece in read.splitlines(keepends=True):
+                    pieces.append(piece)
+                    if piece.endswith(b"\n"):
+                        yield b"".join(pieces)
+                        pieces.clear()
+        if pieces:
+            raise CommandError("The answer broke off in the middle of a line.")
+
     def _ask(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
         with self._reply(method, path, document) as reply:
             return self._object(reply.read())
@@ -212,6 +225,13 @@ def _refusal(reply: http.client.HTTPResponse) -> CommandError:
     request_id = reply.headers.get("x-request-id")
     trace = f"\nStatus {reply.status}" + (f", request {request_id}" if request_id else "")
     return CommandError(message + trace, exit_code=EXIT_CODES.get(reply.status, FAILED))
+
+
+def error_in(line: bytes) -> str | None:
+    """What a line says that is an error envelope and none of those that were asked for."""
+    if not line.startswith(b'{"error":'):
+        return None
+    return _message(json.loads(line)) or "The server reported an error without saying which."
 
 
 def _message(envelope: object) -> str | None:

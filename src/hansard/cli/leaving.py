@@ -1,4 +1,4 @@
-"""``hansard projects export`` and ``delete``: a project leaves. Both work on the database, servers or not."""
+"""``hansard projects export`` and ``delete``: a project leaves. On the database, servers or not, or by a server."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from hansard.cli.desk import Config, DataDirectory, Url
+from hansard.cli.desk import BaseUrl, Config, DataDirectory, Url, quoted
 from hansard.cli.exits import FAILED, NOT_FOUND, USAGE, CommandError
-from hansard.cli.options import examples
+from hansard.cli.options import KeyFile, examples
 from hansard.cli.output import hint, say
 
 if TYPE_CHECKING:
-    from hansard.store.base import Record
+    from hansard.cli.client import Server
     from hansard.store.leaving import Leaver
     from hansard.store.tenants import Entry
 
@@ -27,12 +27,16 @@ EXPORT_EXAMPLES = examples(
     "hansard projects export shop > shop.jsonl",
     "hansard projects export shop --output shop.jsonl",
     "hansard projects export shop --output shop.jsonl --resume",
+    "hansard projects export shop --base-url http://127.0.0.1:8000/v1 --api-key-file admin.txt",
 )
 DELETE_EXAMPLES = examples(
     "hansard projects delete shop",
     "hansard projects delete shop --yes",
     "hansard projects delete proj_2vKmTa8ZQw1xYbNc4RdEfGhJ --yes",
+    "hansard projects delete shop --base-url http://127.0.0.1:8000/v1 --api-key-file admin.txt",
 )
+
+_ASKS_EVERY_S = 0.3
 
 Wanted = Annotated[str, typer.Argument(metavar="PROJECT", help="Its id or name.")]
 
@@ -47,6 +51,8 @@ def export(
     *,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on behind the last whole line of FILE.")] = False,
+    base_url: BaseUrl = None,
+    api_key_file: KeyFile = None,
     data: DataDirectory = None,
     db: Url = None,
     config: Config = None,
@@ -57,12 +63,12 @@ def export(
     """
     if resume and output is None:
         raise CommandError("--resume goes on with a file: name it with --output.", exit_code=USAGE)
-    with _leaver(data, db, config) as leaver:
-        wanted = _id(leaver, project)
+    with _place(base_url, api_key_file, data=data, db=db, config=config) as place:
+        wanted = place.find(project)
         after = _trimmed(Path(output)) if resume and output is not None else None
         try:
-            with _written(output, resume=resume) as file, _progress(leaver.count(wanted)) as tell:
-                count = _write(leaver.records(wanted, after=after), file, tell)
+            with _written(output, resume=resume) as file, _progress(place.count(wanted)) as tell:
+                count = _write(place.lines(wanted, after=after), file, tell)
         except LookupError as error:
             raise CommandError(f"{output}: its last line is of no completion of this project.") from error
     hint(f"{count} completions{'' if after is None else f' behind {after}'}.")
@@ -72,6 +78,8 @@ def delete(
     project: Wanted,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    base_url: BaseUrl = None,
+    api_key_file: KeyFile = None,
     data: DataDirectory = None,
     db: Url = None,
     config: Config = None,
@@ -82,36 +90,108 @@ def delete(
     refused. If it is interrupted, the same command goes on: by the id, since the name is gone. Only the audit log
     still names it. The default project stays: delete its completions, or the database.
     """
-    from hansard.store.tenants import DEFAULT_PROJECT
-
-    with _leaver(data, db, config) as leaver:
-        wanted = _id(leaver, project)
-        if wanted == DEFAULT_PROJECT:
+    with _place(base_url, api_key_file, data=data, db=db, config=config) as place:
+        wanted = place.find(project)
+        if wanted == "default":
             raise CommandError("The default project cannot be deleted.")
-        total = leaver.count(wanted)
-        if not yes and not typer.confirm(f"Delete {wanted} with {total} completions, for good?", err=True):
+        total = place.count(wanted)
+        what = wanted if total is None else f"{wanted} with {total} completions"
+        if not yes and not typer.confirm(f"Delete {what}, for good?", err=True):
             raise typer.Exit(FAILED)
-        leaver.close(wanted, _entry(wanted, name=project))
-        hint(f"{wanted} is closed. If this is interrupted: hansard projects delete {wanted} --yes")
+        place.close(wanted, name=project)
+        hint(f"{wanted} is closed. {place.goes_on(wanted)}")
         with _progress(total) as tell:
-            done = leaver.clear(wanted, tell)
-        left = leaver.left(wanted)
-    if left:
-        rows = ", ".join(f"{count} of {table}" for table, count in left.items())
-        raise CommandError(f"{wanted}: something is left: {rows}. Run `hansard db check`, then this command again.")
-    say(f"{wanted}: {done.get('completions', 0)} completions deleted, nothing is left.")
+            count = place.clear(wanted, tell)
+    say(f"{wanted}: {'' if count is None else f'{count} completions deleted, '}nothing is left.")
 
 
-def _id(leaver: Leaver, wanted: str) -> str:
-    """That of the project; one whose row is gone is named by it."""
-    from hansard.store.tenants import DEFAULT_PROJECT
+class Here:
+    """The database itself."""
 
-    found = leaver.find(wanted)
-    if found is not None:
-        return found.id
-    if wanted != DEFAULT_PROJECT and not leaver.left(wanted):
-        raise CommandError(f"Project {wanted} not found.", exit_code=NOT_FOUND)
-    return wanted
+    def __init__(self, leaver: Leaver) -> None:
+        self._leaver = leaver
+
+    def find(self, wanted: str) -> str:
+        """Its id; one whose row is gone is named by it."""
+        found = self._leaver.find(wanted)
+        if found is not None:
+            return found.id
+        if wanted != "default" and not self._leaver.left(wanted):
+            raise CommandError(f"Project {wanted} not found.", exit_code=NOT_FOUND)
+        return wanted
+
+    def count(self, project: str) -> int | None:
+        return self._leaver.count(project)
+
+    def lines(self, project: str, *, after: str | None) -> Iterator[bytes]:
+        """Its completions behind that one; LookupError if it has none of that id."""
+        from hansard.store.base import line
+
+        return (line(record) for record in self._leaver.records(project, after=after))
+
+    def close(self, project: str, *, name: str) -> None:
+        self._leaver.close(project, _entry(project, name=name))
+
+    def goes_on(self, project: str) -> str:
+        """What to do after an interruption."""
+        return f"If this is interrupted: hansard projects delete {project} --yes"
+
+    def clear(self, project: str, tell: Callable[[int], None]) -> int | None:
+        """How many completions went; CommandError if something is left."""
+        done = self._leaver.clear(project, tell)
+        if left := self._leaver.left(project):
+            rows = ", ".join(f"{count} of {table}" for table, count in left.items())
+            raise CommandError(
+                f"{project}: something is left: {rows}. Run `hansard db check`, then this command again."
+            )
+        return done.get("completions", 0)
+
+
+class There:
+    """A server's admin API, and the server does it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def find(self, wanted: str) -> str:
+        """Its id; one that is closed is named by it."""
+        try:
+            return str(self._server.get(_address(wanted))["id"])
+        except CommandError as error:
+            if error.exit_code != NOT_FOUND:
+                raise
+            return str(self._server.get(f"{_address(wanted)}/deletion")["id"])
+
+    def count(self, project: str) -> int | None:
+        return None
+
+    def lines(self, project: str, *, after: str | None) -> Iterator[bytes]:
+        from hansard.cli.client import error_in
+
+        query = [] if after is None else [("after", after)]
+        for line in self._server.lines(f"{_address(project)}/export", query):
+            if (message := error_in(line)) is not None:
+                raise CommandError(f"The export broke off: {message}")
+            yield line
+
+    def close(self, project: str, *, name: str) -> None:
+        self._server.delete(_address(project))
+
+    def goes_on(self, project: str) -> str:
+        return f"The server clears it, watched or not: GET {_address(project)}/deletion says how far it is."
+
+    def clear(self, project: str, tell: Callable[[int], None]) -> int | None:
+        first: int | None = None
+        while not (state := self._server.get(f"{_address(project)}/deletion"))["done"]:
+            left = state["completions_left"]
+            first = left if first is None else first
+            tell(first - left)
+            time.sleep(_ASKS_EVERY_S)
+        return None
+
+
+def _address(project: str) -> str:
+    return f"/hansard/v1/projects/{quoted(project)}"
 
 
 def _entry(project: str, *, name: str) -> Entry:
@@ -130,12 +210,10 @@ def _entry(project: str, *, name: str) -> Entry:
     )
 
 
-def _write(records: Iterable[Record], file: BinaryIO, tell: Callable[[int], None]) -> int:
-    from hansard.store.base import line
-
+def _write(lines: Iterable[bytes], file: BinaryIO, tell: Callable[[int], None]) -> int:
     count = 0
-    for record in records:
-        file.write(line(record))
+    for line in lines:
+        file.write(line)
         count += 1
         tell(count)
     return count
@@ -176,24 +254,32 @@ def _written(output: str | None, *, resume: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _leaver(data: str | None, db: str | None, config: str | None) -> Iterator[Leaver]:
+def _place(
+    base_url: str | None, api_key_file: str | None, *, data: str | None, db: str | None, config: str | None
+) -> Iterator[Here | There]:
+    """Where the project is."""
     from hansard.config import resolve
     from hansard.errors import StartupError
     from hansard.store.database import database
     from hansard.store.leaving import opened
 
+    if base_url is not None:
+        from hansard.cli.client import connect
+
+        yield There(connect(base_url, api_key_file))
+        return
     try:
         settings = resolve({"data": data, "db": db, "config": config}, os.environ)
         if settings.db_file is not None and not settings.db_file.exists():
             raise StartupError(f"{settings.db_file}: there is no database.")
         with opened(database(settings.db.full)) as leaver:
-            yield leaver
+            yield Here(leaver)
     except StartupError as error:
         raise CommandError(str(error)) from error
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
+def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on stderr where a person looks."""
     from rich.console import Console
     from rich.progress import Progress
