@@ -261,7 +261,7 @@ async def test_what_outlived_its_client_gets_only_what_is_left_of_the_time_to_dr
     async with (
         asyncio.timeout(30),
         serving(silent) as mock,
-        running(tmp_path, upstreams=[mock.base_url], on_disconnect="finish", drain_s="600") as server,
+        running(tmp_path, upstreams=[mock.base_url], on_disconnect="finish", drain="600") as server,
     ):
         working = asyncio.create_task(server.create(store=True))
         await mock.until(lambda: len(mock.asked) == 1)

@@ -124,7 +124,7 @@ class House:
         self._notes_reads = settings.audit == "all"
         self._host = settings.host
         self._refuses_nulls = settings.nulls == "refuse"
-        self._drain_s = settings.drain_s
+        self._drain_s = settings.drain
         self._drained_by: float | None = None
 
     def application(self, *, own_lifespan: bool) -> ASGIApp:
@@ -169,7 +169,7 @@ class House:
             yield
 
     def closing(self, *, at: float) -> None:
-        """From then on (monotonic seconds) running requests have ``drain_s`` in all, whoever waits for them."""
+        """From then on (monotonic seconds) running requests have ``drain`` in all, whoever waits for them."""
         self.completions.shut_down()
         self._drained_by = at + self._drain_s
 
@@ -250,7 +250,7 @@ async def _serve(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=math.ceil(settings.drain_s),
+        timeout_graceful_shutdown=math.ceil(settings.drain),
     )
     config.load()
     config.ssl = certified

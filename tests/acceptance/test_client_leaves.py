@@ -151,7 +151,7 @@ def test_shutdown_waits_for_what_outlives_its_client(make_server: Workshop) -> N
 
 def test_shutdown_does_not_wait_for_ever(make_server: Workshop) -> None:
     with Upstream().running() as upstream:
-        arguments = ("--upstream", upstream.base_url, "--on-disconnect", "finish", "--drain-s", "1")
+        arguments = ("--upstream", upstream.base_url, "--on-disconnect", "finish", "--drain", "1")
         server = make_server(*arguments, model=()).start()
         hang_up_midway(server, question("Go on.", model="pauses", stream=True, store=True), chunks=1)
         assert server.stop() == 0

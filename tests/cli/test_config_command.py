@@ -47,11 +47,11 @@ def test_each_value_has_its_origin_and_keys_stay_hidden(run: Run, toml: Path, mo
 def test_json(run: Run, toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANSARD_CONFIG", str(toml))
     monkeypatch.setenv("FAR_KEY", "sk-secret-2")
-    monkeypatch.setenv("HANSARD_DRAIN_S", "5")
+    monkeypatch.setenv("HANSARD_DRAIN", "5")
 
     outcome = run("config", "show", "--json")
 
-    assert json.loads(outcome.out)["drain_s"] == {"value": "5.0", "origin": "HANSARD_DRAIN_S"}
+    assert json.loads(outcome.out)["drain"] == {"value": "5.0", "origin": "HANSARD_DRAIN"}
     assert "sk-secret" not in outcome.out
 
 

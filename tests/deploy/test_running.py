@@ -28,7 +28,7 @@ COMPOSE: list[dict[str, Any]] = [
 DEPLOYMENT, SERVICE, BUDGET = yaml.safe_load_all((DEPLOY / "kubernetes" / "hansard.yaml").read_text(encoding="utf-8"))
 POD: dict[str, Any] = DEPLOYMENT["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
-DRAIN_S = resolve({}, {}, config_dir=Path("/nowhere"), data_dir=Path("/nowhere")).drain_s
+DRAIN_S = resolve({}, {}, config_dir=Path("/nowhere"), data_dir=Path("/nowhere")).drain
 OPEN_TO_ALL = {"/health", "/livez", "/readyz"}
 
 
@@ -138,7 +138,7 @@ def test_compose_waits_for_streams_and_opens_only_to_this_machine() -> None:
 
 
 def test_the_pod_waits_for_proxies_and_then_for_streams() -> None:
-    [drain_s] = [float(each["value"]) for each in CONTAINER["env"] if each["name"] == "HANSARD_DRAIN_S"]
+    [drain_s] = [float(each["value"]) for each in CONTAINER["env"] if each["name"] == "HANSARD_DRAIN"]
     pause_s = float(CONTAINER["lifecycle"]["preStop"]["exec"]["command"][-1])
 
     assert POD["terminationGracePeriodSeconds"] > pause_s + drain_s

@@ -122,7 +122,7 @@ def serve(
     unread_s: Annotated[
         Text, typer.Option(metavar="S", help="Seconds a client may leave its reply unread.  [default: 60]")
     ] = None,
-    drain_s: Annotated[Text, typer.Option(metavar="S", help="Seconds to finish in at the end.  [default: 30]")] = None,
+    drain: Annotated[Text, typer.Option(metavar="S", help="Seconds to finish in at the end.  [default: 30]")] = None,
     log: Annotated[
         Text, typer.Option(metavar="text|json|off", help="A line per request, how.  [default: text]")
     ] = None,
@@ -134,7 +134,7 @@ def serve(
     """Serve the Chat Completions API, and keep what is to be stored.
 
     Without --model and --upstream a small built-in demonstration model answers. Each option is
-    also a variable (--drain-s: HANSARD_DRAIN_S) and a key of the TOML file (drain_s); a flag
+    also a variable (--drain: HANSARD_DRAIN) and a key of the TOML file (drain); a flag
     wins over a variable, a variable over the file. `hansard config show` tells what holds.
     """
     from hansard.config import resolve

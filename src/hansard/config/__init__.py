@@ -108,7 +108,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         silence_s=reader.take("silence_s", values.seconds, 30.0),
         body_s=reader.take("body_s", values.seconds, 600.0),
         unread_s=reader.take("unread_s", values.seconds, 60.0),
-        drain_s=reader.take("drain_s", values.seconds, 30.0),
+        drain=reader.take("drain", values.seconds, 30.0),
         log=reader.take("log", values.one_of("text", "json", "off"), "text"),
         traces=reader.take("traces", values.one_of("off", "otlp"), "off"),
         origins=reader.origins,

@@ -61,7 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     silence_s: float
     body_s: float
     unread_s: float
-    drain_s: float
+    drain: float
     log: Literal["text", "json", "off"]
     traces: Literal["off", "otlp"]
     origins: Mapping[str, str]
