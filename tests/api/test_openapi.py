@@ -14,6 +14,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from hansard.api import openapi
 from hansard.contract import Document
+from hansard.core.policies import Limits
+from tests.api.test_limits import Site as Limited
 from tests.api.test_operations import Site
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +73,56 @@ def test_the_order_of_the_list_is_the_one_set(default_order: Any) -> None:
 
 def validator(document: Document, name: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": document["components"]})
+
+
+def headers_of(document: Document, status: int) -> dict[str, Any]:
+    """The headers that a create's reply of that status is described with, in lower case."""
+    response = document["paths"]["/chat/completions"]["post"]["responses"][str(status)]
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    found = {}
+    for name, header in response["headers"].items():
+        component = header.get("$ref", "").rpartition("/")[2]
+        found[name.lower()] = document["components"]["headers"][component] if component else header
+    return found
+
+
+@pytest.mark.parametrize(
+    ("limits", "fields", "status"),
+    [
+        (Limits(requests_per_minute=9, tokens_per_minute=9000), {}, 200),
+        (Limits(requests_per_minute=1), {}, 429),
+        (Limits(tokens_per_minute=1), {}, 429),
+        (Limits(tokens_per_month=1), {}, 429),
+        (Limits(requests_per_minute=9), {"model": "other"}, 404),
+        (Limits(), {"temperature": 9}, 400),
+    ],
+)
+async def test_headers_are_as_described(
+    document: Document, limits: Limits, fields: dict[str, object], status: int
+) -> None:
+    site = Limited(limits)
+    await site.create()
+    reply = await site.create(**fields)
+
+    described = headers_of(document, status)
+    assert reply.status == status
+    assert set(reply.headers) - {"content-type", "content-length"} <= set(described)
+    assert {name for name, header in described.items() if header.get("required")} <= set(reply.headers)
+    for name, value in reply.headers.items():
+        if name in described:
+            shown = int(value) if described[name]["schema"].get("type") == "integer" else value
+            assert [each.message for each in Draft202012Validator(described[name]["schema"]).iter_errors(shown)] == []
+
+
+async def test_a_store_that_is_away_says_when_to_come_again(document: Document) -> None:
+    site = Site()
+    site.store.down = True
+
+    reply = await site.create(store=True)
+
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    assert set(reply.headers) - {"content-type", "content-length"} <= set(headers_of(document, 503))
 
 
 async def test_replies_are_as_described(document: Document) -> None:

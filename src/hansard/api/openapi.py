@@ -6,13 +6,13 @@ a schema cannot say them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
 from hansard.api import openapi_admin
+from hansard.api.openapi_replies import ERRORS, HEADERS, LIMITED, REPLY_HEADERS, error_headers, references
 from hansard.contract import Document, request, response, search, server, stored
 from hansard.core import lifetimes
 from hansard.core.idempotency import HEADER, MAX_LENGTH
@@ -41,21 +41,6 @@ _TYPES: Final = (
     *openapi_admin.TYPES,
 )
 
-_ERRORS: Final = {
-    400: "The request breaks the contract; `param` names the field.",
-    401: "No key, or one that is wrong, revoked or expired.",
-    403: "The key has not the scope for it, or may not use the model.",
-    404: "There is no such completion, model or address.",
-    409: "The request contradicts an earlier one with the same Idempotency-Key.",
-    413: "The body is larger than this server accepts.",
-    429: "Too many requests, here or at the upstream.",
-    431: "The headers are larger than this server accepts.",
-    500: "A bug.",
-    502: "The upstream could not be reached, or answered what nobody can use.",
-    503: "Not now: the engine starts or is full, or the store cannot commit.",
-    504: "The upstream did not answer in time.",
-}
-_RETRIED: Final = {429, 503}
 _EVERYWHERE: Final = (431, 500, 503)
 _ENGINE: Final = (409, 413, 429, 502, 504)
 
@@ -102,8 +87,11 @@ def document(*, version: str, default_order: Order) -> Document:
         "paths": _paths(default_order) | _admin_paths(),
         "components": {
             "schemas": _schemas(),
-            "headers": _HEADERS,
-            "responses": {f"Error{status}": _error(status, text) for status, text in _ERRORS.items()},
+            "headers": HEADERS,
+            "responses": {
+                f"Error{status}": {**_json("ErrorEnvelope", text), "headers": error_headers(status)}
+                for status, text in ERRORS.items()
+            },
             "securitySchemes": {
                 "ApiKey": {
                     "type": "http",
@@ -286,8 +274,8 @@ def _operation(
         said["parameters"] = parameters
     if body is not None:
         said["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
-    statuses = sorted({*((401, 403) if guarded else ()), *errors, *_EVERYWHERE})
-    reply = {**reply, "headers": _references("headers", _REPLY_HEADERS) | reply.get("headers", {})}
+    statuses = sorted({*((401, 403) if guarded else ()), *((408,) if body else ()), *errors, *_EVERYWHERE})
+    reply = {**reply, "headers": references("headers", REPLY_HEADERS) | reply.get("headers", {})}
     said["responses"] = {"200": reply} | {
         str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses
     }
@@ -298,7 +286,7 @@ def _created() -> Document:
     reply = _json("Completion", "The completion, or its chunks where `stream` is true.", links=_CREATE_LINKS)
     # As the official document writes it: the schema is that of one event's payload, and `[DONE]` ends the stream.
     reply["content"]["text/event-stream"] = {"schema": _ref("Chunk")}
-    reply["headers"] = _references("headers", {"idempotent-replayed": "idempotent-replayed"})
+    reply["headers"] = references("headers", ("idempotent-replayed", *LIMITED))
     return reply
 
 
@@ -313,7 +301,7 @@ def _readiness() -> Document:
     )
     said["responses"]["503"] = {
         **_json("Readiness", "One of them does not."),
-        "headers": _references("headers", {**_REPLY_HEADERS, "Retry-After": "Retry-After"}),
+        "headers": references("headers", (*REPLY_HEADERS, "Retry-After")),
     }
     return said
 
@@ -321,15 +309,6 @@ def _readiness() -> Document:
 def _json(name: str, description: str, *, links: Document | None = None) -> Document:
     reply: Document = {"description": description, "content": {"application/json": {"schema": _ref(name)}}}
     return reply | ({"links": links} if links else {})
-
-
-def _error(status: int, description: str) -> Document:
-    headers = {"x-request-id": "x-request-id"} | ({"Retry-After": "Retry-After"} if status in _RETRIED else {})
-    return {**_json("ErrorEnvelope", description), "headers": _references("headers", headers)}
-
-
-def _references(kind: str, names: Mapping[str, str]) -> Document:
-    return {shown: {"$ref": f"#/components/{kind}/{name}"} for shown, name in names.items()}
 
 
 def _ref(name: str) -> Document:
@@ -386,20 +365,6 @@ _LINES: Final[Document] = {
     "description": "The lines. One with an `error` is the last: not all could be read.",
     "content": {"application/jsonl": {"schema": {"type": "string"}}},
 }
-_HEADERS: Final[Document] = {
-    "x-request-id": {"schema": {"type": "string", "pattern": "^req_[0-9a-f]{32}$"}, "required": True},
-    "openai-version": {"schema": {"const": "2020-10-01"}, "required": True},
-    "openai-processing-ms": {
-        "schema": {"type": "integer"},
-        "required": True,
-        "description": "Until the reply began; of a stream, until its first event.",
-    },
-    "openai-project": {"schema": {"type": "string"}, "description": "The key's project, where a key was asked for."},
-    "openai-organization": {"schema": {"type": "string"}, "description": "The server's, where it is set."},
-    "idempotent-replayed": {"schema": {"const": "true"}, "description": "There if the reply was given before."},
-    "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."},
-}
-_REPLY_HEADERS: Final = {name: name for name in ("x-request-id", "openai-version", "openai-processing-ms")}
 _OF_ONE: Final = ("getChatCompletion", "updateChatCompletion", "getChatCompletionMessages", "deleteChatCompletion")
 _CREATE_LINKS: Final = {
     name: {"operationId": name, "parameters": {"completion_id": "$response.body#/id"}} for name in _OF_ONE
