@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hansard.cli.desk import BaseUrl, Config, DataDirectory, Url, desk
-from hansard.cli.options import KeyFile, examples
+from hansard.cli.desk import Where, desk, located
+from hansard.cli.options import examples
 from hansard.cli.output import say_json_line
 
 EXAMPLES = examples(
@@ -24,18 +24,15 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="audit")
 
 
+@located
 def export(
+    where: Where,
     *,
     project: Annotated[str | None, typer.Option(metavar="PROJECT", help="Only what concerns this project.")] = None,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """Print the log, one JSON object a line, the oldest first."""
     after: str | None = None
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         while True:
             page = at.get("audit", project=project, after=after, limit=str(PAGE))
             for entry in page["data"]:

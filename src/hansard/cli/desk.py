@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, get_type_hints
 
 import typer
 
 from hansard.cli.exits import FAILED, NOT_FOUND, CommandError
-from hansard.cli.options import pairs
+from hansard.cli.options import KeyFile, pairs
 
 if TYPE_CHECKING:
     from hansard.administration import Administration
     from hansard.cli.client import Server
+    from hansard.config import Settings
 
 Document = dict[str, Any]
 
@@ -35,6 +38,43 @@ Meta = Annotated[
 PolicyText = Annotated[
     str | None, typer.Option("--policy", metavar="JSON", help="The whole policy, limits included, as one JSON object.")
 ]
+
+
+class Where(NamedTuple):
+    """The options that say where projects and keys are."""
+
+    base_url: BaseUrl = None
+    api_key_file: KeyFile = None
+    data: DataDirectory = None
+    db: Url = None
+    config: Config = None
+
+    @property
+    def settings(self) -> Settings:
+        """Of the database that they speak of; raises StartupError."""
+        from hansard.config import resolve
+
+        return resolve({"data": self.data, "db": self.db, "config": self.config}, os.environ)
+
+
+def located(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with these options beside its own; it is given them as its first argument."""
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    hints = get_type_hints(Where, include_extras=True)
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[name])
+        for name in Where._fields
+    ]
+
+    @wraps(command)
+    def run(*arguments: object, **named: Any) -> None:
+        where = Where(**{name: named.pop(name) for name in Where._fields})
+        command(where, *arguments, **named)
+
+    # What Typer reads.
+    run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in (*own, *options)}
+    return run
 
 
 class Desk(Protocol):
@@ -111,24 +151,21 @@ class Local:
 
 
 @contextmanager
-def desk(
-    *, base_url: str | None, api_key_file: str | None, data: str | None, db: str | None, config: str | None
-) -> Iterator[Desk]:
+def desk(where: Where) -> Iterator[Desk]:
     """The one that these options speak of."""
     from hansard.errors import StartupError
 
-    if base_url is not None:
+    if where.base_url is not None:
         from hansard.cli.client import connect
 
-        yield Remote(connect(base_url, api_key_file))
+        yield Remote(connect(where.base_url, where.api_key_file))
         return
     from hansard.administration import Administration
-    from hansard.config import resolve
     from hansard.store.database import database
     from hansard.store.offline import tenants_in
 
     try:
-        settings = resolve({"data": data, "db": db, "config": config}, os.environ)
+        settings = where.settings
         with tenants_in(database(settings.db.full)) as tenants:
             yield Local(Administration(tenants=tenants, patterns=settings.redactions))
     except StartupError as error:

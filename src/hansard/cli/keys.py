@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hansard.cli.desk import BaseUrl, Config, DataDirectory, Meta, Models, PolicyText, Url, desk, policy, quoted
-from hansard.cli.options import AsJson, KeyFile, examples
+from hansard.cli.desk import Meta, Models, PolicyText, Where, desk, located, policy, quoted
+from hansard.cli.options import AsJson, examples
 from hansard.cli.output import Column, hint, local_time, say, say_json, say_rows
 
 EXAMPLES = examples(
@@ -60,7 +60,9 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="keys")
 
 
+@located
 def create(
+    where: Where,
     *,
     project: Annotated[str, typer.Option(metavar="PROJECT", help="Id or name of its project.")] = "default",
     name: Annotated[str, typer.Option(metavar="NAME", help="What it is for, so that you know it again.")],
@@ -73,11 +75,6 @@ def create(
     meta: Meta = None,
     policy_text: PolicyText = None,
     as_json: AsJson = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """Make a key, and print it: this once, and never again. Without --scope it may create, read and write."""
     wanted: dict[str, Any] = {"project": project, "name": name}
@@ -87,22 +84,19 @@ def create(
         wanted["expires_at"] = int(time.time()) + _seconds(expires, "--expires")
     if (said := policy(policy_text, models, meta)) is not None:
         wanted["policy"] = said
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         _say_made(at.post("keys", wanted), as_json=as_json)
 
 
+@located
 def list_(
+    where: Where,
     *,
     project: Annotated[str | None, typer.Option(metavar="PROJECT", help="Only those of this project.")] = None,
     as_json: AsJson = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """List the keys, revoked ones included. The keys themselves are kept nowhere."""
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         found = at.get("keys", project=project)
     if as_json:
         say_json(found)
@@ -112,18 +106,15 @@ def list_(
         hint("No keys. Make one: hansard keys create --name NAME")
 
 
+@located
 def revoke(
+    where: Where,
     key_id: KeyId,
     *,
     as_json: AsJson = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """End a key, on every server within a second. It cannot be brought back."""
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         key = at.delete(f"keys/{quoted(key_id)}")
     if as_json:
         say_json(key)
@@ -131,7 +122,9 @@ def revoke(
         say(f"{key['id']} ({key['name']}) is revoked.")
 
 
+@located
 def rotate(
+    where: Where,
     key_id: KeyId,
     *,
     grace: Annotated[
@@ -139,15 +132,10 @@ def rotate(
         typer.Option(metavar="TIME", help="How long the old key still counts: 1h, 7d.  [default: not at all]"),
     ] = None,
     as_json: AsJson = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """Make a key in the place of another, with all that is said of it, and print it this once."""
     rotation = {"grace_s": 0 if grace is None else _seconds(grace, "--grace")}
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         _say_made(at.post(f"keys/{quoted(key_id)}/rotate", rotation), as_json=as_json)
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from hansard.cli.desk import BaseUrl, Config, DataDirectory, Url, quoted
+from hansard.cli.desk import Where, located, quoted
 from hansard.cli.exits import FAILED, NOT_FOUND, USAGE, CommandError
-from hansard.cli.options import KeyFile, examples
+from hansard.cli.options import examples
 from hansard.cli.output import hint, say
 
 if TYPE_CHECKING:
@@ -46,16 +46,13 @@ def add_to(group: typer.Typer) -> None:
     group.command("delete", epilog=DELETE_EXAMPLES)(delete)
 
 
+@located
 def export(
+    where: Where,
     project: Wanted,
     *,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on behind the last whole line of FILE.")] = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """Write all completions of a project, the oldest first: a JSON object a line, with request and reply whole.
 
@@ -63,7 +60,7 @@ def export(
     """
     if resume and output is None:
         raise CommandError("--resume goes on with a file: name it with --output.", exit_code=USAGE)
-    with _place(base_url, api_key_file, data=data, db=db, config=config) as place:
+    with _place(where) as place:
         wanted = place.find(project)
         after = _trimmed(Path(output)) if resume and output is not None else None
         try:
@@ -74,15 +71,12 @@ def export(
     hint(f"{count} completions{'' if after is None else f' behind {after}'}.")
 
 
+@located
 def delete(
+    where: Where,
     project: Wanted,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """Delete a project and everything of it: keys, completions, what they share, counts, and what searches look at.
 
@@ -90,7 +84,7 @@ def delete(
     refused. If it is interrupted, the same command goes on: by the id, since the name is gone. Only the audit log
     still names it. The default project stays: delete its completions, or the database.
     """
-    with _place(base_url, api_key_file, data=data, db=db, config=config) as place:
+    with _place(where) as place:
         wanted = place.find(project)
         if wanted == "default":
             raise CommandError("The default project cannot be deleted.")
@@ -254,22 +248,19 @@ def _written(output: str | None, *, resume: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _place(
-    base_url: str | None, api_key_file: str | None, *, data: str | None, db: str | None, config: str | None
-) -> Iterator[Here | There]:
+def _place(where: Where) -> Iterator[Here | There]:
     """Where the project is."""
-    from hansard.config import resolve
     from hansard.errors import StartupError
     from hansard.store.database import database
     from hansard.store.leaving import opened
 
-    if base_url is not None:
+    if where.base_url is not None:
         from hansard.cli.client import connect
 
-        yield There(connect(base_url, api_key_file))
+        yield There(connect(where.base_url, where.api_key_file))
         return
     try:
-        settings = resolve({"data": data, "db": db, "config": config}, os.environ)
+        settings = where.settings
         if settings.db_file is not None and not settings.db_file.exists():
             raise StartupError(f"{settings.db_file}: there is no database.")
         with opened(database(settings.db.full)) as leaver:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from hansard.cli import leaving
-from hansard.cli.desk import BaseUrl, Config, DataDirectory, Meta, Models, PolicyText, Url, desk, policy, quoted
-from hansard.cli.options import AsJson, KeyFile, examples
+from hansard.cli.desk import Meta, Models, PolicyText, Where, desk, located, policy, quoted
+from hansard.cli.options import AsJson, examples
 from hansard.cli.output import Column, local_time, say, say_json, say_rows
 
 EXAMPLES = examples(
@@ -44,17 +44,14 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="projects")
 
 
+@located
 def list_(
+    where: Where,
     *,
     as_json: AsJson = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """List the projects. `default` is always there: the operator's own key belongs to it."""
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         found = at.get("projects")
     if as_json:
         say_json(found)
@@ -62,24 +59,21 @@ def list_(
     say_rows(COLUMNS, (_row(project) for project in found["data"]))
 
 
+@located
 def create(
+    where: Where,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; it can be changed.")],
     *,
     models: Models = None,
     meta: Meta = None,
     policy_text: PolicyText = None,
     as_json: AsJson = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """Make a project, and print its id. A key of it is made by `hansard keys create --project NAME`."""
     wanted: dict[str, Any] = {"name": name}
     if (said := policy(policy_text, models, meta)) is not None:
         wanted["policy"] = said
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         project = at.post("projects", wanted)
     if as_json:
         say_json(project)
@@ -87,7 +81,9 @@ def create(
         say(project["id"])
 
 
+@located
 def update(
+    where: Where,
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="Its id or name.")],
     *,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Call it this from now on.")] = None,
@@ -98,16 +94,11 @@ def update(
     meta: Meta = None,
     policy_text: PolicyText = None,
     as_json: AsJson = False,
-    base_url: BaseUrl = None,
-    api_key_file: KeyFile = None,
-    data: DataDirectory = None,
-    db: Url = None,
-    config: Config = None,
 ) -> None:
     """Change a project. What is said of its policy takes the place of the whole policy that was there."""
     said = {"name": name, "archived": archive, "policy": policy(policy_text, models, meta)}
     change = {key: value for key, value in said.items() if value is not None}
-    with desk(base_url=base_url, api_key_file=api_key_file, data=data, db=db, config=config) as at:
+    with desk(where) as at:
         changed = at.post(f"projects/{quoted(project)}", change)
     if as_json:
         say_json(changed)
