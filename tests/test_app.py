@@ -21,8 +21,10 @@ from hansard.config import resolve
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
 from hansard.observe import ignore
+from hansard.tenancy import Gate
 from tests.api.asgi import Client, Reply
 from tests.engines.mock import Asked, chunk, completion, event, hello, serving
+from tests.memory_tenants import MemoryTenants
 
 pytestmark = pytest.mark.anyio
 
@@ -268,6 +270,17 @@ async def test_what_outlived_its_client_gets_only_what_is_left_of_the_time_to_dr
         server.client.leave.set()
         await working
         server.house.closing(at=time.monotonic() - 600)
+
+
+async def test_a_database_that_goes_before_keys_are_known_is_said_in_a_line(tmp_path: Path) -> None:
+    settings = resolve({"models": ["echo"], "data": str(tmp_path)}, {}, config_dir=tmp_path)
+    house, tenants = House(settings, observer=ignore), MemoryTenants()
+    tenants.down = True
+    house.gate = Gate(key=None, tenants=tenants)
+
+    with pytest.raises(StartupError, match=r"^It cannot be told which keys there are\. The store is down\.$"):
+        async with house.opened():
+            pass
 
 
 async def test_the_example_in_the_docs_is_one(tmp_path: Path) -> None:

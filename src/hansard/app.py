@@ -30,7 +30,7 @@ from hansard.core.lifetimes import Lifetimes
 from hansard.departure import Departure
 from hansard.engines.base import Engine, ServedModel
 from hansard.engines.router import Router, Target
-from hansard.errors import StartupError
+from hansard.errors import StartupError, StoreUnavailable
 from hansard.janitor import Janitor
 from hansard.limits import Limiter
 from hansard.listening import base_url, listening, on_signals, signals_cut_waiting_short, tls
@@ -154,7 +154,10 @@ class House:
                 stack.push_async_callback(self._tracing.stop)
             await self.store.start()
             stack.push_async_callback(self.store.stop)
-            await stack.enter_async_context(self.gate.at_work())
+            try:
+                await stack.enter_async_context(self.gate.at_work())
+            except StoreUnavailable as error:
+                raise StartupError(f"It cannot be told which keys there are. {error.message}") from error
             if self._listens and self.gate.is_open and not is_loopback(self._host):
                 raise StartupError(_open_to_all(self._host))
             await stack.enter_async_context(self.janitor.at_work())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from sqlalchemy import exc
+from sqlalchemy import exc, text
 
 from hansard.core.keys import digest
 from hansard.core.policies import Limits, Policy
+from hansard.errors import StartupError
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, State
@@ -162,3 +163,30 @@ async def test_that_there_was_a_key_is_known_after_it_has_gone(store: SqlStore, 
 
     assert await store.tenants.keys() == []
     assert (await store.tenants.state()).has_keys
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE keys",
+        "DROP TABLE revisions",
+        "ALTER TABLE keys DROP COLUMN expires",
+        "ALTER TABLE audit RENAME COLUMN details TO detail",
+    ],
+)
+async def test_tables_that_are_not_what_they_should_be_are_said_in_a_line(
+    start: Start, database: Database, damage: str
+) -> None:
+    await (await start()).stop()
+    engine = database.engine_for_writing()
+    with engine.begin() as connection:
+        connection.execute(text(damage))
+    engine.dispose()
+
+    with pytest.raises(StartupError) as caught:
+        await start()
+
+    [problem] = caught.value.problems
+    assert problem.startswith(f"{database.place}: the database failed (")
+    assert damage.split()[-1] in problem or damage.split()[2] in problem
+    assert "\n" not in problem

@@ -30,7 +30,7 @@ class Outdated(Exception):
     """The tables are of another version than this program's."""
 
 
-_BROKEN = Trouble("the database failed", "Look at the cause above; restore a backup if it stays", 10)
+_BROKEN = Trouble("the database failed", "Restore a backup if it stays", 10)
 _FULL = Trouble("the disk is full", "Make room there", 10)
 _READ_ONLY = Trouble("the database cannot be written", "Give this user the right to write there", 10)
 _DISK = Trouble("the disk failed to read or write", "Check the disk and its file system", 10)
@@ -168,7 +168,14 @@ def refusal(error: BaseException) -> HansardError:
 def startup_error(error: BaseException, path: Path) -> StartupError:
     """One line for the operator: which file, what is wrong, what to do."""
     what, advice, _ = trouble(error)
-    return StartupError(f"{path}: {what}. {advice}, or choose another place with --data or --db.")
+    return StartupError(f"{path}: {what}{said(error)}. {advice}, or choose another place with --data or --db.")
+
+
+def said(error: BaseException) -> str:
+    """Of a failure that has no name here what the driver says of it, in brackets; else nothing."""
+    if trouble(error) is not _BROKEN or not isinstance(error, exc.DBAPIError):
+        return ""
+    return f" ({str(error.orig).partition(chr(10))[0]})"  # the lines behind it may have what was in a row
 
 
 def trouble(error: BaseException) -> Trouble:

@@ -22,7 +22,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from hansard.errors import StartupError
-from hansard.store.failures import Outdated, trouble
+from hansard.store.failures import Outdated, said, trouble
 
 # So that a host that no longer answers is noticed within the time an outage is ridden out. Of the client's own:
 # the server, or a pooler before it, is asked nothing.
@@ -157,8 +157,9 @@ class Postgresql:
 
     def startup_error(self, error: BaseException) -> StartupError:
         what, advice, _ = trouble(error)
-        said = _said(error)
-        return StartupError(f"{self.place}: {what}{said and f' ({said})'}. {advice}, or choose another with --db.")
+        libpq = _said(error)
+        cause = f" ({libpq})" if libpq else said(error)
+        return StartupError(f"{self.place}: {what}{cause}. {advice}, or choose another with --db.")
 
     def _engine(self, begin: str, *, connections: int) -> Engine:
         engine = create_engine(

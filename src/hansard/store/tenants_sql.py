@@ -34,7 +34,10 @@ _NAME_IS_TAKEN: Final = select(projects.c.project).where(
 
 
 def prepare(connection: Connection, *, now: int) -> None:
-    """The project that was always there."""
+    """The project that was always there. Fails where one of the tables is not what it should be."""
+    state(connection)
+    holder(connection, b"")
+    log(connection, None, None, 1)
     if not connection.scalar(select(literal(1)).where(projects.c.project == DEFAULT_PROJECT)):
         connection.execute(insert(projects), _row(Project(id=DEFAULT_PROJECT, name=DEFAULT_PROJECT, created=now)))
 
