@@ -36,7 +36,7 @@ from hansard.limits import Limiter, Reservation
 from hansard.observe.load import Load
 from hansard.recorder import Recorder, Texts
 from hansard.repeats import Claim, Repeats
-from hansard.runs import Asked, Progress, Run, Shown, replayed
+from hansard.runs import Asked, Outlet, Passage, Progress, Run, Shown, replayed
 from hansard.store.base import Cursor, Outcome, Record, Store
 from hansard.tenancy import Principal
 
@@ -171,12 +171,16 @@ class Completions:
         work = self._complete(asked, progress)
         return await (self._recorder.outlive(work) if self._outlives(asked) else work)
 
-    def stream(self, asked: Asked, progress: Progress) -> AsyncGenerator[Shown, None]:
-        """The completion in chunks, as they come; when the last has been taken it is committed if it was to be."""
+    def stream(self, asked: Asked, progress: Progress, *, outlet: Outlet | None = None) -> AsyncGenerator[Shown, None]:
+        """The completion in chunks, as they come; when the last has been taken it is committed if it was to be.
+
+        Chunks that come while one is waited for may go through the ``outlet`` instead.
+        """
         if asked.idempotency_key is not None:
             return self._once(asked.idempotency_key, asked, progress)
-        chunks = self._chunks(asked, progress)
-        return self._recorder.outlive_stream(chunks) if self._outlives(asked) else chunks
+        if self._outlives(asked):
+            return self._recorder.outlive_stream(self._chunks(asked, progress))
+        return self._chunks(asked, progress, outlet=outlet)
 
     async def get(self, principal: Principal, completion_id: str) -> Document:
         """The stored object."""
@@ -284,7 +288,7 @@ class Completions:
             return await self._conclude(run, await run.route.complete(run.call))
 
     async def _chunks(
-        self, asked: Asked, progress: Progress, claim: Claim | None = None
+        self, asked: Asked, progress: Progress, claim: Claim | None = None, outlet: Outlet | None = None
     ) -> AsyncGenerator[Shown, None]:
         # Left in the end however the stream ends, so that what it came to is settled.
         with self._reserved(asked, progress), await self._begin(asked, progress, claim) as run:
@@ -292,18 +296,16 @@ class Completions:
             seen: Accumulator | Ending = Ending(choices=choices)
             if run.kept:
                 seen = Accumulator(choices=choices, limit_bytes=self._max_completion_bytes)
+            passage = Passage(run, seen=seen, progress=progress, outlet=outlet)
+            call = run.call if outlet is None else msgspec.structs.replace(run.call, taker=passage.take)
             has_begun = False
             try:
-                async with aclosing(run.route.stream(run.call)) as stream:
+                async with aclosing(run.route.stream(call)) as stream:
                     async for chunks in stream:
                         if not has_begun:
                             run.began()
                             has_begun = True
-                        progress.pieces += len(chunks)
-                        shown = run.stamp.chunks(chunks)
-                        while chunks:  # a slow reader keeps us below for long, and they need not wait there
-                            seen.feed(chunks.pop(0))
-                        if shown:
+                        if shown := passage.shown(chunks):
                             yield shown
             except (GeneratorExit, asyncio.CancelledError):
                 # The client left: what is finished is stored, what is not never is (decision 18).

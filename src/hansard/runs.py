@@ -9,12 +9,14 @@ import os
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from hansard.contract import Document
 from hansard.core import ids, normalize
+from hansard.core.accumulate import Accumulator
+from hansard.core.ending import Ending
 from hansard.core.explode import explode
 from hansard.core.idempotency import IdempotencyKey
 from hansard.core.lifetimes import KEPT, Lifetimes
@@ -22,7 +24,7 @@ from hansard.core.quota import Allowance
 from hansard.core.redaction import Redaction
 from hansard.core.stamp import Stamp
 from hansard.core.validate import Received
-from hansard.engines.base import Call
+from hansard.engines.base import Call, Chunks
 from hansard.engines.router import Route
 from hansard.observe import Work
 from hansard.observe.load import Load
@@ -38,6 +40,17 @@ _SEED_BYTES = 4
 Shown: TypeAlias = list[Document | bytes]
 """Chunks as the client may see them, each a document or its JSON text; those that came together leave together.
 Whoever sends them empties the list, so that what a slow client makes wait is held once."""
+
+
+class Outlet(Protocol):
+    """The way to a client that takes chunks where they come, and needs nobody to wait for it."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it would take some now: its reply has begun, and it reads as fast as they come."""
+
+    def send(self, shown: Shown) -> None:
+        """Send them, if it is free."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,6 +219,37 @@ class Run:
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started
+
+
+class Passage:
+    """A stream's chunks on their way from the engine to the client: counted, stamped, and looked at by ``seen``."""
+
+    __slots__ = ("_feed", "_outlet", "_progress", "_stamped")
+
+    def __init__(
+        self, run: Run, *, seen: Accumulator | Ending, progress: Progress, outlet: Outlet | None = None
+    ) -> None:
+        self._stamped = run.stamp.chunks
+        self._feed = seen.feed
+        self._progress = progress
+        self._outlet = outlet
+
+    def shown(self, chunks: Chunks) -> Shown:
+        """What the client may see of them."""
+        self._progress.pieces += len(chunks)
+        shown = self._stamped(chunks)
+        while chunks:  # a slow reader keeps whoever called for long, and they need not wait there
+            self._feed(chunks.pop(0))
+        return shown
+
+    def take(self, chunks: Chunks) -> bool:
+        """As an engine's ``Taker``: they go out at once, if the outlet is free."""
+        outlet = self._outlet
+        if outlet is None or not outlet.is_free:
+            return False
+        if shown := self.shown(chunks):
+            outlet.send(shown)
+        return True
 
 
 def replayed(outcome: Outcome, asked: Asked, progress: Progress) -> Shown:

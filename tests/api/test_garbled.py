@@ -316,13 +316,13 @@ async def test_headers_that_drip_are_not_taken_for_ever() -> None:
     async with listening(read_only, silence_s=0.2) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST / HTTP/1.1\r\nhost: a\r\n")
-        reading = asyncio.create_task(reader.read())
+        reading = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))  # what is dripped behind it may reset the rest
         while not reading.done():
             writer.write(b"x-a: b\r\n")
             await asyncio.wait([reading], timeout=0.02)
         writer.close()
 
-    assert parted(await reading)[0] == "HTTP/1.1 408 Request Timeout"
+    assert (await reading).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
 async def test_a_body_in_time_has_the_next_one_timed_anew() -> None:

@@ -193,6 +193,28 @@ async def test_a_slow_reader_stops_the_reading() -> None:
     assert far.wire.reading
 
 
+async def test_a_taker_is_asked_only_while_somebody_waits_who_then_waits_on() -> None:
+    far = Far()
+    connection = far.ask(OK + b"Content-Length: 5\r\n\r\n")
+    taken: list[bytes | None] = []
+
+    def take() -> bool:
+        taken.append(connection.taken())
+        return len(taken) < 2
+
+    connection.taker = take
+    receive(connection, b"a")
+    assert (taken, await connection.read()) == ([], b"a")
+
+    news = connection.news()
+    receive(connection, b"b")
+    assert (taken, news.done()) == ([b"b"], False)
+    receive(connection, b"c")
+    assert (taken, news.done()) == ([b"b", b"c"], True)
+    receive(connection, b"de")
+    assert (taken, await whole(connection)) == ([b"b", b"c"], b"de")
+
+
 LARGE = b"x" * (HEAD_BYTES // 2 + 1)
 
 

@@ -23,6 +23,8 @@ from hansard.api.routes import application
 from hansard.app import House
 from hansard.completions import Completions
 from hansard.config import resolve
+from hansard.core.validate import parse_create
+from hansard.engines.base import Call
 from hansard.engines.router import Router
 from hansard.errors import UpstreamFailed
 from hansard.observe import ignore
@@ -131,6 +133,20 @@ async def test_what_is_left_out_of_a_request_is_left_out_of_its_span() -> None:
         "gen_ai.usage.output_tokens": 2,
     }
     assert site.spans["chat m"].kind is SpanKind.INTERNAL
+
+
+async def test_no_chunk_goes_past_a_span() -> None:
+    """The engine is told of nobody who would take chunks where they come."""
+    engine = ScriptedEngine(*HELLO)
+    tracing = Tracing(TracerProvider(shutdown_on_exit=False), version="1", environ={})
+    received = parse_create(json.dumps({**ASKED, "stream": True}).encode())
+    call = Call(
+        request=received.request, document=received.document, model="m", seed=1, taker=lambda _: pytest.fail("taken")
+    )
+
+    seen = [one async for chunks in tracing.engine(engine, address="http://a/v1").stream(call) for one in chunks]
+
+    assert (len(seen), [each.taker for each in engine.calls]) == (len(HELLO), [None])
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -52,7 +52,9 @@ def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
         async with exchange.while_connected():
             if received.request.stream is True:
                 noise = sse.noise(os.urandom(128)) if normalize.wants_obfuscation(received.request) else None
-                await _send_stream(exchange, completions.stream(asked, exchange.progress), noise)
+                encoder = sse.Encoder(noise=noise)
+                chunks = completions.stream(asked, exchange.progress, outlet=exchange.outlet(encoder))
+                await _send_stream(exchange, chunks, encoder)
             else:
                 reply = await completions.create(asked, exchange.progress)
                 _say_if_replayed(exchange)
@@ -122,9 +124,8 @@ def _say_if_replayed(exchange: Exchange) -> None:
         exchange.add_header(b"idempotent-replayed", b"true")
 
 
-async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], noise: bytes | None) -> None:
+async def _send_stream(exchange: Exchange, chunks: AsyncGenerator[Shown, None], encoder: sse.Encoder) -> None:
     """Begins only with the first chunk, so that a failure before it is still an HTTP status."""
-    encoder = sse.Encoder(noise=noise)
     async with aclosing(chunks):
         first = await anext(chunks)
         _say_if_replayed(exchange)

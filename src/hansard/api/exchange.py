@@ -14,8 +14,10 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from hansard.api.leaving import Departure, departure_of
+from hansard.api.outlet import Outlet, outlet_of
 from hansard.contract import Document
 from hansard.core.quota import Allowance, spelled
+from hansard.core.sse import Encoder
 from hansard.errors import BodyTooLarge
 from hansard.runs import Progress
 from hansard.tenancy import Principal
@@ -130,6 +132,10 @@ class Exchange:
     def write(self, events: bytes) -> Awaitable[None]:
         """Send some events; waits while the client reads slower than we write."""
         return self._send({"type": "http.response.body", "body": events, "more_body": True})
+
+    def outlet(self, encoder: Encoder) -> Outlet | None:
+        """What writes chunks of a stream that has begun, with no wait; where the server has a way to."""
+        return outlet_of(self._send, encoder)
 
     async def end(self, events: bytes) -> None:
         """Send the last events and end the stream."""

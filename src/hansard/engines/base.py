@@ -22,6 +22,10 @@ Chunks: TypeAlias = list[Document | Spelled]
 Whoever takes them empties the list: a slow client keeps the engine waiting for long, and nothing is to wait twice."""
 
 
+Taker: TypeAlias = Callable[[Chunks], bool]
+"""Takes chunks, or says that it cannot just now and leaves them as they are."""
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request on its way to one engine.
 
@@ -31,6 +35,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ``authorization`` is the client's header, for engines that take it; ``headers`` are others for one elsewhere,
     none of them the client's. ``taken_up`` is to be called when it has waited for a place and the work
     on it begins, at each try if there are several.
+
+    ``taker`` spares a task its turn for each chunk: chunks that come while the stream is waited for, behind its first,
+    may be given to it where they come, and are not yielded if it takes them. What it raises ends the stream.
     """
 
     request: ChatRequest
@@ -40,6 +47,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     authorization: str | None = None
     headers: Mapping[str, str] = {}
     taken_up: Callable[[], None] = lambda: None
+    taker: Taker | None = None
 
 
 class ServedModel(msgspec.Struct, frozen=True, kw_only=True):

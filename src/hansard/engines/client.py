@@ -76,6 +76,7 @@ class Events:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self._connection.taker = None
         self._patience.end()
         if self._is_complete:
             self._pool.give_back_whole(self._connection, within_s=DRAIN_S)
@@ -107,6 +108,10 @@ class Events:
         if payloads and (STREAM_END in payloads or not payloads[-1].startswith(b"{")) and _cut_at_end(payloads):
             self._is_complete = self._is_over = True
         return payloads
+
+    def offer(self, taker: Callable[[], bool]) -> None:
+        """From now on call it, while ``news`` are waited for, when some may be there: whether it has taken them all."""
+        self._connection.taker = taker
 
     def news(self) -> Awaitable[None]:
         """Done once there may be something to take; fails with what ended the stream."""

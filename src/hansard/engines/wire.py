@@ -54,7 +54,8 @@ class Connection(asyncio.BufferedProtocol):
     """One exchange at a time: ``send``, then ``head``, then ``read`` until it gives nothing.
 
     ``fail`` ends the waiting of whoever reads with that exception. ``room`` is where reads arrive and are parsed at
-    once: the connections of one loop may share it. ``ended`` is called when no more of the reply will come.
+    once: the connections of one loop may share it. ``ended`` is called when no more of the reply will come. ``taker``
+    is asked first, while somebody waits, whether it has taken all that came: then whoever waits goes on waiting.
     """
 
     _transport: asyncio.Transport
@@ -67,6 +68,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._waits_since = 0.0
         self.ended: Callable[[], None] | None = None
+        self.taker: Callable[[], bool] | None = None
         self._is_paused = False
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
@@ -172,7 +174,10 @@ class Connection(asyncio.BufferedProtocol):
             self._is_paused = True
             self._transport.pause_reading()
         if (waiter := self._waiter) is not None and not waiter.done():
-            waiter.set_result(None)
+            if self.taker is not None and self.taker():
+                self._waits_since = self.loop.time()
+            else:
+                waiter.set_result(None)
         if self.ended is not None:
             self._wake()
 

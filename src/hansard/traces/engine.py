@@ -81,7 +81,8 @@ class TracedEngine:
         ending = Ending(choices=choices)
         first = True
         try:
-            async with aclosing(self._engine.stream(call)) as stream:
+            # All chunks are to be seen here.
+            async with aclosing(self._engine.stream(msgspec.structs.replace(call, taker=None))) as stream:
                 async for chunks in stream:
                     if first and chunks:
                         first = False

@@ -15,7 +15,7 @@ from hansard.contract import Document
 from hansard.contract.request import ChatRequest
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.spelled import Spelled
-from hansard.engines.base import Call, Chunks, Health, ServedModel
+from hansard.engines.base import Call, Chunks, Health, ServedModel, Taker
 from hansard.engines.client import LIMIT_BYTES, ChatClient, Events, NotAStream
 from hansard.engines.patience import DEFAULT_TIMEOUTS, Errand, Timeouts
 from hansard.engines.upstream import body, refusals, reply
@@ -134,18 +134,12 @@ class UpstreamEngine:
             return
         with opened.events as events:
             yield opened.first
-            if opened.failure is not None:
-                raise opened.failure
-            while (payloads := events.taken()) is not None:
-                if not payloads:
-                    await events.news()
-                    continue
-                chunks, failure = opened.reader.chunks(payloads)
-                payloads.clear()
+            rest = _Rest(events, opened, call.taker)
+            while (chunks := rest.taken()) is not None:
                 if chunks:
                     yield chunks
-                if failure is not None:
-                    raise failure
+                else:
+                    await events.news()
 
     async def _open(self, sent: bytes, headers: Mapping[str, str] | None, errand: Errand) -> _Opened:
         """The first chunks: until they are here, the client has seen nothing."""
@@ -182,3 +176,43 @@ class _Opened(msgspec.Struct, frozen=True, kw_only=True):
     failure: HansardError | None
     reader: reply.Reader
     events: Events | None
+
+
+class _Rest:
+    """The chunks behind the first ones, to be taken; or given to ``taker`` as they come."""
+
+    __slots__ = ("_events", "_failure", "_left", "_reader", "_taker")
+
+    def __init__(self, events: Events, opened: _Opened, taker: Taker | None) -> None:
+        self._events = events
+        self._reader = opened.reader
+        self._failure: Exception | None = opened.failure
+        self._left: Chunks | None = None
+        if taker is not None:
+            self._taker = taker
+            events.offer(self._given)
+
+    def taken(self) -> Chunks | None:
+        """What has come since, none if there is nothing yet; None at the end. Raises what comes behind the last."""
+        if (left := self._left) is not None:
+            self._left = None
+            return left
+        if self._failure is not None:
+            raise self._failure
+        payloads = self._events.taken()
+        if not payloads:
+            return None if payloads is None else []
+        chunks, self._failure = self._reader.chunks(payloads)
+        return chunks or self.taken()
+
+    def _given(self) -> bool:
+        """Whether all that has come is with the taker, and there will be more."""
+        try:
+            while chunks := self.taken():
+                if not self._taker(chunks):
+                    self._left = chunks
+                    return False
+        except Exception as failure:  # noqa: BLE001 (whoever waits for the stream raises it)
+            self._failure = failure
+            return False
+        return chunks is not None
