@@ -166,9 +166,12 @@ class Administration:
         return _key(new, secret=secret)
 
     async def audit(self, *, project: str | None, after: str | None, limit: int) -> EntryList:
-        """A page of the log; ``after`` is the ``next_after`` of the page before."""
+        """A page of the log; ``after`` is the ``next_after`` of the page before.
+
+        Of a project that was deleted it has the rows still, by its id.
+        """
         place = None if after is None else _place(after)
-        of = None if project is None else (await self._project(project)).id
+        of = None if project is None else await self._logged_project(project)
         found = await self._tenants.audit(project=of, after=place, limit=limit + 1)
         page = found[:limit]
         return EntryList(
@@ -205,6 +208,14 @@ class Administration:
         known = await self._tenants.projects()
         found = [each for each in known if each.id == wanted] or [each for each in known if each.name == wanted]
         return _found(found, f"Project {wanted[:200]} not found")
+
+    async def _logged_project(self, wanted: str) -> str:
+        try:
+            return (await self._project(wanted)).id
+        except NotFound:
+            if wanted.startswith(ids.PROJECT_PREFIX):
+                return wanted
+            raise
 
     async def _key(self, key_id: str) -> Key:
         return _found(

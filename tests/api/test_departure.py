@@ -50,8 +50,8 @@ class Site:
                 await asyncio.sleep(0.01)
 
     async def acts(self) -> list[tuple[str, str]]:
-        log = await self.ask("GET", "/hansard/v1/audit")
-        return [(entry["act"], entry["target"]) for entry in log.json["data"] if entry["project"] == SHOP]
+        log = await self.ask("GET", f"/hansard/v1/audit?project={SHOP}")
+        return [(entry["act"], entry["target"]) for entry in log.json["data"]]
 
 
 @asynccontextmanager
@@ -83,6 +83,14 @@ async def test_all_of_a_project_comes_out_the_oldest_first(site: Site, named: st
     assert lines[0]["request"]["messages"] == [{"role": "user", "content": 'Hi,\n"you"'}]
     assert lines[0]["reply"]["id"] == made[0]
     assert await site.acts() == [("project.exported", SHOP)]
+
+
+async def test_whoever_asks_for_the_head_of_an_export_gets_no_lines(site: Site) -> None:
+    await site.stored(1)
+
+    reply = await site.ask("HEAD", f"{ADDRESS}/shop/export")
+
+    assert (reply.status, reply.body) == (200, b"")
 
 
 async def test_an_export_goes_on_behind_the_last_line(site: Site) -> None:
