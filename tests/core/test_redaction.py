@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hansard.core import finders
 from hansard.core.redaction import BUILT_IN, Redaction, Unknown
 
 ALL = Redaction(BUILT_IN)
@@ -190,6 +191,25 @@ def test_no_text_makes_it_slow(text: str) -> None:
     ALL.text(text)
 
     assert time.process_time() - began < 2.0  # a quadratic one would take minutes
+
+
+@given(lines=st.lists(st.lists(_TEXTS, max_size=3).map(" ".join), max_size=6))
+@example(
+    lines=["a" * 30, "ada@example.com", "", "+49 30 901820", "-----BEGIN PRIVATE KEY-----", "x", "4242424242424242"]
+)
+def test_by_lines_it_finds_the_same(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    whole = ALL.text(text)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(finders, "LONG", 7)
+
+        assert ALL.text(text) == whole
+
+
+def test_in_a_long_text_all_is_found() -> None:
+    line = "to ada@example.com\n"
+
+    assert ALL.text(line * 20_000) == line.replace("ada@example.com", "[redacted:email]") * 20_000
 
 
 def test_no_list_makes_it_slow() -> None:
