@@ -31,6 +31,8 @@ class Row(NamedTuple):
     body: str | None = None
     asked: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
+    needs_body: bool = True
+    """No body at all is an empty one, so it is needed where something has to be in it."""
 
 
 ROWS: Final = (
@@ -53,6 +55,7 @@ ROWS: Final = (
         "ProjectShown",
         body="ProjectChange",
         errors=(400, 404, 409, 413),
+        needs_body=False,
     ),
     Row("/hansard/v1/keys", "get", "listKeys", "List the keys.", "KeyList", asked=("project",), errors=(404,)),
     Row(
@@ -74,6 +77,7 @@ ROWS: Final = (
         "KeyShown",
         body="Rotation",
         errors=(400, 404, 409, 413),
+        needs_body=False,
     ),
     Row(
         "/hansard/v1/audit",
