@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from hansard.core.policies import Limits, Policy
-from hansard.core.quota import Allowance, Demand, month_of
+from hansard.core.quota import Allowance, Demand, Standing, month_of
 from hansard.errors import RateLimited, StoreUnavailable
 from hansard.limits import Limiter
 from hansard.runs import Progress
@@ -181,6 +181,7 @@ async def test_a_server_starts_and_counts_without_the_database() -> None:
             Progress(),
         ):
             await asyncio.sleep(0)
+        assert limiter.standing("acme", "k").requests == Standing(1, 0, pytest.approx(60.0, abs=1.0))
 
 
 async def test_of_a_key_that_asks_no_more_nothing_is_held_but_its_month(start: Start) -> None:
