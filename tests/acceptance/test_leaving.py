@@ -1,4 +1,4 @@
-"""A project is deleted by the command while a server beside it stores for it and for others: two processes, real load."""
+"""A project is deleted by the command beside a server that stores for it and for others: two processes, real load."""
 
 from __future__ import annotations
 
