@@ -1,9 +1,10 @@
 """``make soak``: half an hour of mixed load on a real server, after which it holds no more than before.
 
-``MINUTES=`` is how long is measured (30), after a sixth of that to warm up; ``PER_S=`` how many scenarios begin each
-second (30); ``DATABASE=postgresql`` takes that in place of SQLite, from the tests' own wheel; ``SEED=`` says which
-scenarios come when. Loopback only. Ends with 1 if a reply was none that may be, if memory grew by more than 2 %
-(``judge.growth`` says of what), or if at rest there are more files, sockets, threads or tasks than before.
+``MINUTES=`` is how long is measured (30), after a sixth of that to warm up, at first with as many clients at once as
+there ever may be; ``PER_S=`` how many scenarios begin each second (20); ``DATABASE=postgresql`` takes that in place of
+SQLite, from the tests' own wheel; ``SEED=`` says which scenarios come when. Loopback only. Ends with 1 if a reply was
+none that may be, if memory grew by more than 2 % (``judge.growth`` says of what), or if at rest there are more files,
+sockets, threads or tasks than before.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ REST_S = 20.0
 
 def main() -> int:
     minutes = float(os.environ.get("MINUTES") or 30)
-    per_s = float(os.environ.get("PER_S") or 30)
+    per_s = float(os.environ.get("PER_S") or 20)
     seed = int(os.environ.get("SEED") or time.time_ns() % 10**9)
     database = os.environ.get("DATABASE") or "sqlite"
     print(f"{minutes:g} minutes on {database}, {per_s:g} scenarios a second, seed {seed}", flush=True)

@@ -53,7 +53,7 @@ MODELS = {
 UPSTREAMS = {"steady": "", "narrow": "max_connections = 2\n", "shaky": "retry_pause_s = 0.02\n"}
 UPSTREAM_IDLE_S = 2.0
 
-MOST_AT_ONCE = 128
+MOST_AT_ONCE = 64
 PATIENCE_S = 60.0
 """A scenario that takes longer hangs."""
 
@@ -82,14 +82,17 @@ class Run:
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
 
-    async def load(self, seconds: float, *, measured: bool) -> None:
-        """Scenarios for so long, all of them ended in the end; memory is noted meanwhile if it is ``measured``."""
+    async def load(self, seconds: float, *, measured: bool = False, at_most: bool = False) -> None:
+        """Scenarios for so long, all of them ended in the end; memory is noted meanwhile if it is ``measured``.
+
+        ``at_most``: so many at once as there ever may be, which is what a busy machine can come to at any time.
+        """
         until = time.monotonic() + seconds
         sampling = asyncio.create_task(self._sample(measured=measured))
         try:
             async with asyncio.TaskGroup() as clients:
                 due = time.monotonic()
-                while (due := due + self._chance.expovariate(self._per_s)) < until:
+                while (due := self._next(due, at_most=at_most)) < until:
                     await asyncio.sleep(due - time.monotonic())
                     await self._slots.acquire()
                     (scenario,) = self._chance.choices(list(SCENARIOS), list(SCENARIOS.values()))
@@ -120,6 +123,9 @@ class Run:
         fields += (f"{memory.resident:.1f}", f"{files}", f"{sockets}", f"{threads}", f"{tasks}")
         fields += (f"{self._weight() / 1e6:.1f}", f"{len(self.wrong)}")
         return "  ".join(f"{field:>8}" for field in fields)
+
+    def _next(self, due: float, *, at_most: bool) -> float:
+        return time.monotonic() if at_most else due + self._chance.expovariate(self._per_s)
 
     async def _played(self, scenario: Scenario, chance: Random) -> None:
         name = scenario.__name__
@@ -166,7 +172,8 @@ async def soaked(run: Run, *, warm_s: float, measured_s: float, rest_s: float, a
     """All of it, told on the way; what it came to, in words. What was missed is in ``run.wrong``."""
     await run.world.furnish()
     print(run.head(), flush=True)
-    await run.load(warm_s, measured=False)
+    await run.load(warm_s / 3, at_most=True)
+    await run.load(warm_s * 2 / 3)
     await run.world.awaken()
     before = await run.at_rest(rest_s)
     print(f"{run.row()}  at rest, before", flush=True)
