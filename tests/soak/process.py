@@ -11,21 +11,24 @@ PROC = Path("/proc")
 
 
 class Memory(NamedTuple):
-    """In MB. ``own`` is what the system would get back if the process ended; ``resident`` has what it shares, too."""
+    """In MB. ``own`` is what the process itself has written to; ``resident`` has pages of files as well.
+
+    Pages of files that nobody else has open would count as private ones: programs and libraries, until another process
+    starts that needs the same. So they are left out of what is judged.
+    """
 
     own: float
     resident: float
 
 
 def memory(pid: int, proc: Path = PROC) -> Memory:
-    """https://docs.kernel.org/filesystems/proc.html: private pages, and those that were swapped out."""
-    found = {"Rss": 0, "Private_Clean": 0, "Private_Dirty": 0, "Swap": 0}
+    """https://docs.kernel.org/filesystems/proc.html: anonymous pages, and those that were swapped out."""
+    found = {"Rss": 0, "Anonymous": 0, "Swap": 0}
     for line in (proc / str(pid) / "smaps_rollup").read_text().splitlines()[1:]:
         name, _, rest = line.partition(":")
         if name in found:
             found[name] = int(rest.split()[0])
-    own = found["Private_Clean"] + found["Private_Dirty"] + found["Swap"]
-    return Memory(own * 1024 / 1e6, found["Rss"] * 1024 / 1e6)
+    return Memory((found["Anonymous"] + found["Swap"]) * 1024 / 1e6, found["Rss"] * 1024 / 1e6)
 
 
 def files(pid: int, proc: Path = PROC) -> list[str]:
