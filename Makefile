@@ -18,7 +18,7 @@ SBOM ?= dist/hansard.cdx.json
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-durability test-failover schemathesis fuzz atheris check format lint types imports bench bench-store conformance model lock audit licences sbom clean
+.PHONY: help serve test test-clients test-durability test-failover soak schemathesis fuzz atheris check format lint types imports bench bench-store conformance model lock audit licences sbom clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ test-durability: $(VENV)/.dev  ## kills, failing disks, power cuts and lost conn
 	@HANSARD_DURABILITY_ROUNDS=$${HANSARD_DURABILITY_ROUNDS:-20} HANSARD_DURABILITY_CUTS=$${HANSARD_DURABILITY_CUTS:-500} \
 	  HANSARD_DURABILITY_EXAMPLES=$${HANSARD_DURABILITY_EXAMPLES:-100} \
 	  $(BIN)/python -m pytest tests/durability tests/store/test_sql.py -q -s -p no:randomly $(ARGS)
+
+soak: $(VENV)/.dev  ## half an hour of mixed load, and what is left over; MINUTES=5 for less, DATABASE=postgresql for that
+	@MINUTES=$(MINUTES) PER_S=$(PER_S) SEED=$(SEED) DATABASE=$(DATABASE) $(BIN)/python -m tests.soak
 
 schemathesis: $(VENV)/.dev $(SCHEMATHESIS)/.ready  ## made-up requests against every operation; ARGS="--max-examples 500" for more
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -27,6 +27,7 @@ NO_TIME = TIME % 0
 # And the id of a completion with one of its own.
 ID = b"chatcmpl-%012d"
 NO_ID = ID % 0
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"query":"order"}'}}
 WORDS = ("Order", ", order", " in", " the", " house", ".", " The", " ayes")
 
 
@@ -37,8 +38,8 @@ class Behaviour:
     Without a gap the events of other streams come between: each is written by itself, as one from a model is.
     ``piece_bytes`` cuts what is written into pieces of that size, ``cut_after`` so many events closes the
     connection, ``together=1`` writes all events at once, ``timed=1`` makes each text the moment it is written
-    (``TIME``), ``status`` is answered in place of a reply. Every completion has the same id, as some upstreams do,
-    unless ``fresh_ids=1``.
+    (``TIME``), ``calls=1`` calls the tool ``look_up`` in place of all text, ``status`` is answered in place of a reply.
+    Every completion has the same id, as some upstreams do, unless ``fresh_ids=1``.
     """
 
     chunks: int = 64
@@ -49,6 +50,7 @@ class Behaviour:
     together: int = 0
     timed: int = 0
     fresh_ids: int = 0
+    calls: int = 0
     status: int = 200
 
     @classmethod
@@ -69,6 +71,17 @@ class Connection(asyncio.Protocol):
         self._usual = usual
         self._received = b""
         self._next: asyncio.Handle | None = None
+        self._idle_since: float | None = time.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return self._idle_since is not None
+
+    def close_if_idle(self, since: float) -> None:
+        """As most servers do with a connection that was not used since then (monotonic seconds)."""
+        if self._idle_since is not None and self._idle_since < since:
+            self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -87,13 +100,14 @@ class Connection(asyncio.Protocol):
         length = int(_header(head, b"content-length") or 0)
         if len(rest) >= length:
             self._received = rest[length:]
+            self._idle_since = None
             self._answer(head, rest[:length])
 
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET"):
             live = len(self._live)
             listing = [{"id": NAME, "object": "model", "created": 1, "owned_by": "mock"}]
-            self._transport.write(_reply(200, {"object": "list", "data": listing, "live_connections": live}))
+            self._write_last(_reply(200, {"object": "list", "data": listing, "live_connections": live}))
             return
         asked = json.loads(body)
         behaviour = Behaviour.named(self._usual if asked["model"] == NAME else asked["model"])
@@ -101,7 +115,7 @@ class Connection(asyncio.Protocol):
         if asked.get("stream") and behaviour.status == 200:
             answer: Callable[[], None] = partial(self._stream, behaviour, usage=usage)
         else:
-            answer = partial(self._transport.write, _whole(behaviour).replace(NO_ID, self._id()))
+            answer = partial(self._write_last, _whole(behaviour).replace(NO_ID, self._id()))
         if behaviour.delay_ms:
             self._later(behaviour.delay_ms, answer)
         else:
@@ -127,11 +141,17 @@ class Connection(asyncio.Protocol):
         piece = pieces[at]
         if behaviour.timed:
             piece = piece.replace(NO_TIME, TIME % time.monotonic_ns())
-        self._transport.write(piece)
         if at + 1 < len(pieces):
+            self._transport.write(piece)
             self._later(behaviour.gap_ms, partial(self._write_on, pieces, at + 1, behaviour))
-        elif behaviour.cut_after:
+            return
+        self._write_last(piece)
+        if behaviour.cut_after:
             self._transport.close()
+
+    def _write_last(self, piece: bytes) -> None:
+        self._transport.write(piece)
+        self._idle_since = time.monotonic()
 
     def _later(self, ms: float, step: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -158,7 +178,9 @@ def _whole(behaviour: Behaviour) -> bytes:
         return _reply(behaviour.status, {"error": {"message": "As told.", "type": "server_error", "code": None}})
     text = "".join(WORDS[at % len(WORDS)] for at in range(behaviour.chunks))
     message: dict[str, object] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    if behaviour.calls:
+        message |= {"content": None, "tool_calls": [CALL]}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _end(behaviour)}
     return _reply(200, {**_stamp("chat.completion", behaviour), "choices": [choice], "usage": USAGE})
 
 
@@ -166,11 +188,14 @@ def _whole(behaviour: Behaviour) -> bytes:
 def _events(behaviour: Behaviour, *, usage: bool) -> tuple[bytes, list[bytes]]:
     deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
     words = (NO_TIME.decode(),) if behaviour.timed else WORDS
-    deltas += [{"content": words[at % len(words)]} for at in range(behaviour.chunks)]
+    if behaviour.calls:
+        deltas.append({"tool_calls": [{"index": 0, **CALL}]})
+    else:
+        deltas += [{"content": words[at % len(words)]} for at in range(behaviour.chunks)]
     ends: list[str | None] = [None] * len(deltas)
     chunks: list[dict[str, object]] = [
         {**_stamp("chat.completion.chunk", behaviour), "choices": [_choice(delta, end)]}
-        for delta, end in zip([*deltas, {}], [*ends, "stop"], strict=True)
+        for delta, end in zip([*deltas, {}], [*ends, _end(behaviour)], strict=True)
     ]
     if usage:
         chunks.append({**_stamp("chat.completion.chunk", behaviour), "choices": [], "usage": USAGE})
@@ -181,6 +206,10 @@ def _events(behaviour: Behaviour, *, usage: bool) -> tuple[bytes, list[bytes]]:
     else:
         events.append(b"0\r\n\r\n")
     return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n", events
+
+
+def _end(behaviour: Behaviour) -> str:
+    return "tool_calls" if behaviour.calls else "stop"
 
 
 def _choice(delta: dict[str, object], finish_reason: str | None) -> dict[str, object]:
@@ -196,8 +225,11 @@ def _framed(event: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(event), event)
 
 
-async def serve(port: int, unix_socket: str | None, *, usual: str = NAME) -> None:
-    """Serve until terminated. ``usual`` is what the name without any words stands for."""
+async def serve(port: int, unix_socket: str | None, *, usual: str = NAME, idle_s: float = 0.0) -> None:
+    """Serve until terminated. ``usual`` is what the name without any words stands for.
+
+    Connections that nobody uses for ``idle_s`` are closed; 0 keeps them.
+    """
     loop = asyncio.get_running_loop()
     live: set[Connection] = set()
     numbers = count(1)
@@ -208,8 +240,19 @@ async def serve(port: int, unix_socket: str | None, *, usual: str = NAME) -> Non
         server = await loop.create_unix_server(lambda: Connection(live, numbers, usual), unix_socket)
     else:
         server = await loop.create_server(lambda: Connection(live, numbers, usual), "127.0.0.1", port, backlog=4096)
+    sweeping = asyncio.create_task(_sweep(live, idle_s)) if idle_s else None
     await stop.wait()
+    if sweeping is not None:
+        sweeping.cancel()
     server.close()
+
+
+async def _sweep(live: set[Connection], idle_s: float) -> None:
+    while True:
+        await asyncio.sleep(idle_s / 4)
+        since = time.monotonic() - idle_s
+        for connection in [*live]:
+            connection.close_if_idle(since)
 
 
 def main() -> None:
@@ -218,8 +261,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--unix-socket")
     parser.add_argument("--usual", default=NAME, help="what the name 'mock' alone stands for")
+    parser.add_argument("--idle-s", type=float, default=0.0, help="close connections that nobody uses for so long")
     asked = parser.parse_args()
-    uvloop.run(serve(asked.port, asked.unix_socket, usual=asked.usual))
+    uvloop.run(serve(asked.port, asked.unix_socket, usual=asked.usual, idle_s=asked.idle_s))
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def test_what_was_asked_for_and_not_used_is_given_back() -> None:
     desk = Desk(key=Limits(tokens_per_minute=1000))
     desk.run(tokens=900, spends=100)
 
-    desk.run(tokens=900)
+    assert _tokens(desk.run(tokens=900)).remaining == 0
 
 
 def test_while_it_runs_a_request_holds_all_it_asked_for() -> None:
@@ -245,7 +245,9 @@ def test_keys_do_not_use_each_others_limits() -> None:
     desk = Desk(key=Limits(requests_per_minute=1))
     desk.run()
 
-    desk.run(by=principal("k2", key=Limits(requests_per_minute=1)))
+    other = desk.run(by=principal("k2", key=Limits(requests_per_minute=1)))
+
+    assert other.allowance == Allowance(Standing(1, 0, 60.0))
 
 
 def test_a_changed_limit_holds_at_once_and_what_was_used_stays_used() -> None:

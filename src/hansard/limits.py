@@ -128,6 +128,12 @@ class Account:
         self.spent += tokens
         self._note(self.month, tokens)
 
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing would be known any less without it, but for what its month has used."""
+        buckets = [bucket for bucket in (self.requests, self.tokens) if bucket is not None]
+        is_over = now - self.touched > MINUTE_S and not any(bucket.used(now) for bucket in buckets)
+        return is_over and not (self.running or self.unsent)
+
     def changes(self, *, shared: bool) -> list[Tally]:
         """What is to be added to the database's counts, which is to be asked for even if it is nothing."""
         minutes = [
@@ -264,6 +270,7 @@ class Limiter:
 
     async def exchange(self, store: Tallies) -> None:
         """Send what was counted here, and take over what all have; StoreUnavailable if that is not known."""
+        self._forget()
         recent = self._clock() - MINUTE_S
         accounts = [one for one in self._accounts.values() if one.unsent or one.touched > recent]
         sent = [(account, tally) for account in accounts for tally in account.changes(shared=store.is_shared)]
@@ -278,6 +285,16 @@ class Limiter:
         now = self._clock()
         for (account, tally), amount in zip(sent, used, strict=True):
             account.learn(tally.what, amount, now=now)
+
+    def _forget(self) -> None:
+        """Let accounts go that are idle. Of each a number stays until its month is over."""
+        now, month = self._clock(), month_of(self._calendar())
+        if month != self._month:
+            self._month, self._spent = month, {}
+        for place in [place for place, account in self._accounts.items() if account.is_idle(now)]:
+            account = self._accounts.pop(place)
+            if account.month == month and account.spent:
+                self._spent[place] = account.spent
 
     async def _share(self, store: Tallies, over: asyncio.Event) -> None:
         every_s = SHARED_EVERY_S if store.is_shared else KEPT_EVERY_S

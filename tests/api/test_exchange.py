@@ -70,6 +70,10 @@ async def test_who_leaves_with_the_whole_reply_has_not_left() -> None:
         departure.happen()
         await asyncio.sleep(0)
 
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+
 
 @pytest.mark.parametrize("departure", [None, Departure()], ids=["asked", "told"])
 async def test_nothing_is_left_to_the_garbage_collector(departure: Departure | None) -> None:

@@ -344,6 +344,12 @@ async def test_what_cannot_be_is_refused(site: Site, method: str, path: str, bod
     assert (reply.status, list(reply.json["error"])) == (status, ["message", "type", "param", "code"])
 
 
+@pytest.mark.parametrize("path", ["/hansard/v1/projects/mine", "/hansard/v1/keys/key_owner/rotate"])
+async def test_where_nothing_has_to_be_said_no_body_is_needed(site: Site, path: str) -> None:
+    reply = await site.ask("admin", "POST", path, b"")
+    assert (reply.status, reply.json["object"]) == (200, "hansard.project" if "projects" in path else "hansard.key")
+
+
 async def test_an_archived_project_lets_its_keys_in_no_more_and_then_again(site: Site) -> None:
     statuses = []
     for archived in (True, False):

@@ -121,3 +121,27 @@ async def test_half_a_request_is_nobodys() -> None:
 
     async with listening(app, last_s=60) as address:
         assert await said_all(address, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{") == b""
+
+
+async def test_who_leaves_behind_several_requests_has_left_the_one_at_work() -> None:
+    """Which is the first, not the last. The server does not read on meanwhile, so it is a write that comes back."""
+    begun: list[Departure] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        departure = departure_of(scope)
+        assert departure is not None
+        begun.append(departure)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        async with asyncio.timeout(10):
+            while not departure.is_past:
+                await send({"type": "http.response.body", "body": b"goes on", "more_body": True})
+                await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"to nobody"})
+
+    async with listening(app, last_s=0.05) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST * 3)
+        await reader.readuntil(b"goes on")
+        writer.transport.abort()
+
+    assert [departure.is_past for departure in begun] == [True]

@@ -178,6 +178,25 @@ async def _administered() -> dict[str, list[Any]]:
     }
 
 
+def test_a_body_is_required_where_something_has_to_be_in_it(document: Document) -> None:
+    """None at all is an empty one to the admin API, as ``curl -X POST .../rotate`` sends it."""
+    bodies = {
+        f"{method} {path}": described[method]["requestBody"]
+        for path, described in document["paths"].items()
+        if path.startswith("/hansard/v1/")
+        for method in METHODS
+        if "requestBody" in described.get(method, {})
+    }
+    asked = {
+        name: body["content"]["application/json"]["schema"]["$ref"].split("/")[-1] for name, body in bodies.items()
+    }
+
+    assert {name: body["required"] for name, body in bodies.items()} == {
+        name: bool(document["components"]["schemas"][schema].get("required")) for name, schema in asked.items()
+    }
+    assert {body["required"] for body in bodies.values()} == {True, False}
+
+
 def test_names_have_a_pattern_that_other_languages_know(document: Document) -> None:
     schema = document["components"]["schemas"]["FunctionDefinition"]["properties"]["name"]
     assert schema["pattern"] == "^[a-zA-Z0-9_-]+$"

@@ -92,3 +92,32 @@ async def test_a_status_can_be_asked_for(port: int):
     reply = await ask(port, "mock,status=503", stream=True)
 
     assert reply.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_a_tool_can_be_called(port: int):
+    call = {"name": "look_up", "arguments": '{"query":"order"}'}
+    plain = json.loads((await ask(port, "mock,calls=1", stream=False)).split(b"\r\n\r\n")[1])["choices"][0]
+    _, streamed, end, done = events(await ask(port, "mock,calls=1", stream=True))
+
+    assert (plain["finish_reason"], plain["message"]["tool_calls"][0]["function"]) == ("tool_calls", call)
+    assert json.loads(streamed)["choices"][0]["delta"]["tool_calls"][0]["function"] == call
+    assert json.loads(end)["choices"][0]["finish_reason"] == "tool_calls"
+    assert done == "[DONE]"
+
+
+async def test_who_is_idle_is_closed_and_who_is_served_is_not():
+    live: set[Connection] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(live, count(1), "mock,delay_ms=200"), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        idle, writer = await asyncio.open_connection("127.0.0.1", port)
+        asking = asyncio.create_task(ask(port, "mock", stream=False))
+        while sum(connection.is_idle for connection in live) != 1 or len(live) != 2:
+            await asyncio.sleep(0)
+        for connection in [*live]:
+            connection.close_if_idle(loop.time() + 60)
+
+        assert await idle.read() == b""
+        writer.close()
+        assert (await asking).startswith(b"HTTP/1.1 200 ")

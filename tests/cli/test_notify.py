@@ -25,9 +25,19 @@ def test_it_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("address", [None, "", "vsock:1:2"])
-def test_where_nobody_wants_to_know_nobody_is_told(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_wants_to_know_nobody_is_told(
+    address: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even who listens at what would be that address if it were a file's name."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     if address is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", address)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(address or "None")
+        listening.setblocking(False)
 
-    notify(READY)
+        notify(READY)
+
+        with pytest.raises(BlockingIOError):
+            listening.recv(100)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansard.core.paging import ListQuery, MessagesQuery, list_query, messages_query, page
+from hansard.core.paging import (
+    MAX_LIMIT,
+    MAX_METADATA_PAIRS,
+    ListQuery,
+    MessagesQuery,
+    list_query,
+    messages_query,
+    page,
+)
 from hansard.errors import InvalidRequest
 
 
@@ -148,13 +156,15 @@ def test_unknown_and_empty_parameters_are_ignored_and_the_last_counts() -> None:
 def test_any_query_is_understood_or_refused(query: bytes) -> None:
     for parse in (list_query, messages_query):
         with suppress(InvalidRequest):
-            parse(query)
+            understood = parse(query)
+            assert 1 <= understood.limit <= MAX_LIMIT
+            assert understood.order in ("asc", "desc")
 
 
 @given(st.sampled_from([b"metadata=", b"metadata=%7B", b"metadata=metadata[", b"metadata["]), st.binary(max_size=40))
 def test_any_metadata_is_understood_or_refused(start: bytes, rest: bytes) -> None:
     with suppress(InvalidRequest):
-        list_query(start + rest)
+        assert len(list_query(start + rest).metadata) <= MAX_METADATA_PAIRS
 
 
 def test_page() -> None:

@@ -271,7 +271,8 @@ def test_null_is_refused_where_the_setting_says_so(field: str) -> None:
 
 def test_null_is_never_refused_where_the_official_document_has_it() -> None:
     nullable = set(ChatRequest.__struct_fields__) - NOT_NULLABLE - {"model", "messages"}
-    parse_create(body(**dict.fromkeys(nullable)), refuses_nulls=True)
+    received = parse_create(body(**dict.fromkeys(nullable)), refuses_nulls=True)
+    assert {name for name, value in received.document.items() if bytes(value) == b"null"} == nullable
 
 
 def test_null_has_the_recorded_words() -> None:
@@ -389,9 +390,11 @@ def test_bad_update(sent: bytes, param: str | None, code: str | None) -> None:
 @given(st.binary())
 @example(b'{"model":"m","messages":[{"role":"user","content":"x"}],"seed":' + b"1" * 4000 + b"}")
 def test_any_bytes_are_a_request_or_refused(sent: bytes) -> None:
+    """What is one is a JSON object to another parser as well."""
     for parse in (parse_create, parse_update):
         with suppress(InvalidRequest):
             parse(sent)
+            assert isinstance(json.loads(sent, parse_int=str), dict)
 
 
 VALUES = st.recursive(
@@ -463,7 +466,8 @@ def test_fast_and_slow_check_agree(document: Document) -> None:
 @given(mutated())
 def test_any_mutation_is_a_request_or_refused(document: Document) -> None:
     with suppress(InvalidRequest):
-        parse_create(msgspec.json.encode(document), takes_unknown=no_model)
+        received = parse_create(msgspec.json.encode(document), takes_unknown=no_model)
+        assert received.document.keys() == document.keys() <= set(ChatRequest.__struct_fields__)
 
 
 # Metadata in a header

@@ -8,7 +8,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hansard.engines.wire import HEAD_BYTES, READ_AHEAD_BYTES, Broken, Connection, Full, Head, Pool, Unreadable
+from hansard.engines.wire import (
+    HEAD_BYTES,
+    IDLE_S,
+    READ_AHEAD_BYTES,
+    Broken,
+    Connection,
+    Full,
+    Head,
+    Pool,
+    Unreadable,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -260,7 +270,7 @@ async def test_a_body_that_we_ended_is_not_whole() -> None:
 
 
 @asynccontextmanager
-async def pooled(*, limit: int = 0, keep: bool = True) -> AsyncIterator[tuple[Pool, list[Far]]]:
+async def pooled(*, limit: int = 0, keep: bool = True, idle_s: float = IDLE_S) -> AsyncIterator[tuple[Pool, list[Far]]]:
     made: list[Far] = []
 
     async def connect() -> Connection:
@@ -268,7 +278,7 @@ async def pooled(*, limit: int = 0, keep: bool = True) -> AsyncIterator[tuple[Po
         made.append(Far())
         return made[-1].connection
 
-    pool = Pool(connect, limit=limit, keep=keep)
+    pool = Pool(connect, limit=limit, keep=keep, idle_s=idle_s)
     yield pool, made
     pool.close()
 
@@ -310,6 +320,29 @@ async def test_one_that_was_idle_for_long_or_is_closed_is_let_go() -> None:
 
         assert await pool.take() not in (old, gone)
         assert made[0].wire.aborted
+
+
+async def test_what_a_rush_has_opened_is_closed_though_some_go_on_being_used() -> None:
+    """Those were never looked at: the last one given back is the first one taken."""
+    async with pooled(idle_s=0.05) as (pool, made):
+        rush = [answered(await pool.take()) for _ in range(3)]
+        for connection in rush:
+            pool.give_back(connection)
+        async with asyncio.timeout(5):
+            while not (made[0].wire.aborted and made[1].wire.aborted):
+                pool.give_back(answered(await pool.take()))
+                await asyncio.sleep(0)
+
+        assert len(made) == 3
+        assert not made[2].wire.aborted
+
+
+async def test_one_that_nobody_wants_any_more_is_closed() -> None:
+    async with pooled(idle_s=0.05) as (pool, made):
+        pool.give_back(answered(await pool.take()))
+        async with asyncio.timeout(5):
+            while not made[0].wire.aborted:
+                await asyncio.sleep(0)
 
 
 async def test_beyond_the_limit_they_wait_in_order() -> None:

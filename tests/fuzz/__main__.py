@@ -18,6 +18,7 @@ from tests.acceptance.server import ECHO, EMBEDDED, MODEL, Server
 
 KEY = "sk-made-up-for-this-run"
 SCHEMATHESIS = Path(".venv-schemathesis/bin/schemathesis")
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 # Rules that take several fields are in no schema, so a body that fits the schema may be refused; and a completion
 # that nobody asked to store cannot be found.
@@ -37,11 +38,11 @@ def made_up_for(name: str, arguments: list[str]) -> int:
     model, timeout_s = SERVED[name]
     with (
         tempfile.TemporaryDirectory() as directory,
-        Server(Path(directory), model=model, environment={"HANSARD_API_KEY": KEY}) as server,
+        Server(Path(directory), "--search", "on", model=model, environment={"HANSARD_API_KEY": KEY}) as server,
     ):
         server.start()
         command = [
-            *(str(SCHEMATHESIS), "run", f"{server.root}/openapi.json"),
+            *(str(SCHEMATHESIS), "--config-file", str(CONFIG), "run", f"{server.root}/openapi.json"),
             *("--header", f"Authorization: Bearer {KEY}"),
             *("--exclude-checks", NOT_CHECKED, "--request-timeout", timeout_s),
             *("--generation-database", ":memory:"),

@@ -26,7 +26,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Of the bodies that fit the schema two of three become ones that are completed and stored."""
     wrong = case.meta is not None and not case.meta.generation.mode.is_positive
     if wrong and case.query and _is_right_all_the_same(case):
-        case.query = {**case.query, "limit": "0"}  # which is wrong in every query
+        case.query = {**case.query, "limit": "0", "ask": "0"}  # of which one is wrong in every query that has a schema
     body = case.body
     if case.operation.label != "POST /chat/completions" or not isinstance(body, dict):
         return

@@ -111,12 +111,13 @@ def test_what_failed_is_no_success_and_has_no_latency_of_its_own() -> None:
 
 
 def test_what_is_now() -> None:
-    now = Now(upstreams={"office": "half-open"}, waiting={"m": 2}, running={"m": 3}, writes_waiting=4)
+    now = Now(upstreams={"office": "half-open"}, waiting={"m": 2}, running={"m": 3}, writes_waiting=4, tasks=5)
     found = samples(now=now)
 
     assert found['hansard_requests_waiting{model_name="m"}'] == "2"
     assert found['hansard_requests_running{model_name="m"}'] == "3"
     assert found["hansard_store_queue_depth"] == "4"
+    assert found["hansard_event_loop_tasks"] == "5"
     assert {state: found[f'hansard_upstream_state{{upstream="office",state="{state}"}}'] for state in STATES} == {
         "up": "0",
         "failing": "0",

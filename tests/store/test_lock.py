@@ -40,10 +40,13 @@ def test_the_second_is_told_who_is_there_until_that_one_is_killed(tmp_path: Path
 
 def test_another_database_is_another_lock(tmp_path: Path) -> None:
     with alone(tmp_path / "a"), alone(tmp_path / "b"):
-        pass
+        for name in "ab":
+            with pytest.raises(StartupError), alone(tmp_path / name):
+                pass
 
 
 def test_it_can_be_had_again_by_who_let_it_go(tmp_path: Path) -> None:
-    for _ in range(2):
-        with alone(tmp_path / "a"):
-            pass
+    with alone(tmp_path / "a"):
+        pass
+    with alone(tmp_path / "a"), pytest.raises(StartupError), alone(tmp_path / "a"):
+        pass

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from hansard.core.policies import Limits, Policy
-from hansard.core.quota import Demand, month_of
+from hansard.core.quota import Allowance, Demand, Standing, month_of
 from hansard.errors import RateLimited, StoreUnavailable
 from hansard.limits import Limiter
 from hansard.runs import Progress
@@ -55,17 +55,18 @@ def test_what_is_given_back_of_an_unknown_tally_is_nothing(connection: Connectio
 
 
 class Server:
-    """One of several on a database, whose time stands still."""
+    """One of several on a database, whose time stands still unless it is told to pass."""
 
     def __init__(self, store: SqlStore, limits: Limits) -> None:
+        self.now = 1000.0
         self.store = store
-        self.limiter = Limiter(store=store, clock=lambda: 1000.0)
-        self._principal = Principal("acme", "k", policy=Policy(limits=limits))
+        self.limiter = Limiter(store=store, clock=lambda: self.now, calendar=lambda: time.time() + self.now - 1000.0)
+        self.principal = Principal("acme", "k", policy=Policy(limits=limits))
 
     def admits(self, *, tokens: int = 0, spends: int | None = None) -> bool:
         progress = Progress(usage=None if spends is None else {"total_tokens": spends})
         try:
-            with self.limiter.reserve(self._principal, lambda: Demand("m", False, 0, tokens), progress):
+            with self.limiter.reserve(self.principal, lambda: Demand("m", False, 0, tokens), progress):
                 return True
         except RateLimited:
             return False
@@ -180,3 +181,32 @@ async def test_a_server_starts_and_counts_without_the_database() -> None:
             Progress(),
         ):
             await asyncio.sleep(0)
+        assert limiter.standing("acme", "k").requests == Standing(1, 0, pytest.approx(60.0, abs=1.0))
+
+
+async def test_of_a_key_that_asks_no_more_nothing_is_held_but_its_month(start: Start) -> None:
+    """Keys come and go; whoever keeps an account for each that ever was runs out of memory."""
+    server = Server(await start(), Limits(requests_per_minute=60, tokens_per_minute=100, tokens_per_month=1000))
+    assert server.admits(spends=200)  # so that the minute's tokens have run out after two
+    await server.exchange()
+
+    server.now += 100
+    await server.exchange()
+    assert server.limiter.standing("acme", "k") != Allowance(), "its tokens were forgotten before they ran out"
+    server.now += 100
+    await server.exchange()
+
+    assert server.limiter.standing("acme", "k") == Allowance()
+    assert not server.admits(tokens=801)
+    assert server.admits(tokens=100, spends=800)
+    assert not server.admits(tokens=1)
+
+
+async def test_what_runs_is_held_however_long_it_takes(start: Start) -> None:
+    server = Server(await start(), Limits(concurrent_requests=1))
+    with server.limiter.reserve(server.principal, lambda: Demand("m", False, 0, 0), Progress()):
+        server.now += 3600
+        await server.exchange()
+        await server.exchange()
+        assert not server.admits()
+    assert server.admits()

@@ -129,7 +129,10 @@ async def test_others_are_not_let_come_for_ever(database: Database) -> None:
         while not first.done():
             others.append(asyncio.create_task(writer.write(lambda _: None)))
             await asyncio.sleep(0)
-        await asyncio.gather(*others, return_exceptions=True)
+        outcomes = await asyncio.gather(*others, return_exceptions=True)
+
+        assert first.exception() is None
+        assert None in outcomes, "nobody who came meanwhile was served"
 
 
 async def test_nothing_is_acknowledged_before_its_commit(store: SqlStore, database: Database) -> None:

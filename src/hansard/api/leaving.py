@@ -6,6 +6,7 @@ What ASGI has for it, waiting in ``receive``, takes a task for each request; ser
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -46,9 +47,20 @@ def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> typ
     class Noticing(protocol):  # type: ignore[misc, valid-type] # a class to be known only when it runs
         has_said_all = False
 
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            # The server itself knows the last request only: of several at once that is the one least under way.
+            self.unanswered: deque[Any] = deque()
+
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self.scope["extensions"] = {EXTENSION: Departure()}
+
+        def on_headers_complete(self) -> None:
+            before = self.cycle
+            super().on_headers_complete()
+            if self.cycle is not before:  # or it was the request for an upgrade
+                self.unanswered.append(self.cycle)
 
         def eof_received(self) -> bool:
             """True keeps the other side open."""
@@ -69,15 +81,19 @@ def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> typ
                 self.transport.close()
 
         def on_response_complete(self) -> None:
+            if self.unanswered:
+                self.unanswered.popleft()
             super().on_response_complete()
             if self.has_said_all and self.cycle.response_complete:
                 self.transport.close()
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
-            if self.cycle is None or self.cycle.response_complete:
-                return
-            if (departure := departure_of(self.cycle.scope)) is not None:
-                departure.happen()
+            for cycle in self.unanswered:
+                cycle.disconnected = True
+                cycle.message_event.set()
+                if (departure := departure_of(cycle.scope)) is not None:
+                    departure.happen()
+            self.unanswered.clear()
 
     return Noticing

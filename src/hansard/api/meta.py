@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from hansard.api.exchange import Exchange
@@ -111,6 +112,7 @@ def numbers(completions: Completions, metrics: Metrics) -> Handler:
             waiting=completions.load.waiting,
             running=completions.load.running,
             writes_waiting=completions.writes_waiting,
+            tasks=len(asyncio.all_tasks()),
         )
         await exchange.reply(200, metrics.render(now), content_type=CONTENT_TYPE)
 

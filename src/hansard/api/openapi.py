@@ -250,6 +250,7 @@ def _admin_paths() -> Document:
             _LINES if row.reply is None else _json(row.reply, "It is done." if row.body else "Found."),
             parameters=[_query(*openapi_admin.ASKED[name]) for name in row.asked],
             body=row.body,
+            needs_body=row.needs_body,
             errors=row.errors,
             tag="Admin",
         )
@@ -263,6 +264,7 @@ def _operation(
     *,
     parameters: list[Document] | None = None,
     body: str | None = None,
+    needs_body: bool = True,
     errors: tuple[int, ...] = (),
     tag: str = "Chat",
     guarded: bool = True,
@@ -273,7 +275,7 @@ def _operation(
     if parameters:
         said["parameters"] = parameters
     if body is not None:
-        said["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
+        said["requestBody"] = {"required": needs_body, "content": {"application/json": {"schema": _ref(body)}}}
     statuses = sorted({*((401, 403) if guarded else ()), *((408,) if body else ()), *errors, *_EVERYWHERE})
     reply = {**reply, "headers": references("headers", REPLY_HEADERS) | reply.get("headers", {})}
     said["responses"] = {"200": reply} | {

@@ -35,6 +35,8 @@ class Row(NamedTuple):
     body: str | None = None
     asked: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
+    needs_body: bool = True
+    """No body at all is an empty one, so it is needed where something has to be in it."""
 
 
 ROWS: Final = (
@@ -57,6 +59,7 @@ ROWS: Final = (
         "ProjectShown",
         body="ProjectChange",
         errors=(400, 404, 409, 413),
+        needs_body=False,
     ),
     Row(
         "/hansard/v1/projects/{id}",
@@ -103,6 +106,7 @@ ROWS: Final = (
         "KeyShown",
         body="Rotation",
         errors=(400, 404, 409, 413),
+        needs_body=False,
     ),
     Row(
         "/hansard/v1/audit",

@@ -230,12 +230,19 @@ class Connection(asyncio.BufferedProtocol):
 
 
 class Pool:
-    """The connections to one server: kept when they may serve again, and no more than ``limit`` (0: any number)."""
+    """The connections to one server: kept when they may serve again, and no more than ``limit`` (0: any number).
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], *, limit: int, keep: bool) -> None:
+    One that nobody wants for ``idle_s`` is closed.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[Connection]], *, limit: int, keep: bool, idle_s: float = IDLE_S
+    ) -> None:
         self._connect = connect
         self._limit = limit
         self._keep = keep
+        self._idle_s = idle_s
+        self._sweep: asyncio.TimerHandle | None = None
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._opening = 0
@@ -246,7 +253,7 @@ class Pool:
         now = monotonic()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open and now - connection.idle_since < IDLE_S:
+            if connection.is_open and now - connection.idle_since < self._idle_s:
                 self._busy.add(connection)
                 return connection
             connection.close()
@@ -286,6 +293,8 @@ class Pool:
         if self._keep and connection.is_reusable:
             connection.idle_since = monotonic()
             self._idle.append(connection)
+            if self._sweep is None:
+                self._sweep = connection.loop.call_later(self._idle_s, self._close_old, connection.loop)
         else:
             connection.close()
         self._next()
@@ -306,6 +315,9 @@ class Pool:
 
     def let_go(self) -> None:
         """Close those that are idle."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         for connection in self._idle:
             connection.close()
         self._idle.clear()
@@ -315,6 +327,20 @@ class Pool:
         self.let_go()
         for connection in [*self._busy]:
             connection.close()
+
+    def _close_old(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The last one given back is taken first, so after a rush nobody else would ever look at the others."""
+        now = monotonic()
+        kept: list[Connection] = []
+        for connection in self._idle:
+            if connection.is_open and now - connection.idle_since < self._idle_s:
+                kept.append(connection)
+            else:
+                connection.close()
+        self._idle, self._sweep = kept, None
+        if self._idle:
+            due_s = self._idle[0].idle_since + self._idle_s - now
+            self._sweep = loop.call_later(due_s, self._close_old, loop)
 
     def _is_full(self) -> bool:
         return bool(self._limit) and len(self._busy) + self._opening >= self._limit

@@ -60,6 +60,7 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Mapping[str, int] = {}
     running: Mapping[str, int] = {}
     writes_waiting: int = 0
+    tasks: int = 0
 
 
 class Metrics:
@@ -153,6 +154,7 @@ class Metrics:
             Gauge("hansard_requests_running", "Create requests that are worked on.", _by("model_name", now.running)),
             Gauge("hansard_requests_waiting", "Create requests that wait for that.", _by("model_name", now.waiting)),
             Gauge("hansard_store_queue_depth", "Writes that are not committed yet.", {(): now.writes_waiting}),
+            Gauge("hansard_event_loop_tasks", "Tasks of the event loop that have not ended.", {(): now.tasks}),
             Gauge("hansard_upstream_state", "1 for the state that an upstream is in.", states),
         )
 

@@ -15,7 +15,7 @@ _PROC: Final = Path("/proc/self")
 
 
 def gauges(*, since: float) -> list[Gauge]:
-    """Processor time, and the start in unix seconds; memory and open files where the system tells them (Linux)."""
+    """Processor time, and the start in unix seconds; memory, files and threads where the system tells them (Linux)."""
     found = {
         "process_cpu_seconds_total": ("Processor time of this process, that of an engine's not included.", _cpu_s()),
         "process_start_time_seconds": ("When it started, in unix seconds.", since),
@@ -24,6 +24,7 @@ def gauges(*, since: float) -> list[Gauge]:
         pages = int((_PROC / "statm").read_text().split()[1])
         found["process_resident_memory_bytes"] = ("Memory in use.", pages * os.sysconf("SC_PAGE_SIZE"))
         found["process_open_fds"] = ("Files and sockets that are open.", len(os.listdir(_PROC / "fd")))
+        found["process_threads"] = ("Threads of the system.", len(os.listdir(_PROC / "task")))
     return [Gauge(name, text, {(): value}) for name, (text, value) in found.items()]
 
 

@@ -29,7 +29,15 @@ def said(*contents: Any, role: str = "user") -> list[dict[str, Any]]:
     ],
 )
 def test_what_may_be_shorter_is_counted_by_the_engine(conversation: list[dict[str, Any]]) -> None:
-    LEAST.check(conversation, context=100)
+    assert not is_refused(conversation)
+
+
+def is_refused(conversation: list[dict[str, Any]]) -> bool:
+    try:
+        LEAST.check(conversation, context=100)
+    except InvalidRequest:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
