@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncGenerator
 
@@ -13,8 +14,9 @@ from hansard.completions import Completions, Readiness
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.paging import ListQuery, MessagesQuery
-from hansard.core.validate import parse_create
+from hansard.core.validate import Received, parse_create
 from hansard.engines.base import Call, Chunks, Health
+from hansard.engines.echo import EchoEngine
 from hansard.engines.router import Router, Target
 from hansard.errors import BrokenOff, CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
 from hansard.observe import Event, RecordLost
@@ -81,6 +83,27 @@ async def test_a_reply_carries_our_id_time_and_model_first() -> None:
     assert reply["id"].startswith("chatcmpl-")
     assert (reply["object"], reply["model"]) == ("chat.completion", "m")
     assert reply["choices"][0]["message"]["content"] == "Hello"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_request_that_is_over_is_let_go_at_once(streamed: bool) -> None:
+    """Not by the garbage collector, which comes after thousands of them, each with its whole body."""
+    store = MemoryStore()
+    recorder = Recorder(store=store, observer=lambda _: None)
+    completions = Completions(router=Router(engines=[EchoEngine()], aliases={}), store=store, recorder=recorder)
+    gc.collect()
+    gc.disable()
+    try:
+        if streamed:
+            async for _ in completions.stream(asked(model="echo", stream=True), Progress()):
+                pass
+        else:
+            await completions.create(asked(model="echo"), Progress())
+        left = [each for each in gc.get_objects() if isinstance(each, Received)]
+    finally:
+        gc.enable()
+
+    assert left == []
 
 
 async def test_an_alias_answers_under_the_name_of_its_model() -> None:

@@ -92,6 +92,38 @@ class Progress(msgspec.Struct):
         self.replayed = True
 
 
+class Line:
+    """Where a request waits for its engine, and since when.
+
+    Apart from the run, which holds the call that holds this: a run that its call leads back to would be let go only
+    when the garbage collector comes, after thousands of others, each with the whole body of its request.
+    """
+
+    __slots__ = ("_load", "_started", "_work")
+
+    def __init__(self, load: Load, work: Work) -> None:
+        self._started = time.monotonic()
+        self._load = load
+        self._work = work
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the request came."""
+        return time.monotonic() - self._started
+
+    def enter(self) -> None:
+        self._load.waits(self._work.model_name)
+
+    def leave(self) -> None:
+        self._load.ends(self._work.model_name, had_begun=self._work.queue_s is not None)
+
+    def taken_up(self) -> None:
+        """An engine has taken it up; until now it waited in line. Later tries do not count."""
+        if self._work.queue_s is None:
+            self._work.queue_s = self.elapsed_s
+            self._load.begins(self._work.model_name)
+
+
 class Run:
     """One completion from its first moment to its record. While it is entered, ``load`` counts it."""
 
@@ -110,7 +142,8 @@ class Run:
         now_ns = time.time_ns()
         request, model = asked.received.request, route.answered.model
         self.asked = asked
-        self._started = time.monotonic()
+        self._work = Work(model_name=route.model_name, engine=route.answered.engine.name)
+        self._line = Line(load, self._work)
         self.route = route
         self.stored = stored
         self.claim = claim
@@ -129,7 +162,7 @@ class Run:
             model=model,
             seed=int.from_bytes(entropy[:_SEED_BYTES]) % _SEEDS if seed is None else seed,
             authorization=asked.authorization,
-            taken_up=self.works,
+            taken_up=self._line.taken_up,
         )
         self.stamp = Stamp(
             completion_id=self.id,
@@ -140,32 +173,24 @@ class Run:
         self._progress = progress
         self._progress.completion_id = self.id
         self._progress.model = model
-        self._load = load
-        self._work = Work(model_name=route.model_name, engine=route.answered.engine.name)
         self._progress.work = self._work
 
     def __enter__(self) -> Run:
-        self._load.waits(self._work.model_name)
+        self._line.enter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._load.ends(self._work.model_name, had_begun=self._work.queue_s is not None)
-
-    def works(self) -> None:
-        """An engine has taken it up; until now it waited in line. Later tries do not count."""
-        if self._work.queue_s is None:
-            self._work.queue_s = self._elapsed_s()
-            self._load.begins(self._work.model_name)
+        self._line.leave()
 
     def began(self) -> None:
         """The first chunk is here."""
-        self._work.first_chunk_s = self._elapsed_s()
+        self._work.first_chunk_s = self._line.elapsed_s
 
     def all_came(self) -> None:
         """The last chunk is here."""
-        self._work.last_chunk_s = self._elapsed_s()
+        self._work.last_chunk_s = self._line.elapsed_s
 
     def told(self, reply: Document, *, finish_reason: str | None = None) -> None:
         """The completion is whole, and committed if it was to be. Its choices say why it ended, where it has them."""
@@ -207,7 +232,7 @@ class Run:
             finish_reason=self._reason(reply),
             queue_ms=_ms(self._work.queue_s),
             first_token_ms=_ms(self._work.first_chunk_s),
-            total_ms=_ms(self._elapsed_s()),
+            total_ms=_ms(self._line.elapsed_s),
             expires=ends.expires,
             body_expires=ends.body_expires,
         )
@@ -216,9 +241,6 @@ class Run:
         if self._work.finish_reason is None:
             self._work.finish_reason = _finish_reason(reply.get("choices") or [])
         return self._work.finish_reason
-
-    def _elapsed_s(self) -> float:
-        return time.monotonic() - self._started
 
 
 class Passage:
