@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import time
@@ -12,6 +13,7 @@ import pytest
 from starlette.types import Message
 
 from hansard.administration import Administration
+from hansard.api.exchange import Exchange
 from hansard.api.front import Front
 from hansard.api.routes import application
 from hansard.completions import Completions
@@ -389,6 +391,22 @@ async def test_a_wrong_method_says_which_are_right(method: str, path: str, said:
     assert error(reply) == (405, "invalid_request_error", None, "method_not_supported")
     assert reply.json["error"]["message"] == f"Only {said} requests are accepted."
     assert reply.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("body", [ASKED | {"n": -1}, ASKED | {"model": "unknown"}, b"{"])
+async def test_a_request_that_is_refused_is_let_go_at_once(body: object) -> None:
+    """An error leads to all that was known where it was raised; whoever keeps one there keeps all of it."""
+    site = Site()
+    gc.collect()
+    gc.disable()
+    try:
+        refused = await site.client.post("/v1/chat/completions", body)
+        left = [each for each in gc.get_objects() if isinstance(each, Exchange)]
+    finally:
+        gc.enable()
+
+    assert refused.status in (400, 404)
+    assert left == []
 
 
 @pytest.mark.parametrize("path", ["/health", "/livez", "/readyz", "/metrics", "/v1/models", "/v1/chat/completions"])

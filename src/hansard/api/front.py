@@ -60,7 +60,8 @@ class Front:
             await _tell(exchange, Unavailable("The server is shutting down."))
             raise
         except HansardError as raised:
-            error = raised
+            # Its traceback leads back here: together we would wait for the garbage collector.
+            error = raised.with_traceback(None)
         except Exception as raised:  # noqa: BLE001 (the outermost edge: a bug becomes the API's own 500, and an event)
             error = InternalError()
             self._observer(Crashed(request_id=exchange.request_id, exception=raised))

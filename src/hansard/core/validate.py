@@ -153,7 +153,8 @@ def _typed(document: Document) -> tuple[ChatRequest, msgspec.ValidationError | N
     try:
         return msgspec.convert(document, ChatRequest), None
     except msgspec.ValidationError as error:
-        return _readable(document), error
+        # Here and below without a traceback: it leads to whoever keeps the error, and so would keep all of them.
+        return _readable(document), error.with_traceback(None)
 
 
 def _mistakes(document: Document, *, closed: bool) -> list[HansardError]:
@@ -161,7 +162,7 @@ def _mistakes(document: Document, *, closed: bool) -> list[HansardError]:
     try:
         shapes.shape(ChatRequest).check(document, "", closed=closed)
     except InvalidRequest as mistake:
-        return [mistake]
+        return [mistake.with_traceback(None)]
     return []
 
 
