@@ -123,8 +123,34 @@ async def test_half_a_request_is_nobodys() -> None:
         assert await said_all(address, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{") == b""
 
 
+async def test_who_leaves_behind_several_requests_is_missed_though_nothing_is_written() -> None:
+    """The server reads no more of them meanwhile: that one has left does not come by itself."""
+    begun: list[Departure] = []
+    left = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        departure = departure_of(scope)
+        assert departure is not None
+        departure.act = left.set
+        begun.append(departure)
+        async with asyncio.timeout(10):
+            await left.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with listening(app, last_s=0.05) as address:
+        _, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST * 3)
+        while not begun:
+            await asyncio.sleep(0)
+        writer.close()
+        await left.wait()
+
+    assert [departure.is_past for departure in begun] == [True]
+
+
 async def test_who_leaves_behind_several_requests_has_left_the_one_at_work() -> None:
-    """Which is the first, not the last. The server does not read on meanwhile, so it is a write that comes back."""
+    """Which is the first, not the last. Here a write that comes back tells of it."""
     begun: list[Departure] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

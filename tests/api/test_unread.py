@@ -45,15 +45,15 @@ class Flood:
 
 
 @asynccontextmanager
-async def asked(app: ASGIApp, *, unread_s: float) -> AsyncIterator[socket.socket]:
-    """A client that has asked and read nothing; ends with its request."""
+async def asked(app: ASGIApp, *, unread_s: float, kernel_bytes: int = 4096) -> AsyncIterator[socket.socket]:
+    """A client that has asked and read nothing; ends with its request. The system takes ``kernel_bytes`` for it."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     config.load()
     state = uvicorn.Server(config).server_state
     protocol: Any = corked(noticing(impatient(AutoHTTPProtocol, unread_s=unread_s)))  # type: ignore[type-abstract] # it has the methods when it runs
     loop = asyncio.get_running_loop()
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what it accepts has the same
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_bytes)  # what it accepts has the same
     server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), sock=listener)
     async with server, asyncio.timeout(PATIENCE_S):
         with socket.socket() as client:
@@ -102,6 +102,23 @@ async def test_who_reads_slowly_has_all_of_it() -> None:
 
     assert reply.count(b"x") == 20 * len(PIECE)
     assert not flood.left.is_set()
+
+
+async def test_who_reads_slowly_is_seen_to_while_the_system_has_enough_for_him() -> None:
+    """It takes no more before a third of what it holds is gone, and until then nothing moves on our side."""
+    flood = Flood(pieces=2000)
+    read = 0
+
+    async with asked(flood, unread_s=UNREAD_S, kernel_bytes=1_000_000) as client:
+        while flood.written < 100:  # until the system has its fill
+            await asyncio.sleep(0)
+        ends = asyncio.get_running_loop().time() + 5 * UNREAD_S
+        while asyncio.get_running_loop().time() < ends:
+            read += len(await asyncio.get_running_loop().sock_recv(client, 2048))
+            await asyncio.sleep(UNREAD_S / 20)  # what is tested is that time passes
+        assert not flood.left.is_set()
+
+    assert read < 300_000
 
 
 async def test_without_a_limit_it_may_wait() -> None:

@@ -352,6 +352,19 @@ def test_feeding_changes_no_chunk() -> None:
     assert repr(fed) == before
 
 
+@pytest.mark.parametrize("other", [{"a": 1}, ["a"], 7, True])
+def test_a_text_that_goes_on_as_something_else_is_not_lost_without_a_word(other: object) -> None:
+    accumulator = Accumulator()
+    accumulator.feed(chunk({"content": "Hel"}))
+
+    with pytest.raises(MalformedStream):
+        accumulator.feed(chunk({"content": other}))
+
+
+def test_an_empty_text_may_go_on_as_anything() -> None:
+    assert message(chunk({"own": ""}), chunk({"own": {"a": 1}}), stopped())["own"] == {"a": 1}
+
+
 @pytest.mark.parametrize(
     "chunks",
     [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import gc
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import pytest
 
@@ -223,6 +225,32 @@ async def test_a_taker_is_asked_only_while_somebody_waits_who_then_waits_on() ->
     assert (taken, news.done()) == ([b"b", b"c"], True)
     receive(connection, b"de")
     assert (taken, await whole(connection)) == ([b"b", b"c"], b"de")
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    """What goes meanwhile has gone by itself."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+async def test_a_connection_that_failed_is_let_go_of_at_once() -> None:
+    """With the traceback of its failure it would lead to whoever waited, and to all that one holds."""
+    with nothing_collected():
+        far = Far()
+        connection = far.ask(OK)
+        connection.connection_lost(ConnectionResetError(104, "Connection reset by peer"))
+        for _ in range(2):
+            with suppress(ConnectionResetError):
+                await connection.head()
+        last = weakref.ref(connection)
+        del far, connection
+
+        assert last() is None
 
 
 LARGE = b"x" * (HEAD_BYTES // 2 + 1)

@@ -6,6 +6,7 @@ What ASGI has for it, waiting in ``receive``, takes a task for each request; ser
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -14,6 +15,12 @@ LAST_S: Final = 0.1
 """How long a client that has closed its sending side is waited for, in seconds. Nearly all have left then, and nothing
 but a write tells them from those who still read: it comes back, and the connection is lost at once. Until then they
 hold their place in lines, so it is no longer than a reply takes that nobody has to wait for."""
+
+LOOK_S: Final = 0.5
+"""How often a connection is looked at whose next requests wait their turn, in seconds: nothing is read from it."""
+
+# Of a connection that its client has closed or reset, as TCP_INFO tells it (tcp(7); Linux, include/net/tcp_states.h).
+_CLOSED: Final = (7, 8)
 
 EXTENSION: Final = "hansard.departure"
 """Under this name among the extensions of a request's scope."""
@@ -41,7 +48,9 @@ def departure_of(scope: Mapping[str, Any]) -> Departure | None:
     return departure
 
 
-def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> type[asyncio.Protocol]:
+def noticing(
+    protocol: type[asyncio.Protocol], *, last_s: float = LAST_S, look_s: float = LOOK_S
+) -> type[asyncio.Protocol]:
     """The same protocol of the server with a departure in the scope of each request."""
 
     class Noticing(protocol):  # type: ignore[misc, valid-type] # a class to be known only when it runs
@@ -51,6 +60,7 @@ def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> typ
             super().__init__(*arguments, **named)
             # The server itself knows the last request only: of several at once that is the one least under way.
             self.unanswered: deque[Any] = deque()
+            self.looker: asyncio.TimerHandle | None = None
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -61,6 +71,16 @@ def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> typ
             super().on_headers_complete()
             if self.cycle is not before:  # or it was the request for an upgrade
                 self.unanswered.append(self.cycle)
+            if self.pipeline and self.looker is None:
+                self.looker = self.loop.call_later(look_s, self.look_whether_left)
+
+        def look_whether_left(self) -> None:
+            """While requests wait their turn the server reads nothing, and so not that their client has left either."""
+            self.looker = None
+            if self.pipeline and _is_closed(self.transport):
+                self.transport.abort()
+            elif self.pipeline:
+                self.looker = self.loop.call_later(look_s, self.look_whether_left)
 
         def eof_received(self) -> bool:
             """True keeps the other side open."""
@@ -89,6 +109,8 @@ def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> typ
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
+            if self.looker is not None:
+                self.looker.cancel()
             for cycle in self.unanswered:
                 cycle.disconnected = True
                 cycle.message_event.set()
@@ -97,3 +119,12 @@ def noticing(protocol: type[asyncio.Protocol], *, last_s: float = LAST_S) -> typ
             self.unanswered.clear()
 
     return Noticing
+
+
+def _is_closed(transport: asyncio.Transport) -> bool:
+    """Whether the client has closed its side, or all of it; False where the system does not tell."""
+    try:
+        info: bytes = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except (AttributeError, OSError):
+        return False
+    return info[0] in _CLOSED

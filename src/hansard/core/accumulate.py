@@ -196,7 +196,10 @@ def _feed_delta(message: Document, delta: Document) -> None:
 
 
 def _merge(into: Document, delta: Mapping[str, Any]) -> None:
-    """Strings grow, objects merge, lists extend (by ``index`` where their objects have one), the rest is replaced."""
+    """Strings grow, objects merge, lists extend (by ``index`` where their objects have one), the rest is replaced.
+
+    Raises TypeError where a string does not go on as one: what was said already would be lost.
+    """
     for key, value in delta.items():
         if value is None:
             continue
@@ -208,12 +211,14 @@ def _merge(into: Document, delta: Mapping[str, Any]) -> None:
                 old.append(value)
             else:
                 into[key] = _Text([value])
+        elif type(old) is _Text and any(old):
+            raise TypeError("a text does not go on with anything else")
         elif isinstance(value, dict):
             if not isinstance(old, dict):
                 old = into[key] = {}
             _merge(old, value)
         elif isinstance(value, list):
-            if not isinstance(old, list) or type(old) is _Text:
+            if not isinstance(old, list):
                 old = into[key] = []
             _extend(old, value)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from time import monotonic
 from typing import Final, cast
 
@@ -147,6 +148,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
+        del self._parser  # which knows us: together we would wait for the garbage collector
         if self._ends_with_connection and self._head is not None and exc is self._failure is None:
             self._is_whole = True
         if not self._is_whole:
@@ -216,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
     def news(self) -> asyncio.Future[None]:
         """Done once something has come; raises what ended it."""
         if self._failure is not None:
-            raise self._failure
+            raise copy(self._failure)  # itself would lead, by its traceback, to whoever waited and back here
         self._waits_since = self.loop.time()
         self._waiter = waiter = self.loop.create_future()
         return waiter
