@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure, print, and return what was measured. Takes about twenty seconds."""
     folder.mkdir(parents=True, exist_ok=True)
-    limits = [
+    limits: list[dict[str, Any]] = [
         {"row": name, "cpu_us": round(median([_limits_us(who) for _ in range(asked.rounds)]), 1), "at_most_us": BAR_US}
         for name, who in PRINCIPALS
     ]
