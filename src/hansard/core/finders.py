@@ -95,12 +95,26 @@ def _secrets(text: str) -> Iterator[Span]:
 
 
 def _phones(text: str) -> Iterator[Span]:
-    return _merged(
-        found.span()
-        for pattern in (_PHONE, _AMERICAN_PHONE)
-        for found in pattern.finditer(text)
-        if _FEWEST_IN_PHONE <= sum(each.isdigit() for each in found[0]) <= _MOST_IN_PHONE
-    )
+    return _merged(span for pattern in (_PHONE, _AMERICAN_PHONE) for span in _phones_like(pattern, text))
+
+
+def _phones_like(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
+    found = pattern.search(text)
+    while found is not None:
+        span = _phone_at(found)
+        if span is not None:
+            yield span
+        found = pattern.search(text, found.start() + 1 if span is None else span[1])
+
+
+def _phone_at(found: re.Match[str]) -> Span | None:
+    """The longest that begins there; what follows it may be another number."""
+    text, start = found.string, found.start()
+    for end in range(found.end(), start, -1):
+        is_whole = text[end - 1].isdigit() and (end == len(text) or not text[end].isalnum())
+        if is_whole and (digits := sum(each.isdigit() for each in text[start:end])) <= _MOST_IN_PHONE:
+            return (start, end) if digits >= _FEWEST_IN_PHONE else None
+    return None
 
 
 def _ips(text: str) -> Iterator[Span]:
