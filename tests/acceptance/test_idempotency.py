@@ -156,6 +156,7 @@ def test_another_request_under_the_key_is_a_conflict(server: Server, upstream: U
         None,
         "idempotency_key_reused",
     )
+    eventually(lambda: " 409 " in server.stderr, "the line of the refusal", server=server)
     assert server.stderr.count(" 409 ") == 1, "the client tried again"
     assert len(upstream.received) == 1
 
