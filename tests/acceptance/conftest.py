@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import PostgresServer, postgres_server
+
 from .server import MODEL, Server
 
 Workshop = Callable[..., Server]
@@ -18,6 +20,19 @@ def hansard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server with the built-in model, shared: find your own completions by your own metadata."""
     with Server(tmp_path_factory.mktemp("shared"), "--alias", f"gpt-4o={MODEL}") as server:
         yield server.start()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A database server of this file's tests."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    """Of an empty database."""
+    return postgres.new_database()
 
 
 @pytest.fixture

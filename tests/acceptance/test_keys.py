@@ -6,24 +6,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.postgres import PostgresServer, postgres_server
+from tests.postgres import PostgresServer
 
 from .conftest import Workshop
 from .server import ECHO, MODEL, Server, question
 
 MODELS = (*ECHO, "--alias", f"{MODEL}=echo")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 def hansard(*arguments: str, **environment: str) -> tuple[str, str]:

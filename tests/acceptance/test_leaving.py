@@ -9,15 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-
-from tests.postgres import PostgresServer, postgres_server
 
 from .conftest import Workshop
 from .server import ECHO, Server, eventually, question
@@ -30,12 +28,6 @@ MARK = "hansom-cab-7731"
 """In the metadata of what is to go: a filter looks at metadata, so there they lie as they are spelled."""
 
 GONE = {401: "invalid_api_key", 409: "project_deleted"}
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 class Place(NamedTuple):

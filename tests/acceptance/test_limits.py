@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
-from tests.postgres import PostgresServer, postgres_server
 
 from .conftest import Workshop
 from .server import ECHO, Server, eventually, question
@@ -20,17 +17,6 @@ from .wire import Reply
 LIMIT = 40
 HEARD_S = 1.0
 """A quarter of a second, and the time of a transaction on a machine that is busy."""
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> str:
-    return postgres.new_database()
 
 
 @pytest.fixture

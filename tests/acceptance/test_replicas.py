@@ -13,7 +13,7 @@ import pytest
 
 from hansard.store.migrate import HEAD
 from hansard.store.postgresql import Postgresql
-from tests.postgres import PostgresServer, postgres_server
+from tests.postgres import postgres_server
 from tests.store.test_migrate import set_version, written_by
 
 from . import balancer
@@ -25,18 +25,6 @@ from .wire import DONE, Reply, send, stream
 MODELS = (*ECHO, "--alias", f"{MODEL}=echo")
 NONE_READY = re.compile(r"backend '?replicas'? has no server available")
 NAMES = ("one", "two", "three")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> str:
-    """Of an empty database."""
-    return postgres.new_database()
 
 
 @pytest.fixture
