@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -252,6 +253,38 @@ async def test_it_ends_with_its_parent_and_leaves_nothing(settings: ChildSetting
     assert (gone, alive) == ([child], [])
     assert not directory.exists()
     parent.stdout.close()
+
+
+KILLED_ON_THE_WAY = """
+import asyncio, os, signal, sys
+from hansard.engines.llamacpp.supervisor import ChildSettings, Supervisor
+spawn = asyncio.create_subprocess_exec
+async def spawn_and_die(*args, **kwargs):
+    if sys.argv[2] == "after":
+        process = await spawn(*args, **kwargs)
+        print(process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.create_subprocess_exec = spawn_and_die
+asyncio.run(Supervisor(ChildSettings(model_path=sys.argv[1], parallel=1, threads=1), on_change=print).start())
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_parent_killed_before_it_says_what_it_wants_leaves_nothing(
+    settings: ChildSettings, tmp_path: Path, when: str
+) -> None:
+    parent = subprocess.run(
+        [sys.executable, "-c", KILLED_ON_THE_WAY, settings.model_path, when],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
+
+    assert parent.returncode == -signal.SIGKILL
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for pid in parent.stdout.split():
+            psutil.Process(int(pid)).wait(PATIENCE_S)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_it_ends_with_its_parent_even_while_it_loads(

@@ -44,9 +44,13 @@ MISSING_LIBGOMP = (
 
 def main() -> NoReturn:
     """Load, say so, then wait for the end of standard input."""
-    configuration = json.loads(sys.stdin.buffer.readline())
+    line = sys.stdin.buffer.readline()
+    if not line:
+        sys.exit(0)  # the parent has ended before it could say what is wanted
+    configuration = json.loads(line)
     try:
         with _guarded(configuration["socket"]):
+            _make_room_for(configuration["socket"])
             ready, server = _load(configuration)
     except gguf.BadModelFile as failure:
         _say({"failed": str(failure)})
@@ -113,7 +117,6 @@ def _serve(configuration: dict[str, Any], context: int) -> tuple[str, Any]:
     engine.endpoint_slots = True
     engine.api_keys = [configuration["key"]]
     if configuration["socket"]:
-        Path(configuration["socket"]).unlink(missing_ok=True)
         engine.hostnames = [configuration["socket"]]
     else:
         engine.port = configuration["port"]
@@ -164,8 +167,16 @@ def _guard(loading: int, loaded: int, socket: str | None) -> NoReturn:
     if 0 in ended:
         if os.getppid() == loading:
             os.kill(loading, signal.SIGKILL)
+        os.read(loaded, 1)  # returns once it has ended, and makes nothing any more
         _remove(socket)
     os._exit(0)
+
+
+def _make_room_for(socket: str | None) -> None:
+    """A directory that only we can enter; what an earlier child has left there goes."""
+    _remove(socket)
+    if socket is not None:
+        Path(socket).parent.mkdir(mode=0o700)
 
 
 def _remove(socket: str | None) -> None:

@@ -184,7 +184,7 @@ class Supervisor:
     async def start(self) -> Ready:
         """Return when it serves; raise ``StartupError`` if it cannot."""
         if not self._over_loopback:
-            self.socket = os.path.join(_private_directory(), "engine.sock")
+            self.socket = _private_socket()
         try:
             ready = await self._spawn()
         except BaseException:
@@ -218,8 +218,6 @@ class Supervisor:
     async def _spawn(self) -> Ready:
         own = {"socket": self.socket, "port": self._port, "key": self.key}
         configuration = {**msgspec.structs.asdict(self.settings), **own}
-        if self.socket is not None:
-            os.makedirs(os.path.dirname(self.socket), mode=0o700, exist_ok=True)
         self._child = await Child.spawn(json.dumps(configuration).encode())
         self.ready = await self._child.ready()
         if self._over_loopback:
@@ -246,10 +244,11 @@ class Supervisor:
                 self._on_change("down", str(failure))  # and again after a longer wait
 
 
-def _private_directory() -> str:
-    """A new directory only we can enter, with a path short enough for a socket."""
-    directory = tempfile.mkdtemp(prefix="hansard-")
-    if len(os.path.join(directory, "engine.sock").encode()) <= SOCKET_PATH_LIMIT:
-        return directory
-    os.rmdir(directory)
-    return tempfile.mkdtemp(prefix="hansard-", dir="/tmp")
+def _private_socket() -> str:
+    """Where a child may listen: alone in a directory that it makes itself, since we may be killed before it does.
+
+    In the directory for temporary files, if the path is short enough for a socket there.
+    """
+    name = os.path.join(f"hansard-{secrets.token_hex(8)}", "engine.sock")
+    path = os.path.join(tempfile.gettempdir(), name)
+    return path if len(path.encode()) <= SOCKET_PATH_LIMIT else os.path.join("/tmp", name)  # noqa: S108
