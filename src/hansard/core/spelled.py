@@ -18,6 +18,7 @@ from hansard.contract import Document
 _HEAD: Final = re.compile(rb'\s*\{\s*(?:"(?:id|object|created|model)"\s*:\s*(?:"[^"\\]*"|[0-9]+)\s*,\s*){4}')
 _NO_USAGE: Final = b',"usage":null}'
 _CONTENT: Final = re.compile(rb'"content"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_LF: Final = ord("\n")
 _decode: Final = msgspec.json.Decoder().decode
 _text: Final = msgspec.json.Decoder(str).decode
 # So often a stream's chunks may turn out to be unlike the one learned from; then it is left at that.
@@ -94,7 +95,7 @@ class Speller:
         self._head = b"\0"
         self._model = ""
         self._before = self._behind = b"\0"  # of chunks that are alike: what is around their text, quotes included
-        self._end = 0  # of their ``rest``, counted from the end
+        self._text = self._rest = slice(0)  # where their text stands, with its quotes, and their ``rest``
         self._choices: list[SpelledChoice] = []
         self._lessons = _LESSONS
 
@@ -102,13 +103,12 @@ class Speller:
         """The chunk as it is spelled, or None for one that has to be decoded to be understood."""
         if payload.startswith(self._before) and payload.endswith(self._behind):
             try:
-                piece = _text(payload[len(self._before) - 1 : len(payload) - len(self._behind) + 1])
+                piece = _text(payload[self._text])
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 pass  # there is more in its place than a text
             else:
-                rest = payload[len(self._head) : self._end]
-                return Spelled(payload, self._head, rest, self._model, self._choices, piece)
-        if b"\n" in payload or (not payload.startswith(self._head) and not self._learn_head(payload)):
+                return Spelled(payload, self._head, payload[self._rest], self._model, self._choices, piece)
+        if _LF in payload or (not payload.startswith(self._head) and not self._learn_head(payload)):
             return None
         try:
             seen = _look(payload)
@@ -139,7 +139,8 @@ class Speller:
         ):
             return
         self._before, self._behind = chunk.head + before, behind + tail
-        self._end = -len(tail)
+        self._text = slice(len(self._before) - 1, 1 - len(self._behind))
+        self._rest = slice(len(chunk.head), -len(tail))
         self._choices = chunk.choices
 
     def _learn_head(self, payload: bytes) -> bool:

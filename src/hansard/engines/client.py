@@ -24,6 +24,7 @@ from hansard.errors import BrokenOff, EngineBusy, HansardError, UpstreamFailed, 
 DEFAULT_HEADERS = {"User-Agent": "hansard", "Accept": "*/*", "Accept-Encoding": "identity"}
 EVENT_STREAM = "text/event-stream"
 STREAM_END = b"[DONE]"
+_OBJECT = ord("{")
 # How long the body may go on behind ``[DONE]`` before its connection is given up; nobody waits meanwhile.
 DRAIN_S = 0.25
 # A type that servers fall back to, and how a stream of events begins that has it; JSON begins with none of these.
@@ -66,7 +67,7 @@ class Events:
         self._first = first
         self._limit_bytes = limit_bytes
         self._unfinished_bytes = 0
-        self._has_begun = self._is_complete = self._is_over = False
+        self._has_begun = self._is_complete = self.is_over = False
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +86,7 @@ class Events:
 
     def taken(self) -> list[bytes] | None:
         """What has come since, none if there is nothing yet; None at the end."""
-        while not self._is_over:
+        while not self.is_over:
             data, self._first = self._first or self._connection.taken(), b""
             if data is None:
                 return []
@@ -100,13 +101,13 @@ class Events:
         if data:
             payloads = self._decoder.feed(data)
         else:
-            payloads, self._is_over = self._decoder.flush(), True
+            payloads, self.is_over = self._decoder.flush(), True
         self._unfinished_bytes = 0 if payloads else self._unfinished_bytes + len(data)
         if self._unfinished_bytes > self._limit_bytes:
             raise _too_large(self._limit_bytes)
         # Chunks are objects, so few need a closer look.
-        if payloads and (STREAM_END in payloads or not payloads[-1].startswith(b"{")) and _cut_at_end(payloads):
-            self._is_complete = self._is_over = True
+        if payloads and (STREAM_END in payloads or payloads[-1][0] != _OBJECT) and _cut_at_end(payloads):
+            self._is_complete = self.is_over = True
         return payloads
 
     def offer(self, taker: Callable[[], bool]) -> None:

@@ -56,7 +56,8 @@ class Connection(asyncio.BufferedProtocol):
 
     ``fail`` ends the waiting of whoever reads with that exception. ``room`` is where reads arrive and are parsed at
     once: the connections of one loop may share it. ``ended`` is called when no more of the reply will come. ``taker``
-    is asked first, while somebody waits, whether it has taken all that came: then whoever waits goes on waiting.
+    is asked first, while somebody waits, whether it has taken all that came: then whoever waits goes on waiting, unless
+    that was the end.
     """
 
     _transport: asyncio.Transport
@@ -176,7 +177,7 @@ class Connection(asyncio.BufferedProtocol):
             self._is_paused = True
             self._transport.pause_reading()
         if (waiter := self._waiter) is not None and not waiter.done():
-            if self.taker is not None and self.taker():
+            if self.taker is not None and self.taker() and not self._is_whole:
                 self._waits_since = self.loop.time()
             else:
                 waiter.set_result(None)

@@ -147,6 +147,21 @@ async def test_what_is_not_taken_is_yielded_in_its_place() -> None:
     assert [said(one) for one in client.taken] == ["c", "e"]
 
 
+async def test_a_reply_that_ends_in_one_read_with_its_last_chunk_ends() -> None:
+    client, last = Client(takes_all), event(chunk({"content": "b"}, finish_reason="stop"))
+
+    async def handler(asked: Asked) -> None:
+        await asked.start_stream()
+        await asked.send(event(chunk({"content": "a"})))
+        await client.arrived.wait()
+        await asked.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
+
+    async with asyncio.timeout(5):
+        await play(client, handler)
+
+    assert [said(one) for one in client.seen] == ["a", "b"]
+
+
 async def test_what_a_taker_raises_ends_the_stream() -> None:
     client = Client(lambda offers: offers < 2 or 1 // 0 > 0)
     # The last is refused, and nothing else comes to end the stream.

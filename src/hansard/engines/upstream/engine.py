@@ -208,11 +208,11 @@ class _Rest:
     def _given(self) -> bool:
         """Whether all that has come is with the taker, and there will be more."""
         try:
-            while chunks := self.taken():
-                if not self._taker(chunks):
-                    self._left = chunks
-                    return False
+            chunks = self.taken()
+            if chunks and not self._taker(chunks):
+                self._left = chunks
+                return False
         except Exception as failure:  # noqa: BLE001 (whoever waits for the stream raises it)
             self._failure = failure
             return False
-        return chunks is not None
+        return chunks is not None and self._failure is None and not self._events.is_over
