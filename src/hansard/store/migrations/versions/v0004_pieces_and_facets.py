@@ -5,7 +5,7 @@ Every body is written anew: what the requests and replies of a database compress
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -128,11 +128,9 @@ def _change_bodies() -> None:
 
 def _packed() -> Iterator[list[dict[str, Any]]]:
     """The bodies as they will be; their pieces are there by then."""
-    connection, number = op.get_bind(), 0
-    some = sa.select(_BEFORE).where(_BEFORE.c.number > sa.bindparam("after")).order_by(_BEFORE.c.number).limit(_AT_ONCE)
+    connection = op.get_bind()
     ending = sa.text("UPDATE completions SET finish_reason = :reason WHERE project = :project AND number = :number")
-    while rows := connection.execute(some, {"after": number}).all():
-        number = rows[-1].number
+    for rows in _read():
         parts = [cut(bytes(row.request)) for row in rows]
         ends = pieces.add(connection, [(row.project, part) for row, part in zip(rows, parts, strict=True)])
         reasons = [{"reason": _reason(row.reply), "project": row.project, "number": row.number} for row in rows]
@@ -147,6 +145,22 @@ def _packed() -> Iterator[list[dict[str, Any]]]:
             }
             for row, part, end in zip(rows, parts, ends, strict=True)
         ]
+
+
+def _read() -> Iterator[Sequence[sa.Row[Any]]]:
+    """The bodies as they are, project by project: with it PostgreSQL's key begins, of which each page is a range."""
+    connection = op.get_bind()
+    some = (
+        sa.select(_BEFORE)
+        .where(_BEFORE.c.project == sa.bindparam("project"), _BEFORE.c.number > sa.bindparam("after"))
+        .order_by(_BEFORE.c.number)
+        .limit(_AT_ONCE)
+    )
+    for project in connection.scalars(sa.select(_BEFORE.c.project).distinct()).all():
+        number = 0
+        while rows := connection.execute(some, {"project": project, "after": number}).all():
+            number = rows[-1].number
+            yield rows
 
 
 def _reason(reply: bytes) -> str | None:
