@@ -579,9 +579,7 @@ async def test_an_engine_that_stands_still_is_started_again(model_path: Path, ca
         with suppress(EngineUnavailable):
             await stream.aclose()  # whoever asked leaves, and it stands still all the same
         async with asyncio.timeout(PATIENCE_S):
-            while engine.ready():
-                await asyncio.sleep(0.01)
-            while not engine.ready():
+            while not seen or seen[-1].state != "back":  # on a busy machine that may be so by now
                 await asyncio.sleep(0.01)
 
         assert await text(engine, call_of(max_tokens=3))
