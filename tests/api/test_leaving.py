@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -171,3 +172,26 @@ async def test_who_leaves_behind_several_requests_has_left_the_one_at_work() -> 
         writer.transport.abort()
 
     assert [departure.is_past for departure in begun] == [True]
+
+
+async def test_requests_that_wait_their_turn_are_let_go_with_their_client() -> None:
+    """Not by the garbage collector, which comes long after."""
+    begun = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with listening(app, last_s=0.05) as address, asyncio.timeout(10):
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(REQUEST * 3)
+            await begun.wait()
+            writer.transport.abort()
+            while [each for each in gc.get_objects() if type(each).__name__ == "Corked"]:
+                await asyncio.sleep(0.01)  # the server's side of it is lost a moment later
+    finally:
+        gc.enable()

@@ -117,6 +117,13 @@ def noticing(
                 if (departure := departure_of(cycle.scope)) is not None:
                     departure.happen()
             self.unanswered.clear()
+            self.forget_those_behind()
+
+        def forget_those_behind(self) -> None:
+            """Each leads back here: together we would wait for the garbage collector."""
+            for cycle, _ in self.pipeline:
+                cycle.on_response = None
+            self.pipeline.clear()
 
     return Noticing
 
