@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hansard import __version__
 from hansard.administration import Administration
+from hansard.allocator import share_one_arena
 from hansard.api.corked import corked
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
@@ -198,6 +199,7 @@ def serve(
 
     Raises StartupError before anything is opened if the address cannot be had, or another server has the database.
     """
+    share_one_arena()
     with listening(settings.host, settings.port) as listener, _alone(settings.db_file):
         _run(_serve(settings, listener, on_ready, on_stop))
 
