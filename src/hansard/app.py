@@ -34,7 +34,7 @@ from hansard.engines.router import Router, Target
 from hansard.errors import StartupError, StoreUnavailable
 from hansard.janitor import Janitor
 from hansard.limits import Limiter
-from hansard.listening import base_url, listening, on_signals, signals_cut_waiting_short, tls
+from hansard.listening import base_url, listening, nothing_is_said_twice, on_signals, signals_cut_waiting_short, tls
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -259,6 +259,7 @@ async def _serve(
     )
     config.load()
     config.ssl = certified
+    nothing_is_said_twice()
     with signals_cut_waiting_short():
         async with house.opened():
             with on_signals(lambda: None):  # the server raises what it has handled once more when it is done

@@ -224,6 +224,10 @@ async def test_who_is_cut_off_by_a_shutdown_is_told() -> None:
     assert error(plain.client.last)[:2] == (503, "server_error")
     assert json.loads(streamed.client.last.events[-2])["error"]["message"] == "The server is shutting down."
     assert streamed.client.last.events[-1] == "[DONE]"
+    assert [(site.served.status, site.served.error) for site in (plain, streamed)] == [
+        (503, "server_error"),
+        (200, "server_error"),
+    ]
 
 
 async def test_retry_after_of_a_rate_limit_is_passed_on() -> None:
