@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,9 @@ MOST_AT_ONCE = 64
 PATIENCE_S = 60.0
 """A scenario that takes longer hangs."""
 
+STOPPED_EVERY_S, STOPPED_S = 4.0, 1.0
+"""In a rush the server is stopped so often and for so long, as a machine does it that has something else to do."""
+
 SAMPLED_EVERY_S = 1.0
 MOST_SHOWN = 20
 LEVELS = ("own MB", "RSS MB", "1000 bl")
@@ -92,10 +96,13 @@ class Run:
     async def load(self, seconds: float, *, measured: bool = False, at_most: bool = False) -> None:
         """Scenarios for so long, all of them ended in the end; memory is noted meanwhile if it is ``measured``.
 
-        ``at_most``: so many at once as there ever may be, which is what a busy machine can come to at any time.
+        ``at_most``: so many at once as there ever may be, and all of them at the same moment again and again, which is
+        what a busy machine can come to at any time.
         """
         until = time.monotonic() + seconds
-        sampling = asyncio.create_task(self._sample(measured=measured))
+        beside = [asyncio.create_task(self._sample(measured=measured))]
+        if at_most:
+            beside.append(asyncio.create_task(self._stop_now_and_then()))
         try:
             async with asyncio.TaskGroup() as clients:
                 due = time.monotonic()
@@ -105,8 +112,9 @@ class Run:
                     (scenario,) = self._chance.choices(list(SCENARIOS), list(SCENARIOS.values()))
                     clients.create_task(self._played(scenario, Random(self._chance.random())))
         finally:
-            sampling.cancel()
-            await asyncio.wait([sampling])
+            for each in beside:
+                each.cancel()
+            await asyncio.wait(beside)
             self.world.lines.let_go()
 
     async def at_rest(self, seconds: float) -> Held:
@@ -160,6 +168,15 @@ class Run:
             self.counts[name] += 1
             self._at_once -= 1
             self._slots.release()
+
+    async def _stop_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(STOPPED_EVERY_S)
+            self._server.signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(STOPPED_S)
+            finally:
+                self._server.signal(signal.SIGCONT)
 
     async def _sample(self, *, measured: bool) -> None:
         told = time.monotonic()
