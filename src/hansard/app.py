@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hansard import __version__
 from hansard.administration import Administration
+from hansard.allocator import share_one_arena
 from hansard.api.corked import corked
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
@@ -33,7 +34,7 @@ from hansard.engines.router import Router, Target
 from hansard.errors import StartupError, StoreUnavailable
 from hansard.janitor import Janitor
 from hansard.limits import Limiter
-from hansard.listening import base_url, listening, on_signals, signals_cut_waiting_short, tls
+from hansard.listening import base_url, listening, nothing_is_said_twice, on_signals, signals_cut_waiting_short, tls
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -198,6 +199,7 @@ def serve(
 
     Raises StartupError before anything is opened if the address cannot be had, or another server has the database.
     """
+    share_one_arena()
     with listening(settings.host, settings.port) as listener, _alone(settings.db_file):
         _run(_serve(settings, listener, on_ready, on_stop))
 
@@ -257,6 +259,7 @@ async def _serve(
     )
     config.load()
     config.ssl = certified
+    nothing_is_said_twice()
     with signals_cut_waiting_short():
         async with house.opened():
             with on_signals(lambda: None):  # the server raises what it has handled once more when it is done

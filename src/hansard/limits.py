@@ -40,6 +40,8 @@ SHARED_EVERY_S: Final = 0.25
 KEPT_EVERY_S: Final = 1.0
 """How much of a month's count is lost with a process that is killed, where there is one."""
 
+LET_GO: Final = 256  # accounts, until it is asked whose month has to be known no more
+
 _NONE: Final = Limits()
 
 # What runs at once ends when it ends: nobody knows when.
@@ -207,6 +209,7 @@ class Limiter:
         observer: Observer = ignore,
         clock: Callable[[], float] = time.monotonic,
         calendar: Callable[[], float] = time.time,
+        let_go: int = LET_GO,
     ) -> None:
         self._clock = clock
         self._calendar = calendar
@@ -215,6 +218,7 @@ class Limiter:
         self._accounts: dict[tuple[str, str], Account] = {}
         self._month = ""
         self._spent: dict[tuple[str, str], float] = {}
+        self._let_go, self._most_let_go = 0, let_go
 
     def reserve(self, principal: Principal, wanted: Callable[[], Demand], progress: Progress) -> Reservation:
         """A place for a request, to be entered; that raises RateLimited if there is none.
@@ -258,7 +262,7 @@ class Limiter:
             return
         self._month = month_of(self._calendar())
         with suppress(StoreUnavailable):  # then the first exchange tells
-            self._spent = {(each.project, each.key): each.change for each in await store.tallied(self._month)}
+            await self._recall(store)
         # Not in a task group: it would wrap what whoever runs beside it raises, and this task raises nothing.
         over = asyncio.Event()
         task = asyncio.get_running_loop().create_task(self._share(store, over), name="hansard-limits")
@@ -271,6 +275,8 @@ class Limiter:
     async def exchange(self, store: Tallies) -> None:
         """Send what was counted here, and take over what all have; StoreUnavailable if that is not known."""
         self._forget()
+        if self._let_go >= self._most_let_go:
+            await self._recall(store)
         recent = self._clock() - MINUTE_S
         accounts = [one for one in self._accounts.values() if one.unsent or one.touched > recent]
         sent = [(account, tally) for account in accounts for tally in account.changes(shared=store.is_shared)]
@@ -287,14 +293,20 @@ class Limiter:
             account.learn(tally.what, amount, now=now)
 
     def _forget(self) -> None:
-        """Let accounts go that are idle. Of each a number stays until its month is over."""
+        """Let accounts go that are idle. Of each a number stays until its month is over, or its key counts no more."""
         now, month = self._clock(), month_of(self._calendar())
         if month != self._month:
             self._month, self._spent = month, {}
-        for place in [place for place, account in self._accounts.items() if account.is_idle(now)]:
-            account = self._accounts.pop(place)
+        for place, account in [each for each in self._accounts.items() if each[1].is_idle(now)]:
+            del self._accounts[place]
             if account.month == month and account.spent:
                 self._spent[place] = account.spent
+                self._let_go += 1
+
+    async def _recall(self, store: Tallies) -> None:
+        """What was used of the month, as the database has it, which knows which keys count no more."""
+        self._spent = {(each.project, each.key): each.change for each in await store.tallied(self._month)}
+        self._let_go = 0
 
     async def _share(self, store: Tallies, over: asyncio.Event) -> None:
         every_s = SHARED_EVERY_S if store.is_shared else KEPT_EVERY_S

@@ -32,9 +32,10 @@ class Repeats:
         place = (principal.project, key.key)
         while (other := self._claims.get(place)) is not None:
             if other.key == key:
-                await asyncio.wait([other.outcome])
-                if not other.outcome.cancelled():
-                    return other.outcome.result()
+                outcome_of_other = other.outcome
+                await asyncio.wait([outcome_of_other])
+                if not outcome_of_other.cancelled():
+                    return outcome_of_other.result()
             elif other.is_looking:
                 await other.looked.wait()  # what is remembered may be ours and not theirs
             else:
@@ -101,6 +102,8 @@ class Claim:
                 self.outcome.cancel()
         self.looked.set()
         self._repeats.release(self)
+        # It keeps an error's traceback, which leads back here: together we would wait for the garbage collector.
+        del self.outcome
 
     async def remember(self, reply: bytes, record: Record | None, *, now: int) -> bytes:
         """Return once the completion, and its record if it has one, is committed: the reply to give.

@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -339,6 +340,21 @@ def test_the_drain_has_an_end(make_server: Workshop) -> None:
             *_, last, done = payloads
         assert json.loads(last)["error"]["message"] == "The server is shutting down."
         assert done == DONE
+    [line] = [line for line in server.stderr.splitlines() if "POST  /v1/chat/completions" in line]
+    assert "server_error" in line
+    assert "Traceback" not in server.stderr
+
+
+def test_bytes_that_are_no_http_have_one_line(make_server: Workshop) -> None:
+    server = make_server("--log", "json", model=ECHO).start()
+    said_before = server.stderr
+    with socket.create_connection((urlsplit(server.base_url).hostname, urlsplit(server.base_url).port)) as connection:
+        connection.sendall(b"SSH-2.0-x\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert server.stop() == 0
+
+    [line] = server.stderr.removeprefix(said_before).splitlines()
+    assert json.loads(line)["status"] == 400
 
 
 def test_two_signals_end_it_at_once(make_server: Workshop) -> None:

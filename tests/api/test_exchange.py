@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Message, Receive
 
 from hansard.api.exchange import ClientLeft, Exchange, WhileConnected
-from hansard.api.leaving import Departure
+from hansard.api.leaving import Hangup
 
 pytestmark = pytest.mark.anyio
 
@@ -51,13 +51,13 @@ async def test_who_leaves_cancels_what_runs() -> None:
 @pytest.mark.parametrize("before", [True, False], ids=["before", "meanwhile"])
 async def test_a_server_that_says_so_is_not_asked(before: bool) -> None:
     receive, looked, _ = connection()
-    departure = Departure()
+    hangup = Hangup()
     if before:
-        departure.happen()
+        hangup.happen()
     with pytest.raises(ClientLeft):
-        async with WhileConnected(receive, departure, is_over=lambda: False):
+        async with WhileConnected(receive, hangup, is_over=lambda: False):
             if not before:
-                departure.happen()
+                hangup.happen()
             await asyncio.sleep(10 * WhileConnected.LATE_S)
             raise AssertionError("it went on")
     assert not looked.is_set()
@@ -65,9 +65,9 @@ async def test_a_server_that_says_so_is_not_asked(before: bool) -> None:
 
 async def test_who_leaves_with_the_whole_reply_has_not_left() -> None:
     receive, _, _ = connection()
-    departure = Departure()
-    async with WhileConnected(receive, departure, is_over=lambda: True):
-        departure.happen()
+    hangup = Hangup()
+    async with WhileConnected(receive, hangup, is_over=lambda: True):
+        hangup.happen()
         await asyncio.sleep(0)
 
     task = asyncio.current_task()
@@ -75,14 +75,14 @@ async def test_who_leaves_with_the_whole_reply_has_not_left() -> None:
     assert not task.cancelling()
 
 
-@pytest.mark.parametrize("departure", [None, Departure()], ids=["asked", "told"])
-async def test_nothing_is_left_to_the_garbage_collector(departure: Departure | None) -> None:
+@pytest.mark.parametrize("hangup", [None, Hangup()], ids=["asked", "told"])
+async def test_nothing_is_left_to_the_garbage_collector(hangup: Hangup | None) -> None:
     receive, looked, _ = connection()
     gc.disable()
     try:
-        watch = WhileConnected(receive, departure, is_over=lambda: False)
+        watch = WhileConnected(receive, hangup, is_over=lambda: False)
         async with watch:
-            if departure is None:
+            if hangup is None:
                 await looked.wait()
         gone = weakref.ref(watch)
         del watch

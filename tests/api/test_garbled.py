@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -360,6 +361,20 @@ async def test_a_whole_head_that_is_too_large_is_refused(head: bytes) -> None:
     assert document["error"]["code"] == "request_head_too_large"
     assert asked == []
     assert [event.error for event in events if isinstance(event, RequestServed)] == ["request_head_too_large"]
+
+
+async def test_a_connection_is_let_go_with_its_head_that_is_too_large() -> None:
+    """Not by the garbage collector, which comes after hundreds of them, each with all that was read."""
+    head = b"x-a: " + b"a" * HEAD_LIMIT_BYTES
+    gc.collect()
+    gc.disable()
+    try:
+        async with listening(read_only) as port, asyncio.timeout(10):
+            await answer(port, b"GET / HTTP/1.1\r\nhost: a\r\n" + head + b"\r\n\r\n")
+            while [each for each in gc.get_objects() if type(each).__name__ == "Enveloped"]:
+                await asyncio.sleep(0.01)  # the server's side of it is lost a moment later
+    finally:
+        gc.enable()
 
 
 async def test_as_many_headers_as_may_be_are_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from hansard.api.corked import corked
-from hansard.api.leaving import Departure, departure_of, noticing
+from hansard.api.leaving import Hangup, hangup_of, noticing
 
 pytestmark = pytest.mark.anyio
 
@@ -35,19 +36,19 @@ async def listening(app: ASGIApp, *, last_s: float) -> AsyncIterator[tuple[str, 
             await task
 
 
-async def test_each_request_has_a_departure_and_only_a_reply_cut_short_sees_it() -> None:
-    departures: list[Departure] = []
+async def test_each_request_has_a_hangup_and_only_a_reply_cut_short_sees_it() -> None:
+    hangups: list[Hangup] = []
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        departure = departure_of(scope)
-        assert departure is not None
-        departures.append(departure)
-        if len(departures) == 1:
+        hangup = hangup_of(scope)
+        assert hangup is not None
+        hangups.append(hangup)
+        if len(hangups) == 1:
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        departure.act = left.set
+        hangup.act = left.set
         asked.set()
         await left.wait()
 
@@ -60,12 +61,12 @@ async def test_each_request_has_a_departure_and_only_a_reply_cut_short_sees_it()
         writer.close()
         await left.wait()
 
-    assert [departure.is_past for departure in departures] == [False, True]
+    assert [hangup.is_past for hangup in hangups] == [False, True]
 
 
 def test_a_server_of_another_kind_has_none() -> None:
-    assert departure_of({"type": "http"}) is None
-    assert departure_of({"type": "http", "extensions": {"http.response.pathsend": {}}}) is None
+    assert hangup_of({"type": "http"}) is None
+    assert hangup_of({"type": "http", "extensions": {"http.response.pathsend": {}}}) is None
 
 
 async def said_all(address: tuple[str, int], sent: bytes) -> bytes:
@@ -99,19 +100,19 @@ async def test_who_has_said_all_has_the_reply_that_goes_on() -> None:
 
 
 async def test_who_has_said_all_is_not_waited_for_any_longer() -> None:
-    departures: list[Departure] = []
+    hangups: list[Hangup] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        departure, left = departure_of(scope), asyncio.Event()
-        assert departure is not None
-        departures.append(departure)
-        departure.act = left.set
+        hangup, left = hangup_of(scope), asyncio.Event()
+        assert hangup is not None
+        hangups.append(hangup)
+        hangup.act = left.set
         await left.wait()
 
     async with listening(app, last_s=0.05) as address:
         assert await said_all(address, REQUEST) == b""
 
-    assert [departure.is_past for departure in departures] == [True]
+    assert [hangup.is_past for hangup in hangups] == [True]
 
 
 async def test_half_a_request_is_nobodys() -> None:
@@ -125,14 +126,14 @@ async def test_half_a_request_is_nobodys() -> None:
 
 async def test_who_leaves_behind_several_requests_is_missed_though_nothing_is_written() -> None:
     """The server reads no more of them meanwhile: that one has left does not come by itself."""
-    begun: list[Departure] = []
+    begun: list[Hangup] = []
     left = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        departure = departure_of(scope)
-        assert departure is not None
-        departure.act = left.set
-        begun.append(departure)
+        hangup = hangup_of(scope)
+        assert hangup is not None
+        hangup.act = left.set
+        begun.append(hangup)
         async with asyncio.timeout(10):
             await left.wait()
         await send({"type": "http.response.start", "status": 204, "headers": []})
@@ -146,20 +147,20 @@ async def test_who_leaves_behind_several_requests_is_missed_though_nothing_is_wr
         writer.close()
         await left.wait()
 
-    assert [departure.is_past for departure in begun] == [True]
+    assert [hangup.is_past for hangup in begun] == [True]
 
 
 async def test_who_leaves_behind_several_requests_has_left_the_one_at_work() -> None:
     """Which is the first, not the last. Here a write that comes back tells of it."""
-    begun: list[Departure] = []
+    begun: list[Hangup] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        departure = departure_of(scope)
-        assert departure is not None
-        begun.append(departure)
+        hangup = hangup_of(scope)
+        assert hangup is not None
+        begun.append(hangup)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         async with asyncio.timeout(10):
-            while not departure.is_past:
+            while not hangup.is_past:
                 await send({"type": "http.response.body", "body": b"goes on", "more_body": True})
                 await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b"to nobody"})
@@ -170,4 +171,27 @@ async def test_who_leaves_behind_several_requests_has_left_the_one_at_work() -> 
         await reader.readuntil(b"goes on")
         writer.transport.abort()
 
-    assert [departure.is_past for departure in begun] == [True]
+    assert [hangup.is_past for hangup in begun] == [True]
+
+
+async def test_requests_that_wait_their_turn_are_let_go_with_their_client() -> None:
+    """Not by the garbage collector, which comes long after."""
+    begun = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with listening(app, last_s=0.05) as address, asyncio.timeout(10):
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(REQUEST * 3)
+            await begun.wait()
+            writer.transport.abort()
+            while [each for each in gc.get_objects() if type(each).__name__ == "Corked"]:
+                await asyncio.sleep(0.01)  # the server's side of it is lost a moment later
+    finally:
+        gc.enable()

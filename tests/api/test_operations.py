@@ -23,6 +23,7 @@ from hansard.errors import EngineBusy, RateLimited, UpstreamFailed
 from hansard.observe import Crashed, Event, RequestServed, both
 from hansard.observe.metrics import Metrics
 from hansard.recorder import Recorder
+from hansard.repeats import Claim
 from hansard.tenancy import Gate
 from tests.api.asgi import Client, Reply
 from tests.engines.scripted import ScriptedEngine, Step, finish, opener, said, usage
@@ -223,6 +224,10 @@ async def test_who_is_cut_off_by_a_shutdown_is_told() -> None:
     assert error(plain.client.last)[:2] == (503, "server_error")
     assert json.loads(streamed.client.last.events[-2])["error"]["message"] == "The server is shutting down."
     assert streamed.client.last.events[-1] == "[DONE]"
+    assert [(site.served.status, site.served.error) for site in (plain, streamed)] == [
+        (503, "server_error"),
+        (200, "server_error"),
+    ]
 
 
 async def test_retry_after_of_a_rate_limit_is_passed_on() -> None:
@@ -610,6 +615,24 @@ async def test_another_request_under_the_key_is_a_conflict_that_clients_do_not_t
     for reply in (other, beside):
         assert error(reply) == (409, "invalid_request_error", None, "idempotency_key_reused")
         assert reply.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_key_that_was_sent_before_with_another_request_is_let_go_at_once(streamed: bool) -> None:
+    """Its error leads to where it was raised, and so to the claim; nothing of the claim may lead to the error."""
+    site = Site()
+    body = {**ASKED, "stream": streamed}
+    await site.client.post("/v1/chat/completions", body, headers=KEYED)
+    gc.collect()
+    gc.disable()
+    try:
+        refused = await site.client.post("/v1/chat/completions", {**body, "seed": 1}, headers=KEYED)
+        left = [each for each in gc.get_objects() if isinstance(each, Exchange | Claim)]
+    finally:
+        gc.enable()
+
+    assert refused.status == 409
+    assert left == []
 
 
 @pytest.mark.parametrize(

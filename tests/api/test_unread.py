@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from hansard.api.corked import corked
-from hansard.api.leaving import departure_of, noticing
+from hansard.api.leaving import hangup_of, noticing
 from hansard.api.unread import impatient
 
 pytestmark = pytest.mark.anyio
@@ -34,9 +34,9 @@ class Flood:
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        departure = departure_of(scope)
-        assert departure is not None
-        departure.act = self.left.set
+        hangup = hangup_of(scope)
+        assert hangup is not None
+        hangup.act = self.left.set
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while self.written < self._pieces and not self.left.is_set():
             await send({"type": "http.response.body", "body": PIECE, "more_body": True})

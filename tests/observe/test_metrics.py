@@ -135,6 +135,17 @@ def test_what_runs_and_what_it_takes() -> None:
     assert float(found["process_cpu_seconds_total"]) > 0
 
 
+def test_what_python_holds_is_seen_to_come_and_go() -> None:
+    name = "hansard_python_allocated_blocks"
+    before = int(samples()[name])
+    held = [object() for _ in range(100_000)]
+    meanwhile = int(samples()[name])
+    del held
+
+    assert meanwhile - before > 90_000
+    assert int(samples()[name]) < meanwhile - 90_000
+
+
 def test_durations_fall_into_buckets() -> None:
     found = samples(*(served(duration_ms=ms) for ms in (5, 6, 400_000)))
 

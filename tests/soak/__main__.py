@@ -3,8 +3,9 @@
 ``MINUTES=`` is how long is measured (30), after a sixth of that to warm up, at first with as many clients at once as
 there ever may be; ``PER_S=`` how many scenarios begin each second (20); ``DATABASE=postgresql`` takes that in place of
 SQLite, from the tests' own wheel; ``SEED=`` says which scenarios come when. Loopback only. Ends with 1 if a reply was
-none that may be, if memory grew by more than 2 % (``judge.growth`` says of what), or if at rest there are more files,
-sockets, threads or tasks than before.
+none that may be, if memory or the blocks that Python's objects take of it grew by more than 2 % (``judge.growth`` says
+of what), or if at rest there are more files, sockets, threads or tasks than before. Blocks, because memory stays where
+the warm-up's rush has brought it until what only grows has filled the room left then.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -44,13 +44,16 @@ def ends(levels: Sequence[float]) -> tuple[float, float]:
     return median(levels[:third]), median(levels[-third:])
 
 
-def complaints(levels: Sequence[float], *, before: Held, after: Held, at_most: float = MOST_GROWTH) -> list[str]:
-    """What was missed. ``before`` and ``after`` are what was held at rest, before the time of ``levels`` and after."""
+def complaints(
+    levels: Mapping[str, Sequence[float]], *, before: Held, after: Held, at_most: float = MOST_GROWTH
+) -> list[str]:
+    """What was missed, of ``levels`` by name and of what was held at rest ``before`` and ``after`` their time."""
     missed = [
         f"{now - then} more {name} than before: {now}, and it was {then}"
         for name, then, now in zip(Held._fields, before, after, strict=True)
         if now > then
     ]
-    if (grown := growth(levels)) > at_most:
-        missed.append(f"memory grew by {grown:.1%}, and {at_most:.1%} is the most")
-    return missed
+    grown = {name: growth(each) for name, each in levels.items()}
+    return missed + [
+        f"{name} grew by {by:.1%}, and {at_most:.1%} is the most" for name, by in grown.items() if by > at_most
+    ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from random import Random
+from statistics import mode
 
 from bench.processes import OURS, free_port, running
 from tests.acceptance.server import Server
@@ -57,9 +60,15 @@ MOST_AT_ONCE = 64
 PATIENCE_S = 60.0
 """A scenario that takes longer hangs."""
 
+STOPPED_EVERY_S, STOPPED_S = 4.0, 1.0
+"""In a rush the server is stopped so often and for so long, as a machine does it that has something else to do."""
+
 SAMPLED_EVERY_S = 1.0
 MOST_SHOWN = 20
-COLUMNS = ("min", "requests", "at once", "own MB", "RSS MB", "files", "sockets", "threads", "tasks", "DB MB", "wrong")
+LEVELS = ("own MB", "RSS MB", "1000 bl")
+COLUMNS = ("min", "requests", "at once", *LEVELS, *Held._fields, "DB MB", "wrong")
+
+MEMORY, BLOCKS = "memory", "blocks of Python's memory"
 
 
 class Run:
@@ -77,18 +86,23 @@ class Run:
         self._began = time.monotonic()
         self._at_once = 0
         self._tasks_there = 0
+        self._blocks_there = 0.0
         self.world = World(server.root)
-        self.levels_mb: list[float] = []
+        self.levels: dict[str, list[float]] = {MEMORY: [], BLOCKS: []}
+        """Memory in MB, and how many thousand blocks, each second that is measured."""
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
 
     async def load(self, seconds: float, *, measured: bool = False, at_most: bool = False) -> None:
         """Scenarios for so long, all of them ended in the end; memory is noted meanwhile if it is ``measured``.
 
-        ``at_most``: so many at once as there ever may be, which is what a busy machine can come to at any time.
+        ``at_most``: so many at once as there ever may be, and all of them at the same moment again and again, which is
+        what a busy machine can come to at any time.
         """
         until = time.monotonic() + seconds
-        sampling = asyncio.create_task(self._sample(measured=measured))
+        beside = [asyncio.create_task(self._sample(measured=measured))]
+        if at_most:
+            beside.append(asyncio.create_task(self._stop_now_and_then()))
         try:
             async with asyncio.TaskGroup() as clients:
                 due = time.monotonic()
@@ -98,15 +112,28 @@ class Run:
                     (scenario,) = self._chance.choices(list(SCENARIOS), list(SCENARIOS.values()))
                     clients.create_task(self._played(scenario, Random(self._chance.random())))
         finally:
-            sampling.cancel()
-            await asyncio.wait([sampling])
+            for each in beside:
+                each.cancel()
+            await asyncio.wait(beside)
             self.world.lines.let_go()
 
-    async def at_rest(self, seconds: float, *, bar: Held | None = None) -> Held:
+    async def at_rest(self, seconds: float) -> Held:
+        """The least of each that is held within so long; of tasks what there are most of the time."""
+        seen = [await self._held()]
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await asyncio.sleep(0.25)
+            seen.append(await self._held())
+        # Files and sockets close one after the other. Tasks also come and go: whoever waits for something for a while
+        # has one more while it waits.
+        least = reduce(Held.least, seen)
+        return least._replace(tasks=mode(each.tasks for each in seen[len(seen) // 2 :]))
+
+    async def at_rest_again(self, seconds: float, bar: Held) -> Held:
         """The least of each that is held within so long, or until no more than ``bar`` is held."""
         least = await self._held()
         until = time.monotonic() + seconds
-        while time.monotonic() < until and (bar is None or least.least(bar) != least):
+        while time.monotonic() < until and least.least(bar) != least:
             await asyncio.sleep(0.25)
             least = least.least(await self._held())
         return least
@@ -119,9 +146,9 @@ class Run:
         memory = process.memory(self._server.pid)
         files, sockets, threads, tasks = self._held_now()
         minutes = (time.monotonic() - self._began) / 60
-        fields = (f"{minutes:.1f}", f"{self.counts.total()}", f"{self._at_once}", f"{memory.own:.1f}")
-        fields += (f"{memory.resident:.1f}", f"{files}", f"{sockets}", f"{threads}", f"{tasks}")
-        fields += (f"{self._weight() / 1e6:.1f}", f"{len(self.wrong)}")
+        levels = (memory.own, memory.resident, self._blocks_there)
+        fields = (f"{minutes:.1f}", self.counts.total(), self._at_once, *(f"{level:.1f}" for level in levels))
+        fields += (files, sockets, threads, tasks, f"{self._weight() / 1e6:.1f}", len(self.wrong))
         return "  ".join(f"{field:>8}" for field in fields)
 
     def _next(self, due: float, *, at_most: bool) -> float:
@@ -142,19 +169,29 @@ class Run:
             self._at_once -= 1
             self._slots.release()
 
+    async def _stop_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(STOPPED_EVERY_S)
+            self._server.signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(STOPPED_S)
+            finally:
+                self._server.signal(signal.SIGCONT)
+
     async def _sample(self, *, measured: bool) -> None:
         told = time.monotonic()
         while True:
             await asyncio.sleep(SAMPLED_EVERY_S)
+            await self._look()
             if measured:
-                self.levels_mb.append(process.memory(self._server.pid).own)
-            self._tasks_there = await self._tasks()
+                self.levels[MEMORY].append(process.memory(self._server.pid).own)
+                self.levels[BLOCKS].append(self._blocks_there)
             if time.monotonic() - told >= self._told_every_s:
                 told = time.monotonic()
                 print(self.row(), flush=True)
 
     async def _held(self) -> Held:
-        self._tasks_there = await self._tasks()
+        await self._look()
         self.world.lines.let_go()
         await asyncio.sleep(0.05)  # until the server has seen that
         return self._held_now()
@@ -164,8 +201,11 @@ class Run:
         sockets = sum(each.startswith("socket:") for each in files)
         return Held(len(files), sockets, process.threads(self._server.pid), self._tasks_there)
 
-    async def _tasks(self) -> int:
-        return int((await self.world.metrics())["hansard_event_loop_tasks"])
+    async def _look(self) -> None:
+        """Take down what the server says of itself."""
+        metrics = await self.world.metrics()
+        self._tasks_there = int(metrics["hansard_event_loop_tasks"])
+        self._blocks_there = metrics["hansard_python_allocated_blocks"] / 1000
 
 
 async def soaked(run: Run, *, warm_s: float, measured_s: float, rest_s: float, at_most: float) -> str:
@@ -178,18 +218,16 @@ async def soaked(run: Run, *, warm_s: float, measured_s: float, rest_s: float, a
     before = await run.at_rest(rest_s)
     print(f"{run.row()}  at rest, before", flush=True)
     await run.load(measured_s, measured=True)
-    after = await run.at_rest(3 * rest_s, bar=before)
+    after = await run.at_rest_again(3 * rest_s, before)
     print(f"{run.row()}  at rest, after", flush=True)
-    run.wrong += judge.complaints(run.levels_mb, before=before, after=after, at_most=at_most)
+    run.wrong += judge.complaints(run.levels, before=before, after=after, at_most=at_most)
     metrics = await run.world.metrics()
     run.world.lines.let_go()
     run.wrong += [
         f"{int(crashes)} bugs in the log" for name, crashes in metrics.items() if "crashes" in name and crashes
     ]
-    first, last = judge.ends(run.levels_mb)
-    grown = judge.growth(run.levels_mb)
     lines = [
-        f"memory: {first:.2f} MB in the first third, {last:.2f} MB in the last, growth {grown:+.2%}",
+        *(_told(name, levels) for name, levels in run.levels.items()),
         f"at rest before: {before}",
         f"at rest after:  {after}",
         ", ".join(f"{count} {name}" for name, count in run.counts.most_common()),
@@ -197,6 +235,11 @@ async def soaked(run: Run, *, warm_s: float, measured_s: float, rest_s: float, a
         *([f"and {more} more"] if (more := len(run.wrong) - MOST_SHOWN) > 0 else []),
     ]
     return "\n".join(lines)
+
+
+def _told(name: str, levels: Sequence[float]) -> str:
+    first, last = judge.ends(levels)
+    return f"{name}: {first:.2f} in the first third, {last:.2f} in the last, growth {judge.growth(levels):+.2%}"
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def test_a_level_that_swings_is_flat() -> None:
     levels[100:140] = [160.0] * 40
 
     assert abs(judge.growth(levels)) < judge.MOST_GROWTH
-    assert judge.complaints(levels, before=AT_REST, after=AT_REST) == []
+    assert judge.complaints({"memory": levels}, before=AT_REST, after=AT_REST) == []
 
 
 @pytest.mark.parametrize("part", [0.03, 0.5])
@@ -53,13 +53,14 @@ def test_a_level_that_rises_has_grown_by_so_much(part: float) -> None:
     levels = [80 + 80 * part * second / 1800 + chance.gauss(0, 0.5) for second in range(1800)]
 
     assert judge.growth(levels) == pytest.approx(part, rel=0.15)
-    [missed] = judge.complaints(levels, before=AT_REST, after=AT_REST)
+    levels_by_name = {"blocks": [80.0] * 1800, "memory": levels}
+    [missed] = judge.complaints(levels_by_name, before=AT_REST, after=AT_REST)
     assert missed.startswith("memory grew by ")
 
 
 def test_a_level_that_falls_has_not_grown() -> None:
     assert judge.growth([100.0, 95.0, 90.0]) == pytest.approx(-0.15)
-    assert judge.complaints([100.0, 95.0, 90.0], before=AT_REST, after=AT_REST) == []
+    assert judge.complaints({"memory": [100.0, 95.0, 90.0]}, before=AT_REST, after=AT_REST) == []
 
 
 def test_a_line_through_two_points_is_none() -> None:
@@ -69,7 +70,7 @@ def test_a_line_through_two_points_is_none() -> None:
 
 @pytest.mark.parametrize("name", Held._fields)
 def test_whatever_there_is_more_of_at_rest_is_missed(name: str) -> None:
-    flat = [80.0] * 30
+    flat = {"memory": [80.0] * 30}
     more = AT_REST._replace(**{name: getattr(AT_REST, name) + 1})
 
     [missed] = judge.complaints(flat, before=AT_REST, after=more)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from hansard.store import changes, schema
+from hansard.store import changes, queries, schema
 from tests.store.records import record
+from tests.store.statements import listen
 
 
 def rows(connection: Connection, name: str) -> list[tuple[Any, ...]]:
@@ -56,3 +58,23 @@ def test_a_delete_leaves_a_tombstone_and_its_neighbours(connection: Connection) 
 def test_the_self_check_leaves_no_trace(connection: Connection) -> None:
     assert changes.works(connection) is True
     assert [rows(connection, table) for table in ("completions", "bodies", "labels", "tombstones")] == [[]] * 4
+
+
+def test_any_count_of_completions_is_read_and_deleted_by_few_statements(connection: Connection) -> None:
+    """Each text stays, in our memory and in the driver's."""
+    changes.insert_records(connection, [record(str(number)) for number in range(sum(range(1, 10)))])
+    standing = connection.execute(select(schema.completions)).all()
+    texts: set[str] = set()
+    listen(connection.connection.driver_connection, lambda text, _: texts.add(re.sub(r"'[^']*'|\d+", "?", text)))
+
+    for count in range(1, 10):
+        some, standing = standing[:count], standing[count:]
+        read = queries.by_numbers(connection, "p", [row.number for row in some])
+        assert [each.id for each in read] == [row.id for row in some]
+        changes.delete_records(connection, "p", some)
+
+    assert rows(connection, "completions") == rows(connection, "bodies") == []
+    # For 1, 2, 4, 8 and 16 of them; PostgreSQL is told any count of numbers in one list.
+    reads = 5 if connection.dialect.name == "sqlite" else 1
+    assert sum("FROM completions JOIN bodies" in text for text in texts) == reads
+    assert sum(text.startswith("DELETE FROM bodies") for text in texts) == 5

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, create_engine, exc, select
 
-from hansard.store.rows import delete_rows, insert_rows
+from hansard.store.rows import delete_rows, filled, find, insert_rows
+from tests.store.statements import listen
 
 WORDS = Table("words", MetaData(), Column("number", Integer, primary_key=True), Column("word", Text, unique=True))
 
@@ -56,3 +58,28 @@ def test_every_row_that_is_named_is_deleted_and_no_other(connection: Connection,
     delete_rows(connection, WORDS, ("number", "word"), [(count, "another word")])
 
     assert connection.scalars(select(WORDS.c.number)).all() == [count, count + 1]
+
+
+@pytest.mark.parametrize(("count", "is_filled_to"), [(0, 0), (1, 1), (2, 2), (3, 4), (5, 8), (33, 64), (64, 64)])
+def test_values_are_filled_with_the_last_of_them(count: int, is_filled_to: int) -> None:
+    some = filled(list(range(count)))
+
+    assert len(some) == is_filled_to
+    assert list(dict.fromkeys(some)) == list(range(count))
+
+
+PLACES = Table("places", MetaData(), Column("project", Text), Column("number", Integer))
+
+
+def test_any_count_of_rows_is_found_and_deleted_by_few_statements(connection: Connection) -> None:
+    """Each text stays, in our memory and in the driver's."""
+    PLACES.create(connection)
+    insert_rows(connection, PLACES, ("project", "number"), [("p", number) for number in range(64)])
+    texts: set[str] = set()
+    listen(connection.connection.driver_connection, lambda text, _: texts.add(re.sub(r"'\w*'|\d+", "?", text)))
+
+    for count in range(1, 65):
+        assert sorted(find(connection, PLACES.c.number, range(count), project="p")) == list(range(count))
+        delete_rows(connection, PLACES, ("project", "number"), [("q", number) for number in range(count)])
+
+    assert len(texts) == 2 * 7

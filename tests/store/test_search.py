@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from hansard.core.paging import SearchQuery
 from hansard.core.words import terms
 from hansard.errors import SearchIsOff
 from hansard.observe import Event, SearchIndexed
-from hansard.store import maintenance, search, words
+from hansard.store import changes, maintenance, search, words
 from hansard.store.base import Found, Record
 from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
@@ -114,6 +116,28 @@ async def test_filters_are_combined_with_words(
     assert await found(store, "word", **filters) == expected
     monkeypatch.setattr(search, "_FEW", 0)
     assert await found(store, "word", **filters) == expected
+
+
+def test_a_search_and_a_deletion_leave_nothing_to_the_garbage_collector(connection: Connection) -> None:
+    """It comes after hundreds of them, and what a statement is built of is hundreds of objects."""
+    words.prepare(connection, on=True)
+    connection.execution_options(**{words.KEPT: True})
+    changes.insert_records(connection, [said(name, "word", metadata={"team": "red"}) for name in "abcdef"])
+    query = SearchQuery(terms=terms("word"), limit=1, metadata=(("team", "red"),), created_after=1)
+
+    def both(name: str) -> None:
+        assert search.find(connection, "p", query, after=None, budget_s=10).hits
+        assert changes.delete_record(connection, "p", f"chatcmpl-{name}")
+
+    both("a")
+    gc.collect()
+    gc.disable()
+    try:
+        for name in "bcde":
+            both(name)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 async def test_pages_follow_each_other_while_completions_come_and_go(store: SqlStore) -> None:

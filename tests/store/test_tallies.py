@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 from sqlalchemy import Connection
 
+from hansard.core.keys import EVERY
 from hansard.core.policies import Limits, Policy
 from hansard.core.quota import Allowance, Demand, Standing, month_of
 from hansard.errors import RateLimited, StoreUnavailable
-from hansard.limits import Limiter
+from hansard.limits import LET_GO, Limiter
 from hansard.runs import Progress
 from hansard.store import tallies
 from hansard.store.base import Tally
 from hansard.store.sql import SqlStore
+from hansard.store.tenants import Key, Project
 from hansard.tenancy import Principal
 from tests.store.conftest import Start
 
@@ -57,10 +60,15 @@ def test_what_is_given_back_of_an_unknown_tally_is_nothing(connection: Connectio
 class Server:
     """One of several on a database, whose time stands still unless it is told to pass."""
 
-    def __init__(self, store: SqlStore, limits: Limits) -> None:
+    def __init__(self, store: SqlStore, limits: Limits, *, let_go: int = LET_GO) -> None:
         self.now = 1000.0
         self.store = store
-        self.limiter = Limiter(store=store, clock=lambda: self.now, calendar=lambda: time.time() + self.now - 1000.0)
+        self.limiter = Limiter(
+            store=store,
+            clock=lambda: self.now,
+            calendar=lambda: time.time() + self.now - 1000.0,
+            let_go=let_go,
+        )
         self.principal = Principal("acme", "k", policy=Policy(limits=limits))
 
     def admits(self, *, tokens: int = 0, spends: int | None = None) -> bool:
@@ -210,3 +218,24 @@ async def test_what_runs_is_held_however_long_it_takes(start: Start) -> None:
         await server.exchange()
         assert not server.admits()
     assert server.admits()
+
+
+@pytest.mark.parametrize(
+    ("end", "is_forgotten"), [({}, False), ({"revoked": 1_700_000_001}, True), ({"expires": 1_700_000_001}, True)]
+)
+async def test_the_month_of_a_key_that_counts_no_more_is_not_held(
+    start: Start, end: dict[str, int], is_forgotten: bool
+) -> None:
+    """Keys come and go; whoever keeps a number for each that ever was fills memory until the month is over."""
+    server = Server(await start(), Limits(tokens_per_month=1000), let_go=1)
+    key = Key(id="k", project="acme", digest=b"d", name="till", shown="sk...", created=1_700_000_000, scopes=EVERY)
+    await server.store.tenants.keep([Project(id="acme", name="acme", created=1_700_000_000), key], [])
+    async with server.limiter.at_work():
+        assert server.admits(spends=200)
+        await server.exchange()
+        await server.store.tenants.keep([msgspec.structs.replace(key, **end)], [])
+
+        server.now += 100
+        await server.exchange()
+
+        assert server.admits(tokens=801) is is_forgotten

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
-from hansard.api.leaving import Departure, departure_of
+from hansard.api.leaving import Hangup, hangup_of
 from hansard.api.outlet import Outlet, outlet_of
 from hansard.contract import Document
 from hansard.core.quota import Allowance, spelled
@@ -146,7 +146,7 @@ class Exchange:
 
         To be entered once the body has been read.
         """
-        return WhileConnected(self._receive, departure_of(self._scope), is_over=lambda: self.complete)
+        return WhileConnected(self._receive, hangup_of(self._scope), is_over=lambda: self.complete)
 
     async def _finish(self, body: bytes) -> None:
         # Set first: once the reply is whole, the server reports a disconnect that is none.
@@ -191,15 +191,15 @@ def standing_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
 class WhileConnected:
     """The block of ``Exchange.while_connected``; ``is_over`` says whether the reply is whole.
 
-    A server without a ``departure`` has to be asked. Looking begins a moment late, because many replies are whole by
+    A server without a ``hangup`` has to be asked. Looking begins a moment late, because many replies are whole by
     then and need no task to look.
     """
 
     LATE_S = 0.002
 
-    def __init__(self, receive: Receive, departure: Departure | None, *, is_over: Callable[[], bool]) -> None:
+    def __init__(self, receive: Receive, hangup: Hangup | None, *, is_over: Callable[[], bool]) -> None:
         self._receive = receive
-        self._departure = departure
+        self._hangup = hangup
         self._is_over = is_over
         self._left = False
         self._later: asyncio.TimerHandle | asyncio.Task[None] | None = None
@@ -209,17 +209,17 @@ class WhileConnected:
         working = asyncio.current_task(self._loop)
         assert working is not None
         self._working = working
-        if self._departure is None:
+        if self._hangup is None:
             self._later = self._loop.call_later(self.LATE_S, self._look)
-        elif self._departure.is_past:
+        elif self._hangup.is_past:
             self._leave()
         else:
-            self._departure.act = self._leave
+            self._hangup.act = self._leave
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # Both know us: together we would wait for the garbage collector.
-        if self._departure is not None:
-            self._departure.act = None
+        if self._hangup is not None:
+            self._hangup.act = None
         if self._later is not None:
             self._later.cancel()
             self._later = None

@@ -57,7 +57,9 @@ class Front:
             status = CLIENT_LEFT
         except asyncio.CancelledError:
             # The server shuts down and waits no longer; without a word from here it would answer in plain text.
-            await _tell(exchange, Unavailable("The server is shutting down."))
+            error = Unavailable("The server is shutting down.")
+            await _tell(exchange, error)
+            self._observer(_served(exchange, status, error))
             raise
         except HansardError as raised:
             # Its traceback leads back here: together we would wait for the garbage collector.

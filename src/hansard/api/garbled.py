@@ -156,7 +156,8 @@ def enveloped(
         def send_400_response(self, msg: str) -> None:
             """What the server calls for bytes it cannot read, while it handles the parser's error."""
             if self.fault is not None:
-                self.refuse(self.fault)
+                # Its traceback leads back here: together we would wait for the garbage collector.
+                self.refuse(self.fault.with_traceback(None))
                 return
             found = _ANY_METHOD.match(self.data)
             is_method = isinstance(sys.exc_info()[1], httptools.HttpParserInvalidMethodError)

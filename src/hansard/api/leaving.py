@@ -22,11 +22,11 @@ LOOK_S: Final = 0.5
 # Of a connection that its client has closed or reset, as TCP_INFO tells it (tcp(7); Linux, include/net/tcp_states.h).
 _CLOSED: Final = (7, 8)
 
-EXTENSION: Final = "hansard.departure"
+EXTENSION: Final = "hansard.hangup"
 """Under this name among the extensions of a request's scope."""
 
 
-class Departure:
+class Hangup:
     """Of one request's client: ``act`` is called when it leaves before its reply is whole."""
 
     __slots__ = ("act", "is_past")
@@ -42,16 +42,16 @@ class Departure:
             self.act()
 
 
-def departure_of(scope: Mapping[str, Any]) -> Departure | None:
+def hangup_of(scope: Mapping[str, Any]) -> Hangup | None:
     """The one of this request, where its server has it."""
-    departure: Departure | None = (scope.get("extensions") or {}).get(EXTENSION)
-    return departure
+    hangup: Hangup | None = (scope.get("extensions") or {}).get(EXTENSION)
+    return hangup
 
 
 def noticing(
     protocol: type[asyncio.Protocol], *, last_s: float = LAST_S, look_s: float = LOOK_S
 ) -> type[asyncio.Protocol]:
-    """The same protocol of the server with a departure in the scope of each request."""
+    """The same protocol of the server with a hangup in the scope of each request."""
 
     class Noticing(protocol):  # type: ignore[misc, valid-type] # a class to be known only when it runs
         has_said_all = False
@@ -64,7 +64,7 @@ def noticing(
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.scope["extensions"] = {EXTENSION: Departure()}
+            self.scope["extensions"] = {EXTENSION: Hangup()}
 
         def on_headers_complete(self) -> None:
             before = self.cycle
@@ -114,9 +114,16 @@ def noticing(
             for cycle in self.unanswered:
                 cycle.disconnected = True
                 cycle.message_event.set()
-                if (departure := departure_of(cycle.scope)) is not None:
-                    departure.happen()
+                if (hangup := hangup_of(cycle.scope)) is not None:
+                    hangup.happen()
             self.unanswered.clear()
+            self.forget_those_behind()
+
+        def forget_those_behind(self) -> None:
+            """Each leads back here: together we would wait for the garbage collector."""
+            for cycle, _ in self.pipeline:
+                cycle.on_response = None
+            self.pipeline.clear()
 
     return Noticing
 

@@ -1,4 +1,4 @@
-"""What this process takes, under the names that Prometheus has for every process."""
+"""What this process takes, under the names that Prometheus has for every process, where it has one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _PROC: Final = Path("/proc/self")
 
 
 def gauges(*, since: float) -> list[Gauge]:
-    """Processor time, and the start in unix seconds; memory, files and threads where the system tells them (Linux)."""
+    """Processor time, the start in unix seconds, and pieces of memory; all memory, files and threads where the system
+    tells them (Linux)."""
     found = {
         "process_cpu_seconds_total": ("Processor time of this process, that of an engine's not included.", _cpu_s()),
         "process_start_time_seconds": ("When it started, in unix seconds.", since),
+        # Resident memory stays at what the busiest moment took, so that it tells late of something that only grows.
+        "hansard_python_allocated_blocks": ("Pieces of memory that Python objects take.", sys.getallocatedblocks()),
     }
     if sys.platform == "linux":
         pages = int((_PROC / "statm").read_text().split()[1])

@@ -135,7 +135,7 @@ class Tallies(Protocol):
         """Add each to what all have used, and return that. Committed, and perhaps twice if the database went away."""
 
     async def tallied(self, what: str) -> Sequence[Tally]:
-        """All that was used of a month."""
+        """All that was used of a month, but by keys that count no more."""
 
 
 class Outcomes(Protocol):

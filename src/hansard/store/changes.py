@@ -24,7 +24,7 @@ from hansard.store.codec import pack_body
 from hansard.store.driver import fetch, tell
 from hansard.store.queries import labels_of
 from hansard.store.ranges import Label
-from hansard.store.rows import delete_rows, insert_rows
+from hansard.store.rows import delete_rows, filled, insert_rows
 from hansard.store.schema import bodies, completions, labels, tombstones
 
 _COLUMNS: Final = tuple(column.name for column in completions.c if column is not completions.c.number)
@@ -156,8 +156,9 @@ def delete_records(connection: Connection, project: str, rows: Sequence[Standing
         counts.subtract(facets.of_completion(project, some, row.finish_reason))
     facets.add(connection, counts)
     words.remove(connection, project, [row.number for row in rows])
-    numbered = {f"number_{n}": row.number for n, row in enumerate(rows)}
-    ends = fetch(connection, _delete_bodies(len(rows)), {"of_project": project, **numbered})
+    numbers = filled([row.number for row in rows])
+    numbered = {f"number_{n}": number for n, number in enumerate(numbers)}
+    ends = fetch(connection, _delete_bodies(len(numbers)), {"of_project": project, **numbered})
     pieces.drop(connection, project, chain.from_iterable(ends))
     delete_rows(connection, completions, _PLACE, [(project, row.number) for row in rows])
     gone = [(project, row.id, row.created, row.number) for row in rows]

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, bind
 from hansard.core.pieces import Cut, digests
 from hansard.store.codec import pack, unpack
 from hansard.store.driver import fetch
-from hansard.store.rows import find, insert_rows
+from hansard.store.rows import filled, find, insert_rows
 from hansard.store.schema import bodies, pieces
 
 # Bounds the parameters of a statement.
@@ -103,7 +103,7 @@ def _insert(connection: Connection, project: str, wanted: Mapping[bytes, _Piece]
 
 def _some(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(names), _LOOKED_UP_AT_ONCE):
-        yield names[start : start + _LOOKED_UP_AT_ONCE]
+        yield filled(names[start : start + _LOOKED_UP_AT_ONCE])
 
 
 def _chain() -> Select[bytes]:

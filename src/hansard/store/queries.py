@@ -21,6 +21,7 @@ from hansard.store.base import Cursor, Record
 from hansard.store.codec import unpack_body
 from hansard.store.driver import fetch
 from hansard.store.ranges import Label
+from hansard.store.rows import filled
 from hansard.store.schema import bodies, completions, tombstones
 
 _LONGEST_NAME: Final = 512
@@ -68,10 +69,15 @@ def _of_file(count: int) -> Select[Any]:
     )
 
 
+def _asked_of_file(numbers: Sequence[int]) -> tuple[Select[Any], Mapping[str, object]]:
+    some = filled(numbers)
+    return _of_file(len(some)), {f"number_{n}": each for n, each in enumerate(some)}
+
+
 # Each planner would rather read a whole project than 21 numbers. The concatenation keeps SQLite from the project's
 # index; a look-up for each number keeps PostgreSQL (seen in 16) from looking for them in all of the project.
 _BY_NUMBERS: Final[Mapping[str, Callable[[Sequence[int]], tuple[Select[Any], Mapping[str, object]]]]] = {
-    "sqlite": lambda numbers: (_of_file(len(numbers)), {f"number_{n}": each for n, each in enumerate(numbers)}),
+    "sqlite": _asked_of_file,
     "postgresql": lambda numbers: (_OF_SERVER, {"numbers": list(numbers)}),
 }
 

@@ -7,18 +7,35 @@ interpreter and has to win it back from the event loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from itertools import chain
-from typing import Any, Final
+from functools import cache, lru_cache
+from itertools import chain, repeat
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Connection, Table
 
 from hansard.store.driver import run
 
+T = TypeVar("T")
+
 # Bounds the parameters of a statement (SQLite takes 32,766), and how many texts there are to keep prepared.
 _MOST_AT_ONCE: Final = 64
 
+# As many as the driver of SQLite keeps prepared for a connection: what is rarer than that is prepared anew as well.
+_MOST_TEXTS: Final = 128
+
 _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
+
+
+def filled(values: Sequence[T]) -> Sequence[T]:
+    """The same values, the last of them again and again up to the next power of two.
+
+    A statement that looks for some values does the same with one of them twice. So seven texts do for all counts up to
+    64, and are soon known: a text for each would go on coming for hours, each with some kilobytes that stay.
+    """
+    if not values:
+        return values
+    size = 1 << (len(values) - 1).bit_length()
+    return [*values, *repeat(values[-1], size - len(values))]
 
 
 def insert_rows(
@@ -49,7 +66,7 @@ def find(connection: Connection, column: Column[Any], values: Sequence[object], 
     mark = _MARKS[connection.dialect.paramstyle]
     found: list[Any] = []
     for start in range(0, len(values), _MOST_AT_ONCE):
-        some = values[start : start + _MOST_AT_ONCE]
+        some = filled(values[start : start + _MOST_AT_ONCE])
         text = _text_to_find(column.table.name, column.name, len(some), mark)
         found += (value for (value,) in run(connection, text, (project, *some), returns=True))
     return found
@@ -69,7 +86,7 @@ def delete_rows(
             connection.exec_driver_sql(_text_to_delete(table.name, columns, 1, mark), [tuple(row) for row in rows])
         return
     for start in range(0, len(rows), _MOST_AT_ONCE):
-        some = rows[start : start + _MOST_AT_ONCE]
+        some = filled(rows[start : start + _MOST_AT_ONCE])
         text = _text_to_delete(table.name, columns, len(some), mark)
         run(connection, text, tuple(chain.from_iterable(some)))
 
@@ -86,7 +103,7 @@ def _text_to_delete(table: str, columns: tuple[str, ...], count: int, mark: str)
     return f"DELETE FROM {table} WHERE {' OR '.join([row] * count)}"  # noqa: S608 - as below
 
 
-@cache
+@lru_cache(_MOST_TEXTS)
 def _text(table: str, columns: tuple[str, ...], count: int, mark: str, or_else: str, returning: tuple[str, ...]) -> str:
     row = f"({', '.join([mark] * len(columns))})"
     # Names of our own tables and columns: none of them needs quoting, and none comes from a request.

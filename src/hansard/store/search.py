@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy import (
@@ -19,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from hansard.core.paging import SearchQuery
+from hansard.core.paging import Order, SearchQuery
 from hansard.core.words import Term, snippet, texts
 from hansard.store import queries
 from hansard.store.base import Cursor, Found, Hit
@@ -33,6 +34,8 @@ _FEW: Final = 5_000
 _LOOKED_UP_AT_ONCE: Final = 200
 
 _GROWTH: Final = 4
+
+_LABEL: Final = ("key", "value")
 
 
 class _Windows(NamedTuple):
@@ -52,10 +55,20 @@ _Numbers: TypeAlias = Iterator[tuple[Sequence[int], int]]
 _WINDOWS: Final = {"sqlite": _Windows(4_000, 128_000), "postgresql": _Windows(1_000, 16_000)}
 
 
+class _Shape(NamedTuple):
+    """All that makes the statements of two searches differ: built once each, since what one is built of stays until
+    the garbage collector comes."""
+
+    is_after: bool
+    is_before: bool
+    has_reason: bool
+    labels: int
+
+
 def find(connection: Connection, project: str, query: SearchQuery, *, after: Cursor | None, budget_s: float) -> Found:
     """One page, newest first by insertion; what the time allows of it."""
     deadline = time.monotonic() + budget_s
-    oldest, newest = (_end(connection, project, order) for order in ("asc", "desc"))
+    oldest, newest = _end(connection, project, "asc"), _end(connection, project, "desc")
     high = newest + 1 if after is None else min(after.number, newest + 1)
     numbers: list[int] = []
     down_to = oldest
@@ -81,8 +94,9 @@ def find(connection: Connection, project: str, query: SearchQuery, *, after: Cur
 
 def _by_walk(connection: Connection, project: str, query: SearchQuery, oldest: int, high: int) -> _Numbers:
     """Back from the newest, in windows that grow."""
-    statement = _WALK[connection.dialect.name](query)
-    place = {
+    shape, filtered = _asked(query)
+    statement = _WALK[connection.dialect.name](shape)
+    place = filtered | {
         "project": project,
         "most": query.limit + 1,
         "match": _MATCH[connection.dialect.name](project, query.terms),
@@ -107,35 +121,51 @@ def _by_list(connection: Connection, project: str, query: SearchQuery, oldest: i
     if len(numbers) > _FEW:
         yield from _by_walk(connection, project, query, oldest, high)
         return
-    passing = _passing(query)
+    shape, filtered = _asked(query)
     for start in range(0, len(numbers), _LOOKED_UP_AT_ONCE):
         some = numbers[start : start + _LOOKED_UP_AT_ONCE]
-        found = connection.scalars(passing, {"project": project, "numbers": some})
+        found = connection.scalars(_passing(shape), filtered | {"project": project, "numbers": some})
         is_last = start + _LOOKED_UP_AT_ONCE >= len(numbers)
         yield sorted(found, reverse=True), oldest if is_last else some[-1]
     if not numbers:
         yield [], oldest
 
 
-def _filters(query: SearchQuery) -> list[ColumnElement[bool]]:
-    """What a completion must be besides having the words."""
+def _asked(query: SearchQuery) -> tuple[_Shape, dict[str, object]]:
+    """What a completion must be besides having the words, and the values for that."""
+    bounds = {name: getattr(query, name) for name in ("created_after", "created_before", "finish_reason")}
+    wanted = sorted(labels_of(() if query.model is None else (query.model,), query.metadata))
+    shape = _Shape(
+        is_after=query.created_after is not None,
+        is_before=query.created_before is not None,
+        has_reason=query.finish_reason is not None,
+        labels=len(wanted),
+    )
+    return shape, bounds | {
+        f"{name}_{n}": part for n, label in enumerate(wanted) for name, part in zip(_LABEL, label, strict=True)
+    }
+
+
+def _filters(shape: _Shape) -> list[ColumnElement[bool]]:
     created, conditions = completions.c.created, []
-    if query.created_after is not None:
-        conditions.append(created > query.created_after)
-    if query.created_before is not None:
-        conditions.append(created < query.created_before)
-    if query.finish_reason is not None:
-        conditions.append(completions.c.finish_reason == query.finish_reason)
-    for key, value in sorted(labels_of(() if query.model is None else (query.model,), query.metadata)):
+    if shape.is_after:
+        conditions.append(created > bindparam("created_after"))
+    if shape.is_before:
+        conditions.append(created < bindparam("created_before"))
+    if shape.has_reason:
+        conditions.append(completions.c.finish_reason == bindparam("finish_reason"))
+    for n in range(shape.labels):
         also = labels.alias()
+        named = (also.c[name] == bindparam(f"{name}_{n}") for name in _LABEL)
         same = (also.c[name] == completions.c[name] for name in ("project", "created", "number"))
-        there = select(also.c.number).where(also.c.key == key, also.c.value == value, *same).correlate(completions)
+        there = select(also.c.number).where(*named, *same).correlate(completions)
         # Not EXISTS, as in ``queries``.
         conditions.append(there.scalar_subquery().is_not(None))
     return conditions
 
 
-def _walk_on_sqlite(query: SearchQuery) -> Select[int]:
+@cache
+def _walk_on_sqlite(shape: _Shape) -> Select[int]:
     """The addition keeps it from looking each completion up in the index of words, the concatenation from walking
     over the project."""
     rowid = WORDS.c.rowid
@@ -147,14 +177,15 @@ def _walk_on_sqlite(query: SearchQuery) -> Select[int]:
             rowid >= bindparam("low"),
             rowid < bindparam("high"),
             completions.c.project.concat("") == bindparam("project"),
-            *_filters(query),
+            *_filters(shape),
         )
         .order_by(rowid.desc())
         .limit(bindparam("most"))
     )
 
 
-def _walk_on_postgresql(query: SearchQuery) -> Select[int]:
+@cache
+def _walk_on_postgresql(shape: _Shape) -> Select[int]:
     number = WORDS.c.number
     of_completion = (completions.c.project == WORDS.c.project) & (completions.c.number == number)
     return (
@@ -165,14 +196,14 @@ def _walk_on_postgresql(query: SearchQuery) -> Select[int]:
             number >= bindparam("low"),
             number < bindparam("high"),
             text("search_words.words @@ CAST(:match AS tsquery)"),
-            *_filters(query),
+            *_filters(shape),
         )
         .order_by(number.desc())
         .limit(bindparam("most"))
     )
 
 
-_WALK: Final[Mapping[str, Callable[[SearchQuery], Select[int]]]] = {
+_WALK: Final[Mapping[str, Callable[[_Shape], Select[int]]]] = {
     "sqlite": _walk_on_sqlite,
     "postgresql": _walk_on_postgresql,
 }
@@ -184,12 +215,13 @@ _LIST: Final = text(
 )
 
 
-def _passing(query: SearchQuery) -> Select[int]:
+@cache
+def _passing(shape: _Shape) -> Select[int]:
     """Those of some numbers whose completions pass the filters, each looked up by itself."""
     wanted = queries.WANTED
     one = (
         select(completions.c.number)
-        .where(completions.c.project == bindparam("project"), completions.c.number == wanted.c.number, *_filters(query))
+        .where(completions.c.project == bindparam("project"), completions.c.number == wanted.c.number, *_filters(shape))
         .limit(1)
         .lateral("one")
     )
@@ -231,25 +263,33 @@ def _hits(connection: Connection, project: str, query: SearchQuery, numbers: Seq
     ]
 
 
-def _end(connection: Connection, project: str, order: str) -> int:
+def _end(connection: Connection, project: str, order: Order) -> int:
     """The first or the last number of a project, 0 if it has none."""
-    number = completions.c.number
-    by_number = number.asc() if order == "asc" else number.desc()
-    first = select(number).where(_of(connection, project)).order_by(by_number).limit(1)
-    return connection.scalar(first) or 0
+    return connection.scalar(_end_of(connection.dialect.name, order), {"of_project": project}) or 0
 
 
 def _id_from(connection: Connection, project: str, low: int) -> str | None:
     """The id of the completion from which on all have been looked at."""
-    number = completions.c.number
-    first = select(completions.c.id).where(_of(connection, project), number >= low).order_by(number).limit(1)
-    return connection.scalar(first)
+    return connection.scalar(_from(connection.dialect.name), {"of_project": project, "low": low})
 
 
-def _of(connection: Connection, project: str) -> ColumnElement[bool]:
+def _of(dialect: str) -> ColumnElement[bool]:
     """The concatenation keeps SQLite from its index of projects, which is not in the order of numbers."""
     column = completions.c.project
-    return (column.concat("") if connection.dialect.name == "sqlite" else column) == project
+    return (column.concat("") if dialect == "sqlite" else column) == bindparam("of_project")
+
+
+@cache
+def _end_of(dialect: str, order: Order) -> Select[int]:
+    number = completions.c.number
+    by_number = number.asc() if order == "asc" else number.desc()
+    return select(number).where(_of(dialect)).order_by(by_number).limit(1)
+
+
+@cache
+def _from(dialect: str) -> Select[str]:
+    number = completions.c.number
+    return select(completions.c.id).where(_of(dialect), number >= bindparam("low")).order_by(number).limit(1)
 
 
 def _set(connection: Connection, **settings: str) -> None:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, exists, or_, select, text
 
 from hansard.store import closing
 from hansard.store.base import Tally
 from hansard.store.rows import insert_rows
-from hansard.store.schema import tallies
+from hansard.store.schema import keys, tallies
 
 _COLUMNS: Final = tuple(tallies.c.keys())
 _KEY: Final = ("project", "key", "what")
@@ -50,10 +50,19 @@ def add(connection: Connection, changes: Sequence[Tally]) -> list[float]:
 
 
 def of(connection: Connection, what: str) -> list[Tally]:
-    """All of one kind, as what all have used. For months, which do not run out."""
-    rows = connection.execute(select(tallies.c.project, tallies.c.key, tallies.c.used).where(tallies.c.what == what))
+    """All of one kind, as what all have used, but of keys that count no more. For months, which do not run out."""
+    rows = connection.execute(_OF, {"of_what": what, "now": int(time.time())})
     return [Tally(project, key, what, used) for project, key, used in rows]
 
+
+_COUNTS_NO_MORE: Final = exists().where(
+    keys.c.project == tallies.c.project,
+    keys.c.id == tallies.c.key,
+    or_(keys.c.revoked.is_not(None), keys.c.expires <= bindparam("now")),
+)
+_OF: Final = select(tallies.c.project, tallies.c.key, tallies.c.used).where(
+    tallies.c.what == bindparam("of_what"), ~_COUNTS_NO_MORE
+)
 
 # The database's, because those of the servers may differ.
 _NOW: Final = text("SELECT EXTRACT(EPOCH FROM clock_timestamp())")

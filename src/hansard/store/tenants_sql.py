@@ -19,6 +19,7 @@ T = TypeVar("T")
 _REVISION: Final = "tenants"
 # Apart from the keys themselves, so that the door stays shut when the last of them goes with its project.
 _KEYS: Final = "keys"
+_RAISE: Final = update(revisions).where(revisions.c.name == bindparam("of_name")).values(number=revisions.c.number + 1)
 _STATE: Final = select(
     select(revisions.c.number).where(revisions.c.name == _REVISION).scalar_subquery(),
     exists(select(literal(1)).where(revisions.c.name == _KEYS)),
@@ -77,8 +78,7 @@ def keep(connection: Connection, changed: Sequence[Project | Key], entries: Sequ
 
 
 def _raise(connection: Connection, name: str) -> None:
-    raised = update(revisions).where(revisions.c.name == name).values(number=revisions.c.number + 1)
-    if not connection.execute(raised).rowcount:
+    if not connection.execute(_RAISE, {"of_name": name}).rowcount:
         connection.execute(insert(revisions), {"name": name, "number": 1})
 
 

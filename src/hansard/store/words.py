@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Connection, MetaData, Select, Table, func, inspect, select, text, tuple_
+from sqlalchemy import Column, Connection, MetaData, Select, Table, bindparam, func, inspect, select, text, tuple_
 
 from hansard.core.words import VERSION, words_of
 from hansard.store import queries
 from hansard.store.base import Record
-from hansard.store.rows import insert_rows
+from hansard.store.rows import filled, insert_rows
 from hansard.store.schema import bodies, completions
 
 KEPT: Final = "hansard_search"
@@ -65,6 +65,12 @@ _state: Final = Table(_STATE, MetaData(), Column("version"), Column("pending"))
 
 # FTS5's own: one row for each that it has.
 _SIZES: Final = Table("search_words_docsize", MetaData(), Column("id"))
+_REMOVE: Final = (
+    WORDS.delete()
+    .where(WORDS.c.project == bindparam("of_project"), WORDS.c.number.in_(bindparam("numbers", expanding=True)))
+    .returning(WORDS.c.number)
+)
+_INDEXED: Final = select(_SIZES.c.id).where(_SIZES.c.id.in_(bindparam("numbers", expanding=True)))
 
 
 def prepare(connection: Connection, *, on: bool) -> None:
@@ -125,9 +131,8 @@ def remove(connection: Connection, project: str, numbers: Sequence[int], *, even
     if not is_kept(connection) and not (even_if_off and is_postgresql and exists(connection)):
         return ()
     if is_postgresql:
-        of_these = WORDS.delete().where(WORDS.c.project == project, WORDS.c.number.in_(numbers))
-        return connection.scalars(of_these.returning(WORDS.c.number)).all()
-    there = connection.scalars(select(_SIZES.c.id).where(_SIZES.c.id.in_(numbers))).all()
+        return connection.scalars(_REMOVE, {"of_project": project, "numbers": filled(numbers)}).all()
+    there = connection.scalars(_INDEXED, {"numbers": filled(numbers)}).all()
     readable = _readable(connection, project, there)
     rows = [
         ("delete", number, mark(project), " ".join(words_of(each.request, each.reply))) for number, each in readable
