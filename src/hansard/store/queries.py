@@ -1,7 +1,7 @@
 """What is asked of the tables. Every function runs inside the caller's transaction.
 
-A page is found in two steps: first the numbers (``ranges``), then their records by number. So a body is read only
-if its record is on the page, whatever the planner thinks.
+A page is found in two steps: first the numbers (``bitmaps``, ``ranges``), then their records by number. So a body is
+read only if its record is on the page, whatever the planner thinks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import ARRAY, BigInteger, Connection, Select, and_, bindparam, f
 
 from hansard.core.paging import ListQuery
 from hansard.core.pieces import joined, without_messages
-from hansard.store import pieces, ranges
+from hansard.store import bitmaps, pieces
 from hansard.store.base import Cursor, Record
 from hansard.store.codec import unpack_body
 from hansard.store.driver import fetch
@@ -120,7 +120,7 @@ def page(
 ) -> Sequence[Record]:
     """One page of records; if not ``whole``, their requests without messages."""
     wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
-    numbers = ranges.numbers(connection, project, wanted, after=after, order=query.order, limit=limit)
+    numbers = bitmaps.numbers(connection, project, wanted, after=after, order=query.order, limit=limit)
     return by_numbers(connection, project, numbers, whole=whole)
 
 
