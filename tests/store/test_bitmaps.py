@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, text
 
 from hansard.core.paging import Order
-from hansard.store import bitmaps
+from hansard.store import bitmaps, windows
 from hansard.store.base import Cursor
+from hansard.store.bits import packed
 from hansard.store.changes import delete_record, insert_records, set_metadata
 from hansard.store.schema import TABLES
 from hansard.store.windows import Sizes
@@ -77,11 +78,14 @@ def test_the_numbers_are_those_that_carry_every_label(
         delete_record(connection, "p", f"chatcmpl-{number}")
         del has[number]
 
+    def look_up(numbers: Sequence[int]) -> list[tuple[int, int]]:
+        return [(created[number], number) for number in numbers if number in has]
+
     for count, after, order, limit in pages:
         keys = set(KEYS[:count])
         wanted = [(f"metadata[{key}]", "yes") for key in keys]
         cursor = None if after is None else Cursor(*after)
-        found = bitmaps.numbers(connection, "p", wanted, after=cursor, order=order, limit=limit)
+        found = bitmaps.numbers(connection, "p", wanted, after=cursor, order=order, limit=limit, look_up=look_up)
         carriers = [(created[number], number) for number in has if keys <= has[number]]
         assert found == plainly(carriers, after, order)[:limit]
 
@@ -104,3 +108,52 @@ def emptied(connection: Connection) -> None:
             connection.execute(delete(table))
     sqlite, server = "DELETE FROM sqlite_sequence", "SELECT setval('completions_number_seq', 1, false)"
     connection.execute(text(sqlite if connection.dialect.name == "sqlite" else server))
+
+
+def test_every_page_of_windows_whose_numbers_are_not_in_the_order_of_time(connection: Connection) -> None:
+    created = {number: 20 + number // 2 - [0, 3, 0, 7, 1][number % 5] for number in range(1, 41)}
+    insert_records(
+        connection, [record(str(number), created=second, metadata=BOTH) for number, second in created.items()]
+    )
+    closed(connection, Sizes(16, 1, 0))
+    everything = [(second, number) for number, second in created.items()]
+    orders: tuple[Order, ...] = ("asc", "desc")
+
+    for after in [None, *((second, number) for second in range(12, 43) for number in (0, 11, 30, 41))]:
+        for order in orders:
+            for limit in (1, 6):
+                assert page(connection, created, after, order, limit) == plainly(everything, after, order)[:limit]
+
+
+def test_bitmaps_that_are_not_all_there_yet_are_not_read(connection: Connection) -> None:
+    created = dict.fromkeys(range(1, 17), 5)
+    insert_records(connection, [record(str(number), created=5, metadata={"a": "yes"}) for number in created])
+    listed(connection, Sizes(16, 1, 0))
+    [due] = windows.look(connection, now_us=10**15).due
+    ours = windows.take(connection, due, now_us=10**15)
+    assert ours is not None
+    nothing = packed([], 16)
+    assert windows.write(connection, ours, [(("metadata[a]", "yes"), nothing), (("metadata[b]", "yes"), nothing)])
+
+    set_metadata(connection, "p", "chatcmpl-7", BOTH)
+
+    assert page(connection, created, None, "asc", 5) == [7]
+    assert not windows.finish(connection, ours)
+
+
+BOTH = {"a": "yes", "b": "yes"}
+
+
+def page(
+    connection: Connection, created: dict[int, int], after: tuple[int, int] | None, order: Order, limit: int
+) -> Sequence[int]:
+    """Of those that carry both."""
+    return bitmaps.numbers(
+        connection,
+        "p",
+        [("metadata[a]", "yes"), ("metadata[b]", "yes")],
+        after=None if after is None else Cursor(*after),
+        order=order,
+        limit=limit,
+        look_up=lambda numbers: [(created[number], number) for number in numbers],
+    )

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby, islice
 from math import ceil, inf, prod
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, Select, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
 from hansard.core.paging import Order
 from hansard.store import bits as bitmap
@@ -31,8 +31,9 @@ LISTED: Final = "windows"
 _MOST_AT_ONCE: Final = 64
 _BEYOND: Final = 2**62
 
-# Bounds how many texts there are to keep prepared.
-_LOOKED_UP_BY: Final = 32
+
+LookUp: TypeAlias = Callable[[Sequence[int]], Sequence[Place]]
+"""Which of these numbers are there, and their seconds: whoever wants the completions reads them at once."""
 
 
 class Window(NamedTuple):
@@ -51,21 +52,23 @@ def numbers(
     after: Cursor | None,
     order: Order,
     limit: int,
+    look_up: LookUp,
 ) -> Sequence[int]:
     """As ``ranges.numbers``."""
     asked = ranges.page_of(connection, project, wanted, after=after, order=order, limit=limit)
     if len(asked.labels) > 1:
         ((listed, total),) = fetch(connection, _LISTED, {"project": project})
         if listed is not None:
-            return _Page(connection, asked, listed=listed, total=int(total)).numbers()
+            return _Page(connection, asked, look_up, listed=listed, total=int(total)).numbers()
     return [number for _, number in ranges.places(connection, asked)]
 
 
 class _Page:
     """What is found of a page so far; what may be of it, by its number, waits to be looked up together."""
 
-    def __init__(self, connection: Connection, asked: Asked, *, listed: int, total: int) -> None:
+    def __init__(self, connection: Connection, asked: Asked, look_up: LookUp, *, listed: int, total: int) -> None:
         self._connection = connection
+        self._there = look_up
         self._asked = asked
         self._rises = asked.order == "asc"
         self._listed = listed
@@ -88,7 +91,7 @@ class _Page:
         for is_bare, some in groupby(self._windows(), key=lambda window: None in window.bits):
             look = self._look_into_ranges if is_bare else self._look_into_bitmaps
             if look(some):
-                return
+                break
         self._look_up()
 
     def _look_into_ranges(self, some: Iterator[Window]) -> bool:
@@ -103,26 +106,27 @@ class _Page:
     def _look_into_bitmaps(self, some: Iterator[Window]) -> bool:
         """Whether the page is full."""
         for window in some:
-            if len(self._found) + len(self._waiting) >= self._asked.limit:
-                self._look_up()
-                if self._is_full(window.stretch):
-                    return True
+            if self._is_full(window.stretch):
+                return True
             self._look_into(window)
         return False
 
     def _look_into(self, window: Window) -> None:
         """Its completions by number, as far as none behind may belong on the page: by time the order is another."""
-        candidates, at_once = self._candidates(window), self._asked.limit
-        while len(some := list(islice(candidates, at_once))) == at_once:
-            self._look_up()
-            self._waiting = some
-            seconds = [created for created, _ in self._look_up()]
+        candidates, more = self._candidates(window), self._asked.limit
+        while True:
+            missing = self._asked.limit - len(self._found) - len(self._waiting)
+            at_once = missing if missing > 0 else more
+            self._waiting += (some := list(islice(candidates, at_once)))
+            if len(some) < at_once:
+                return
+            inside = range(window.stretch.first_number, window.stretch.last_number + 1)
+            seconds = [created for created, number in self._look_up() if number in inside]
             if seconds and self._is_full_before(
                 max(seconds) - window.slack if self._rises else min(seconds) + window.slack, some[-1]
             ):
                 return
-            at_once *= 2
-        self._waiting += some
+            more *= 2
 
     def _candidates(self, window: Window) -> Iterator[int]:
         """Numbers with all the bits, in order, but for those that are surely not past the cursor."""
@@ -172,11 +176,7 @@ class _Page:
 
     def _look_up(self) -> Sequence[Place]:
         """Which of those that wait are there."""
-        places: list[Place] = []
-        for start in range(0, len(self._waiting), _MOST_AT_ONCE):
-            some = self._waiting[start : start + _MOST_AT_ONCE]
-            statement, values = _THERE[self._connection.dialect.name](some)
-            places += fetch(self._connection, statement, {"project": self._asked.project, **values})
+        places = self._there(self._waiting) if self._waiting else []
         self._waiting = []
         self._found.update(place for place in places if self._is_past(place))
         return places
@@ -285,35 +285,4 @@ def _behind(of_project: ColumnElement[bool]) -> Select[Any]:
 _BEHIND: Final = {
     "sqlite": _behind(completions.c.project.concat("") == bindparam("project")),
     "postgresql": _behind(_OF_PROJECT),
-}
-
-
-@cache
-def _there_in_file(count: int) -> Select[Any]:
-    return select(completions.c.created, completions.c.number).where(
-        completions.c.project.concat("") == bindparam("project"),
-        completions.c.number.in_([bindparam(f"number_{n}") for n in range(count)]),
-    )
-
-
-def _in_file(numbers: Sequence[int]) -> tuple[Select[Any], Mapping[str, object]]:
-    """Of a few lengths only: the last number may come several times."""
-    count = -(-len(numbers) // _LOOKED_UP_BY) * _LOOKED_UP_BY
-    return _there_in_file(count), {f"number_{n}": numbers[min(n, len(numbers) - 1)] for n in range(count)}
-
-
-_WANTED: Final = (
-    func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).table_valued("number", name="wanted").render_derived()
-)
-_ONE: Final = (
-    select(completions.c.created, completions.c.number)
-    .where(_OF_PROJECT, completions.c.number == _WANTED.c.number)
-    .limit(1)
-    .lateral("one")
-)
-_THERE_ON_SERVER: Final = select(_ONE).select_from(_WANTED.join(_ONE, true()))
-
-_THERE: Final[Mapping[str, Callable[[Sequence[int]], tuple[Select[Any], Mapping[str, object]]]]] = {
-    "sqlite": _in_file,
-    "postgresql": lambda numbers: (_THERE_ON_SERVER, {"numbers": list(numbers)}),
 }
