@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from math import ceil, inf, prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select
 
 from hansard.core.paging import Order
 from hansard.store import bits as bitmap
@@ -220,7 +220,9 @@ def _windows(labels: int, order: Order, past: bool) -> Select[Any]:  # noqa: FBT
         *(_bits(n) for n in range(labels)),
     ).where(windows.c.project == bindparam("project"))
     if past:
-        found = found.where(far >= bindparam("created") if rises else far <= bindparam("created"))
+        # The sum keeps SQLite from the other index, whose windows it would have to sort, with all their bitmaps read.
+        plain = far + literal_column("0")
+        found = found.where(plain >= bindparam("created") if rises else plain <= bindparam("created"))
     in_order = (near, windows.c.first_number) if rises else (near.desc(), windows.c.first_number.desc())
     return found.order_by(*in_order).limit(bindparam("most")).offset(bindparam("skipped"))
 
