@@ -6,6 +6,7 @@ They are put in by the store's own statements, in large transactions, and kept f
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from hansard.store import migrate, words
 from hansard.store.base import Record
 from hansard.store.changes import insert_records
 from hansard.store.database import Database
+from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from hansard.tenancy import DEFAULT_PROJECT
 
@@ -133,12 +135,24 @@ def fill(database: Database, count: int, *, made: Callable[[int], Record] = reco
         some: Sequence[Record] = list(islice(rows, min(_AT_ONCE, count - start)))
         with engine.begin() as connection:
             insert_records(connection, some)
+    asyncio.run(_tended(database))
     with driver(engine) as connection:
         upkeep = (
             ("PRAGMA wal_checkpoint(TRUNCATE)",) if isinstance(database, Sqlite) else ("VACUUM ANALYZE", "CHECKPOINT")
         )
         for statement in upkeep:
             connection.execute(statement)
+
+
+async def _tended(database: Database) -> None:
+    """Its bitmaps made, as a server's janitor makes them, without the pauses."""
+    store = SqlStore(database)
+    await store.start()
+    try:
+        while [took_s async for took_s in store.tend()]:
+            pass
+    finally:
+        await store.stop()
 
 
 _THROUGH: Final = (
