@@ -55,7 +55,7 @@ class Shelf:
 
 
 def janitor(shelf: Shelf, told: list[Event]) -> Janitor:
-    return Janitor(store=shelf, observer=told.append, clock=lambda: NOW + 0.9, looks_every_s=0.001)
+    return Janitor(store=shelf, observer=told.append, clock=lambda: NOW + 0.9, looks_every_s=0.001, tends_every_s=0.001)
 
 
 async def until(look: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from hashlib import blake2b
@@ -135,7 +136,8 @@ def fill(database: Database, count: int, *, made: Callable[[int], Record] = reco
         some: Sequence[Record] = list(islice(rows, min(_AT_ONCE, count - start)))
         with engine.begin() as connection:
             insert_records(connection, some)
-    asyncio.run(_tended(database))
+    with ThreadPoolExecutor(1) as thread:  # whoever fills may have an event loop already
+        thread.submit(asyncio.run, _tended(database, is_searched=is_searched)).result()
     with driver(engine) as connection:
         upkeep = (
             ("PRAGMA wal_checkpoint(TRUNCATE)",) if isinstance(database, Sqlite) else ("VACUUM ANALYZE", "CHECKPOINT")
@@ -144,9 +146,9 @@ def fill(database: Database, count: int, *, made: Callable[[int], Record] = reco
             connection.execute(statement)
 
 
-async def _tended(database: Database) -> None:
+async def _tended(database: Database, *, is_searched: bool) -> None:
     """Its bitmaps made, as a server's janitor makes them, without the pauses."""
-    store = SqlStore(database)
+    store = SqlStore(database, search=is_searched)
     await store.start()
     try:
         while [took_s async for took_s in store.tend()]:

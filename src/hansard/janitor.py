@@ -18,6 +18,7 @@ from hansard.observe import Crashed, Observer, RecordsExpired
 from hansard.store.base import Expired, Expiring
 
 _LOOKS_EVERY_S: Final = 1.0
+_TENDS_EVERY_S: Final = 1.0
 
 # So long a batch should hold the writer; how many completions that takes is tried out.
 _BATCH_S: Final = 0.01
@@ -55,12 +56,14 @@ class Janitor:
         clock: Callable[[], float] = time.time,
         looks_every_s: float = _LOOKS_EVERY_S,
         tells_every_s: float = _TELLS_EVERY_S,
+        tends_every_s: float = _TENDS_EVERY_S,
     ) -> None:
         self._store = store
         self._observer = observer
         self._clock = clock
         self._looks_every_s = looks_every_s
         self._tells_every_s = tells_every_s
+        self._tends_every_s = tends_every_s
         self._most = _MOST_AT_ONCE
         self._is_behind = False
 
@@ -70,8 +73,11 @@ class Janitor:
         # Not in a task group: it would wrap what whoever runs beside it raises, and these tasks raise nothing.
         loop = asyncio.get_running_loop()
         tasks = [
-            loop.create_task(self._again_and_again(work), name=f"hansard-janitor-{name}")
-            for name, work in (("sweeps", self.sweep), ("tends", self.tend))
+            loop.create_task(self._again_and_again(work, every_s=every_s), name=f"hansard-janitor-{name}")
+            for name, work, every_s in (
+                ("sweeps", self.sweep, self._looks_every_s),
+                ("tends", self.tend, self._tends_every_s),
+            )
         ]
         try:
             yield
@@ -113,7 +119,7 @@ class Janitor:
                 await self._rest(took_s)
         return False
 
-    async def _again_and_again(self, work: Callable[[], Awaitable[bool]]) -> None:
+    async def _again_and_again(self, work: Callable[[], Awaitable[bool]], *, every_s: float) -> None:
         while True:
             is_more = False
             try:
@@ -122,7 +128,7 @@ class Janitor:
             except Exception as error:  # noqa: BLE001 - the edge of this task: a bug here must not end the server
                 self._observer(Crashed(request_id=_WHERE, exception=error))
             if not is_more:
-                await asyncio.sleep(self._looks_every_s)
+                await asyncio.sleep(every_s)
 
     async def _batch(self, project: str, now: int, tally: _Tally) -> bool:
         """Whether there was something to forget."""
