@@ -40,9 +40,6 @@ class Indexing:
         """Do what there is to do, and tell after each step how many seconds it took."""
         now_us = time.time_ns() // 1000
         seen = await self._read(partial(windows.look, now_us=now_us))
-        if not seen.due and windows.next_listed(seen, seen.listed, self._sizes) is None:
-            return
-        await self._until_those_have_ended()
         async for took_s in self._list(seen):
             yield took_s
         for window in seen.due:
@@ -50,7 +47,7 @@ class Indexing:
                 yield took_s
 
     async def _until_those_have_ended(self) -> None:
-        """What they write has numbers that were seen given, or labels of windows that they did not see."""
+        """Who writes now may have been given a number that was seen, or not have seen that a window is taken on."""
         others = await self._read(self._under_way)
         while others:
             await asyncio.sleep(_LOOKS_EVERY_S)
@@ -58,6 +55,9 @@ class Indexing:
 
     async def _list(self, seen: Look) -> AsyncGenerator[float, None]:
         listed = seen.listed
+        if windows.next_listed(seen, listed, self._sizes) is None:
+            return
+        await self._until_those_have_ended()
         while (until := windows.next_listed(seen, listed, self._sizes)) is not None:
             found = await self._timed(self._read, partial(windows.survey, listed=listed, until=until))
             yield self._took_s
@@ -74,6 +74,7 @@ class Indexing:
         ours = await self._write(partial(windows.take, window=window, now_us=now_us))
         if ours is None:
             return
+        await self._until_those_have_ended()
         carried: dict[Label, array[int]] = {}
         after: int | None = window.first_number - 1
         while after is not None:

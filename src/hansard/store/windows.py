@@ -203,14 +203,15 @@ def relabel(
     connection: Connection, project: str, number: int, *, gained: Collection[Label], lost: Collection[Label]
 ) -> None:
     """Tell the bitmaps, if they are made or about to be, of a completion whose labels have changed just now."""
-    rows = fetch(connection, _AROUND, {"project": project, "number": number})
-    if not rows or number > rows[0][1]:
-        return
-    first, last, first_created, last_created, work = rows[0]
+    rows: Sequence[tuple[Any, ...]] = ()
+    for statement in (_AROUND, _AROUND_LOCKED):
+        rows = fetch(connection, statement, {"project": project, "number": number})
+        if not rows or number > rows[0][1] or rows[0][-1] == 0:
+            return  # whoever takes it on from now on waits for this transaction before he reads
+    ((first, last, first_created, last_created, work),) = rows
     place = {"of_project": project, "of_first": first}
     if work is not None:
-        if work:
-            connection.execute(_SET_WORK, {**place, "new_work": 0})
+        connection.execute(_SET_WORK, {**place, "new_work": 0})
         return
     stretch = {"last_number": last, "first_created": first_created, "last_created": last_created}
     for label in sorted({*gained, *lost}):
@@ -311,7 +312,6 @@ _CARRYING: Final = {
     "postgresql": _carrying(completions.c.project == bindparam("project")),
 }
 
-# Whoever changes labels waits here for whoever makes bitmaps, or changes some in the same window, and the other way.
 _AROUND: Final = (
     select(
         windows.c.first_number,
@@ -323,8 +323,9 @@ _AROUND: Final = (
     .where(windows.c.project == bindparam("project"), windows.c.first_number <= bindparam("number"))
     .order_by(windows.c.first_number.desc())
     .limit(1)
-    .with_for_update()
 )
+# Who changes bits waits here for whoever else does so in the window, or makes them; and the other way.
+_AROUND_LOCKED: Final = _AROUND.with_for_update()
 _BITS: Final = select(bitmaps.c.bits).where(*(bitmaps.c[name] == bindparam(name) for name in _BITMAP[:-1]))
 _SET_BITS: Final = (
     update(bitmaps)
