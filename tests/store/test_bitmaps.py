@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, text
@@ -56,6 +57,7 @@ def test_the_numbers_are_those_that_carry_every_label(
     pages: list[tuple[int, tuple[int, int] | None, Order, int]],
 ) -> None:
     emptied(connection)
+    always(connection)
     created = {number: 1 + number // 2 - min(delay, number // 2) for number, delay in enumerate(delays, 1)}
     has = {number: {key for key, those in zip(KEYS, carried, strict=True) if number in those} for number in created}
 
@@ -88,6 +90,11 @@ def test_the_numbers_are_those_that_carry_every_label(
         found = bitmaps.numbers(connection, "p", wanted, after=cursor, order=order, limit=limit, look_up=look_up)
         carriers = [(created[number], number) for number in has if keys <= has[number]]
         assert found == plainly(carriers, after, order)[:limit]
+
+
+def always(connection: Connection) -> None:
+    """Go by bitmaps, however short a merge would be."""
+    connection.execution_options(**{bitmaps.WORTH_IT_FROM: 0})
 
 
 def metadata(keys: set[str]) -> dict[str, str]:
@@ -148,6 +155,7 @@ def page(
     connection: Connection, created: dict[int, int], after: tuple[int, int] | None, order: Order, limit: int
 ) -> Sequence[int]:
     """Of those that carry both."""
+    always(connection)
     return bitmaps.numbers(
         connection,
         "p",
@@ -157,3 +165,21 @@ def page(
         limit=limit,
         look_up=lambda numbers: [(created[number], number) for number in numbers],
     )
+
+
+@pytest.mark.parametrize(("worth_it_from", "is_asked"), [(40, True), (41, False), (None, False)])
+def test_a_short_merge_is_done_without_them(connection: Connection, worth_it_from: int | None, is_asked: bool) -> None:
+    insert_records(connection, [record(str(number), metadata=BOTH) for number in range(20)])
+    closed(connection, Sizes(16, 1, 0))
+    connection.execution_options(**{bitmaps.WORTH_IT_FROM: worth_it_from})
+    asked: list[int] = []
+
+    def look_up(numbers: Sequence[int]) -> list[tuple[int, int]]:
+        asked.extend(numbers)
+        return [(1_700_000_000, number) for number in numbers]
+
+    wanted = [("metadata[a]", "yes"), ("metadata[b]", "yes")]
+    found = bitmaps.numbers(connection, "p", wanted, after=None, order="asc", limit=9, look_up=look_up)
+
+    assert found == list(range(1, 10))
+    assert bool(asked) == is_asked

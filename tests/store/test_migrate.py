@@ -281,7 +281,7 @@ async def test_what_the_sixth_version_wrote_comes_into_windows_after_the_climb(d
     written_by("0006", database)
     assert not [name for name in schema(database) if name.startswith(("windows", "bitmaps"))]
 
-    store = SqlStore(database, windows=Sizes(numbers=8, listed=1, few=0))
+    store = SqlStore(database, windows=Sizes(numbers=8, listed=1, few=0, worth_it_from=0))
     await store.start()
     query = ListQuery(model="tiny", metadata=(("tier", "tin"),))
 

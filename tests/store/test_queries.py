@@ -157,7 +157,7 @@ BY_NUMBER = "SEARCH completions USING INTEGER PRIMARY KEY (rowid>?)"
 @pytest.fixture
 async def windowed(start: Start) -> SqlStore:
     """One that has 41 completions, of which 32 are in windows that are closed, and one is in none."""
-    store = await start(windows=Sizes(numbers=16, listed=1, few=0))
+    store = await start(windows=Sizes(numbers=16, listed=1, few=0, worth_it_from=0))
     for number in range(40):
         await store.insert(record(str(number), created=1_700_000_000 + number, metadata=dict(TWO)))
     for _ in range(2):

@@ -169,7 +169,7 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
 
     def opened(self) -> SqlStore:
         """With windows so short that a few completions close them."""
-        return SqlStore(self.database, readers=1, windows=Sizes(numbers=8, listed=3, few=1))
+        return SqlStore(self.database, readers=1, windows=Sizes(numbers=8, listed=3, few=1, worth_it_from=0))
 
     @rule()
     def check(self) -> None:

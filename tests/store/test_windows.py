@@ -26,7 +26,7 @@ from tests.store.tended import closed, listed, tended
 
 pytestmark = pytest.mark.anyio
 
-SHORT = Sizes(numbers=8, listed=1, few=0)
+SHORT = Sizes(numbers=8, listed=1, few=0, worth_it_from=0)
 BOTH = {"a": "yes", "b": "yes"}
 WANTED = ListQuery(metadata=tuple(BOTH.items()))
 

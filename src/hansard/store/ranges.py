@@ -147,6 +147,11 @@ def places(connection: Connection, asked: Asked, *, within: Stretch | None = Non
         return [(created, number) for created, number in fetch(connection, _statement(shape), parameters)]
 
 
+def most_read(asked: Asked) -> int:
+    """How many entries of ranges are read at most for the page, a look-up counted as what it takes."""
+    return sum(min(count, CLOSE * asked.counts[0]) for count in asked.counts)
+
+
 def _may_be_past(after: Cursor, order: Order, within: Stretch) -> bool:
     """Whether something of the stretch may lie past the place; if so and it is not in these seconds, all of it does."""
     return within.last_created >= after.created if order == "asc" else within.first_created <= after.created

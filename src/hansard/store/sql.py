@@ -15,6 +15,7 @@ from hansard.core.paging import ListQuery, SearchQuery
 from hansard.errors import SearchIsOff, StartupError, StoreUnavailable
 from hansard.observe import Observer, SearchIndexed, StoreUpgraded, ignore
 from hansard.store import (
+    bitmaps,
     changes,
     facets,
     leaving,
@@ -79,6 +80,7 @@ class SqlStore:
         for engine in (self._opening, self._writing):
             engine.update_execution_options(**{words.KEPT: search})
         self._reading = database.engine_for_reading(connections=readers)
+        self._reading.update_execution_options(**{bitmaps.WORTH_IT_FROM: windows.worth_it_from})
         self._outage = Outage(bound_s=database.rides_out_s)
         self._writer = Writer(
             self._writing,

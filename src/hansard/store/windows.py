@@ -28,12 +28,14 @@ from hansard.store.schema import bitmaps, completions, labels, revisions, window
 class Sizes(NamedTuple):
     """How many ``numbers`` a window has, behind how many new ones they are ``listed`` again, and what is too few.
 
-    A label that ``few`` or less of a window carry has no bitmap there: they are as soon looked up.
+    A label that ``few`` or less of a window carry has no bitmap there: they are as soon looked up. Pages are found by
+    bitmaps if a merge might read ``worth_it_from`` entries; None: what is best for the database.
     """
 
     numbers: int = bitmap.MOST
     listed: int = 512
     few: int = 15
+    worth_it_from: int | None = None
 
 
 _FEW: Final = Sizes().few
