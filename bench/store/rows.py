@@ -6,9 +6,11 @@ They are put in by the store's own statements, in large transactions, and kept f
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from hashlib import blake2b
@@ -25,6 +27,7 @@ from hansard.store import migrate, words
 from hansard.store.base import Record
 from hansard.store.changes import insert_records
 from hansard.store.database import Database
+from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
 from hansard.tenancy import DEFAULT_PROJECT
 
@@ -133,12 +136,25 @@ def fill(database: Database, count: int, *, made: Callable[[int], Record] = reco
         some: Sequence[Record] = list(islice(rows, min(_AT_ONCE, count - start)))
         with engine.begin() as connection:
             insert_records(connection, some)
+    with ThreadPoolExecutor(1) as thread:  # whoever fills may have an event loop already
+        thread.submit(asyncio.run, _tended(database, is_searched=is_searched)).result()
     with driver(engine) as connection:
         upkeep = (
             ("PRAGMA wal_checkpoint(TRUNCATE)",) if isinstance(database, Sqlite) else ("VACUUM ANALYZE", "CHECKPOINT")
         )
         for statement in upkeep:
             connection.execute(statement)
+
+
+async def _tended(database: Database, *, is_searched: bool) -> None:
+    """Its bitmaps made, as a server's janitor makes them, without the pauses."""
+    store = SqlStore(database, search=is_searched)
+    await store.start()
+    try:
+        while [took_s async for took_s in store.tend()]:
+            pass
+    finally:
+        await store.stop()
 
 
 _THROUGH: Final = (

@@ -1,4 +1,4 @@
-"""Who forgets what has expired while the server runs: a little at a time, so that nobody waits for it noticeably.
+"""Who forgets what has expired while the server runs, and tends the store: a little at a time, so that nobody waits.
 
 When something expires is ``core.lifetimes``; how it is forgotten is the store's.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from hansard.observe import Crashed, Observer, RecordsExpired
 from hansard.store.base import Expired, Expiring
 
 _LOOKS_EVERY_S: Final = 1.0
+_TENDS_EVERY_S: Final = 1.0
 
 # So long a batch should hold the writer; how many completions that takes is tried out.
 _BATCH_S: Final = 0.01
@@ -55,25 +56,35 @@ class Janitor:
         clock: Callable[[], float] = time.time,
         looks_every_s: float = _LOOKS_EVERY_S,
         tells_every_s: float = _TELLS_EVERY_S,
+        tends_every_s: float = _TENDS_EVERY_S,
     ) -> None:
         self._store = store
         self._observer = observer
         self._clock = clock
         self._looks_every_s = looks_every_s
         self._tells_every_s = tells_every_s
+        self._tends_every_s = tends_every_s
         self._most = _MOST_AT_ONCE
         self._is_behind = False
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """Sweep meanwhile; at the end what is under way is still committed, or was not begun."""
-        # Not in a task group: it would wrap what whoever runs beside it raises, and this task raises nothing.
-        task = asyncio.get_running_loop().create_task(self._work(), name="hansard-janitor")
+        """Sweep meanwhile, and tend; at the end what is under way is still committed, or was not begun."""
+        # Not in a task group: it would wrap what whoever runs beside it raises, and these tasks raise nothing.
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(self._again_and_again(work, every_s=every_s), name=f"hansard-janitor-{name}")
+            for name, work, every_s in (
+                ("sweeps", self.sweep, self._looks_every_s),
+                ("tends", self.tend, self._tends_every_s),
+            )
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def sweep(self) -> bool:
         """Forget what has expired by now, and tell of it; whether something may be left."""
@@ -101,16 +112,23 @@ class Janitor:
         self._is_behind = is_late
         return is_late
 
-    async def _work(self) -> None:
+    async def tend(self) -> bool:
+        """See to what makes reads quick; whether something may be left, which is never said."""
+        async with aclosing(self._store.tend()) as steps:
+            async for took_s in steps:
+                await self._rest(took_s)
+        return False
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[bool]], *, every_s: float) -> None:
         while True:
             is_more = False
             try:
                 with suppress(StoreUnavailable):  # those who store are told so, and there is time
-                    is_more = await self.sweep()
+                    is_more = await work()
             except Exception as error:  # noqa: BLE001 - the edge of this task: a bug here must not end the server
                 self._observer(Crashed(request_id=_WHERE, exception=error))
             if not is_more:
-                await asyncio.sleep(self._looks_every_s)
+                await asyncio.sleep(every_s)
 
     async def _batch(self, project: str, now: int, tally: _Tally) -> bool:
         """Whether there was something to forget."""

@@ -25,10 +25,12 @@ from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from hansard.store.windows import Sizes
 from tests.postgres import PostgresServer
 from tests.store.conftest import Start
 from tests.store.records import outcome, record
 from tests.store.sound import CONVERSATION, examined, reply, sound_record
+from tests.store.tended import tended
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +112,14 @@ _BODY = (
 )
 _TOMBSTONE = "INSERT INTO tombstones VALUES ('p', 'chatcmpl-gone', 1699999999, {number})"
 _EMPTY_BODY = "INSERT INTO bodies (number, project, content) VALUES (7, 'default', :packed)"
+_OF_ALL = "INSERT INTO {table} VALUES ('p', '', '', {end})"
+_OF_LABELS = [
+    f"INSERT INTO {{table}} VALUES ('p', '{key}', '{value}', {{end}})"
+    for key, value in (("metadata[tier]", "tin"), ("model", "tiny"), ("model", "tiny-2026"))
+]
+_LABELS_OF_0006 = [statement.format(table="labels", end="1700000000, 7") for statement in _OF_LABELS] + [
+    statement.format(table="facets", end="0, 1") for statement in (_OF_ALL, *_OF_LABELS)
+]
 _OF_0003 = (("p", 7, "a"), ("p", 8, "b"), ("q", 9, "c"))
 ROWS = {
     "0001": [
@@ -130,8 +140,13 @@ ROWS = {
         "('p', 'unstored', :fingerprint, 1700000100, 4000000000, NULL, :reply_b)",
     ],
     "0004": [_COMPLETION.format(project="default", number=7, name="a"), _EMPTY_BODY],
+    "0006": [
+        _COMPLETION.format(project="p", number=7, name="a"),
+        _EMPTY_BODY.replace("default", "p"),
+        *_LABELS_OF_0006,
+    ],
 }
-LAST = {"0001": 7, "0003": 12, "0004": 7}
+LAST = {"0001": 7, "0003": 12, "0004": 7, "0006": 8}
 VALUES = {
     "plain": b'{"model": "tiny", "temperature": 1.0}',
     "plain_reply": b'{"id":"chatcmpl-a"}',
@@ -259,6 +274,21 @@ async def test_what_the_third_version_wrote_is_all_there_after_the_climb(databas
     place = await store.locate("p", "chatcmpl-new")
     assert place is not None
     assert place.number > 12
+    await store.stop()
+
+
+async def test_what_the_sixth_version_wrote_comes_into_windows_after_the_climb(database: Database) -> None:
+    written_by("0006", database)
+    assert not [name for name in schema(database) if name.startswith(("windows", "bitmaps"))]
+
+    store = SqlStore(database, windows=Sizes(numbers=8, listed=1, few=0, worth_it_from=0))
+    await store.start()
+    query = ListQuery(model="tiny", metadata=(("tier", "tin"),))
+
+    before = await store.page("p", query, after=None, limit=2)
+    assert [await tended(store) > 0 for _ in range(3)] == [True, True, False]
+    assert await store.page("p", query, after=None, limit=2) == before
+    assert [each.id for each in before] == ["chatcmpl-a"]
     await store.stop()
 
 
