@@ -1,4 +1,4 @@
-"""Who forgets what has expired while the server runs: a little at a time, so that nobody waits for it noticeably.
+"""Who forgets what has expired while the server runs, and tends the store: a little at a time, so that nobody waits.
 
 When something expires is ``core.lifetimes``; how it is forgotten is the store's.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -66,14 +66,19 @@ class Janitor:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """Sweep meanwhile; at the end what is under way is still committed, or was not begun."""
-        # Not in a task group: it would wrap what whoever runs beside it raises, and this task raises nothing.
-        task = asyncio.get_running_loop().create_task(self._work(), name="hansard-janitor")
+        """Sweep meanwhile, and tend; at the end what is under way is still committed, or was not begun."""
+        # Not in a task group: it would wrap what whoever runs beside it raises, and these tasks raise nothing.
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(self._again_and_again(work), name=f"hansard-janitor-{name}")
+            for name, work in (("sweeps", self.sweep), ("tends", self.tend))
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def sweep(self) -> bool:
         """Forget what has expired by now, and tell of it; whether something may be left."""
@@ -101,12 +106,19 @@ class Janitor:
         self._is_behind = is_late
         return is_late
 
-    async def _work(self) -> None:
+    async def tend(self) -> bool:
+        """See to what makes reads quick; whether something may be left, which is never said."""
+        async with aclosing(self._store.tend()) as steps:
+            async for took_s in steps:
+                await self._rest(took_s)
+        return False
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[bool]]) -> None:
         while True:
             is_more = False
             try:
                 with suppress(StoreUnavailable):  # those who store are told so, and there is time
-                    is_more = await self.sweep()
+                    is_more = await work()
             except Exception as error:  # noqa: BLE001 - the edge of this task: a bug here must not end the server
                 self._observer(Crashed(request_id=_WHERE, exception=error))
             if not is_more:

@@ -24,11 +24,13 @@ from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from hansard.store.windows import Sizes
 from tests.durability.counts import EXAMPLES
 from tests.memory_store import MemoryStore
 from tests.postgres import PostgresServer
 from tests.store.records import outcome
 from tests.store.sound import reply, sound_record
+from tests.store.tended import tended
 
 PROJECTS = st.sampled_from(["p", "q"])
 MODELS = st.sampled_from(["tiny", "tiny-2026", "gold"])
@@ -72,7 +74,7 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
     def start(self) -> None:
         self.runner = asyncio.Runner()
         self.database = type(self).empty()
-        self.real = SqlStore(self.database, readers=1)
+        self.real = self.opened()
         self.model = MemoryStore()
         self.made: dict[str, Record] = {}
         self.now = BEGIN
@@ -156,8 +158,18 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.runner.run(self.real.stop())
-        self.real = SqlStore(self.database, readers=1)
+        self.real = self.opened()
         self.runner.run(self.real.start())
+
+    @rule()
+    def tend(self) -> None:
+        """Close windows and make their bitmaps, as a janitor does."""
+        for _ in range(2):  # what is closed by the first round is due in the second one
+            self.runner.run(tended(self.real))
+
+    def opened(self) -> SqlStore:
+        """With windows so short that a few completions close them."""
+        return SqlStore(self.database, readers=1, windows=Sizes(numbers=8, listed=3, few=1))
 
     @rule()
     def check(self) -> None:
@@ -181,6 +193,6 @@ def test_it_answers_like_the_store_in_plain_dicts(kind: str, request: pytest.Fix
 
     machine = type("Machine", (SqlStoreLikeMemoryStore,), {"empty": staticmethod(empty)})
     health = list(HealthCheck)
-    some = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=health)
+    some = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=health)
     with ExitStack() as lent:
         run_state_machine_as_test(machine, settings=some)

@@ -6,7 +6,7 @@ every method: a row of another project does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -166,6 +166,9 @@ class Expiring(Protocol):
 
     async def give_back(self) -> int:
         """Give some of the room of what was deleted back to the disk: bytes, 0 if there is no more."""
+
+    def tend(self) -> AsyncGenerator[float, None]:
+        """See to what makes reads quick, in small steps; after each, the seconds it took of everybody's time."""
 
 
 class Left(NamedTuple):

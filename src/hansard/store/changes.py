@@ -1,7 +1,7 @@
 """What is changed in the tables. Every function runs inside the caller's transaction, on the writer.
 
 Labels follow the completion they index in the same transaction, and a delete leaves nothing of
-one but a tombstone: where it stood.
+one but a tombstone, where it stood, and bits, which tell nothing without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, select
 from sqlalchemy.sql import ClauseElement
 
 from hansard.core.pieces import cut, without_messages
-from hansard.store import closing, facets, pieces, queries, words
+from hansard.store import closing, facets, pieces, queries, windows, words
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
 from hansard.store.driver import fetch, tell
@@ -120,6 +120,8 @@ def set_metadata(
     before, now = labels_of((), row.metadata.items()), labels_of((), metadata.items())
     delete_rows(connection, labels, _LABEL, [(project, *label, *place) for label in before - now])
     insert_rows(connection, labels, _LABEL, [(project, *label, *place) for label in now - before])
+    if now != before:
+        windows.relabel(connection, project, row.number, gained=now - before, lost=before - now)
     counts = Counter(facets.of_labels(project, now))
     counts.subtract(facets.of_labels(project, before))
     facets.add(connection, counts)

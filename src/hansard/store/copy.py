@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import Connection, CursorResult, Engine, exc, inspect
 
 from hansard.errors import StartupError
-from hansard.store import migrate, numbers, parts
+from hansard.store import migrate, numbers, parts, windows
 from hansard.store.check import Tell
 from hansard.store.database import Database
 from hansard.store.lock import alone
@@ -109,7 +109,11 @@ def _copy(source: _Side, target: _Target, tell: Tell) -> dict[str, int]:
     with target.transaction() as connection:
         # First of all, so that not even a server on a copy that is not done gives a number again.
         numbers.raise_to(connection, max(source.ask(numbers.counter), source.ask(numbers.highest)))
-    return {part.name: _copy_part(part, source, target, begun=begun[part.name], tell=tell) for part in PARTS}
+    copied = {part.name: _copy_part(part, source, target, begun=begun[part.name], tell=tell) for part in PARTS}
+    with target.transaction() as connection:
+        # Such a server may have made them of what was not all there.
+        windows.forget(connection)
+    return copied
 
 
 def _make_tables(connection: Connection, target: Database) -> None:

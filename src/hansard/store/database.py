@@ -60,6 +60,9 @@ class Database(Protocol):
     def confirm(self, connection: Connection) -> None:
         """Write something, however little, so that COMMIT waits for every copy of what is seen there."""
 
+    def under_way(self, connection: Connection) -> frozenset[str]:
+        """The transactions that have come past ``guard`` and not ended yet, each by a name that no other has."""
+
     @property
     def has_copies(self) -> bool:
         """Whether what can be seen may not have reached all the places where an acknowledged record must be."""

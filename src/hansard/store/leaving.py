@@ -23,6 +23,7 @@ from hansard.store.database import Database
 from hansard.store.schema import (
     TABLES,
     audit,
+    bitmaps,
     bodies,
     completions,
     facets,
@@ -33,6 +34,7 @@ from hansard.store.schema import (
     projects,
     tallies,
     tombstones,
+    windows,
 )
 from hansard.store.tenants import Entry, Project
 
@@ -46,7 +48,7 @@ CLOSED: Final = "project.deleted"
 """What the log says of one that is closed."""
 
 # Behind the completions: what of them is left only if something was damaged, and what was never theirs.
-_BEHIND: Final = (outcomes, tombstones, labels, facets, bodies, tallies)
+_BEHIND: Final = (outcomes, tombstones, labels, facets, windows, bitmaps, bodies, tallies)
 
 
 def close(connection: Connection, project: str, entry: Entry) -> bool:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from hansard.store import schema
+from hansard.store.bitmaps import LISTED
 from hansard.store.schema import completions, facets
 
 Key: TypeAlias = tuple[Any, ...]
@@ -115,6 +116,9 @@ _FACETS: Final = (
     .having(_SUM != 0)
 )
 
+# Windows and bitmaps are not copied: a server on the copy makes its own.
+_REVISIONS: Final = select(schema.revisions).where(schema.revisions.c.name != LISTED)
+
 # What others point at comes before them.
 PARTS: Final = (
     Part(table=schema.pieces, rows=select(schema.pieces), key_length=2, at_once=CONTENTS_AT_ONCE, has_parents=True),
@@ -127,7 +131,7 @@ PARTS: Final = (
     Part(table=schema.projects, rows=select(schema.projects), key_length=1),
     Part(table=schema.keys, rows=select(schema.keys), key_length=2),
     Part(table=schema.audit, rows=select(schema.audit), key_length=3),
-    Part(table=schema.revisions, rows=select(schema.revisions), key_length=1),
+    Part(table=schema.revisions, rows=_REVISIONS, key_length=1),
     Part(table=schema.tallies, rows=select(schema.tallies), key_length=3),
 )
 

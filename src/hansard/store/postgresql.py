@@ -68,6 +68,13 @@ _UPGRADING: Final = int.from_bytes(b"hansard", "big")
 # Two statements in one message, since the second must see what was committed while the first one waited.
 _GUARD: Final = f"SELECT pg_advisory_xact_lock_shared({_UPGRADING}); TABLE alembic_version"
 
+# Not in the snapshot of who asks. A virtual transaction has its name before it has written anything.
+_UNDER_WAY: Final = (
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "  # noqa: S608
+    f"AND classid = {_UPGRADING >> 32} AND objid = {_UPGRADING & 0xFFFFFFFF} "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
 # What a `text` of PostgreSQL cannot hold, and the mark that stands for it there.
 _MARK: Final = "\x01"
 _UNFIT: Final = re.compile("[\x00\x01\ud800-\udfff]")
@@ -141,6 +148,9 @@ class Postgresql:
         asked.nextset()
         if asked.fetchone() != (version,):
             raise Outdated
+
+    def under_way(self, connection: Connection) -> frozenset[str]:
+        return frozenset(connection.exec_driver_sql(_UNDER_WAY).scalars())
 
     @property
     def has_copies(self) -> bool:

@@ -1,7 +1,7 @@
 """What is asked of the tables. Every function runs inside the caller's transaction.
 
-A page is found in two steps: first the numbers (``ranges``), then their records by number. So a body is read only
-if its record is on the page, whatever the planner thinks.
+A page is found in two steps: first the numbers (``bitmaps``, ``ranges``), then their records by number. So a body is
+read only if its record is on the page, whatever the planner thinks.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sqlalchemy import ARRAY, BigInteger, Connection, Select, and_, bindparam, f
 
 from hansard.core.paging import ListQuery
 from hansard.core.pieces import joined, without_messages
-from hansard.store import pieces, ranges
+from hansard.store import bitmaps, pieces
 from hansard.store.base import Cursor, Record
 from hansard.store.codec import unpack_body
 from hansard.store.driver import fetch
-from hansard.store.ranges import Label
+from hansard.store.ranges import Label, Place
 from hansard.store.rows import filled
 from hansard.store.schema import bodies, completions, tombstones
 
@@ -30,6 +30,7 @@ _LONGEST_NAME: Final = 512
 _MOST_AT_ONCE: Final = 128
 
 _FIELDS: Final = tuple(column.name for column in completions.c if column is not completions.c.number)
+_CREATED: Final = 1 + _FIELDS.index("created")
 _TOOLS: Final = -2
 
 _WHOLE: Final = select(
@@ -126,22 +127,32 @@ def page(
 ) -> Sequence[Record]:
     """One page of records; if not ``whole``, their requests without messages."""
     wanted = labels_of(() if query.model is None else (query.model,), query.metadata)
-    numbers = ranges.numbers(connection, project, wanted, after=after, order=query.order, limit=limit)
-    return by_numbers(connection, project, numbers, whole=whole)
+    seen: dict[int, _Row] = {}
+
+    def look_up(numbers: Sequence[int]) -> Sequence[Place]:
+        found = _rows(connection, project, numbers)
+        seen.update(found)
+        return [(row[_CREATED], number) for number, row in found.items()]
+
+    numbers = bitmaps.numbers(connection, project, wanted, after=after, order=query.order, limit=limit, look_up=look_up)
+    seen.update(_rows(connection, project, [number for number in numbers if number not in seen]))
+    return _records(connection, project, [seen[number] for number in numbers if number in seen], whole=whole)
 
 
 def by_numbers(
     connection: Connection, project: str, numbers: Sequence[int], *, whole: bool = False
 ) -> Sequence[Record]:
     """The records of these completions, in this order, as far as they are there."""
-    if not numbers:
-        return []
+    by_number = _rows(connection, project, numbers)
+    return _records(connection, project, [by_number[number] for number in numbers if number in by_number], whole=whole)
+
+
+def _rows(connection: Connection, project: str, numbers: Sequence[int]) -> dict[int, _Row]:
     found: list[_Row] = []
     for start in range(0, len(numbers), _MOST_AT_ONCE):
         statement, values = _BY_NUMBERS[connection.dialect.name](numbers[start : start + _MOST_AT_ONCE])
         found += fetch(connection, statement, {"project": project, **values})
-    by_number = {row[0]: row for row in found}
-    return _records(connection, project, [by_number[number] for number in numbers if number in by_number], whole=whole)
+    return {row[0]: row for row in found}
 
 
 def _records(connection: Connection, project: str, rows: Sequence[_Row], *, whole: bool) -> list[Record]:

@@ -2,7 +2,8 @@
 
 Every label's completions lie in one range of ``labels``, in the order of a page. Ranges of about the same length are
 read side by side, as a merge, as far as the page needs; the completions of a far longer one are looked up, each by its
-full key, for those of the shortest. A page without a label is a range of all completions.
+full key, for those of the shortest. A page without a label is a range of all completions. Which completions carry
+several labels may be known already, for most of them: ``bitmaps``.
 """
 
 from __future__ import annotations
@@ -53,6 +54,30 @@ _TO_MERGE: Final = {
 }
 
 
+Place: TypeAlias = tuple[int, int]
+"""Created and number of a completion: where it stands in the order of a page."""
+
+
+class Stretch(NamedTuple):
+    """Completions with these numbers, and the seconds in which they were created: all bounds are of it."""
+
+    first_number: int
+    last_number: int
+    first_created: int
+    last_created: int
+
+
+class Asked(NamedTuple):
+    """A page: the labels, of which the rarest leads, and how many completions carry each."""
+
+    project: str
+    labels: tuple[Label, ...]
+    counts: tuple[int, ...]
+    after: Cursor | None
+    order: Order
+    limit: int
+
+
 class _Shape(NamedTuple):
     """All that makes two statements differ: built once each, since building takes longer than a short range."""
 
@@ -61,6 +86,7 @@ class _Shape(NamedTuple):
     looked_up: int
     order: Order
     past: bool
+    within: bool
 
 
 def numbers(
@@ -73,16 +99,45 @@ def numbers(
     limit: int,
 ) -> Sequence[int]:
     """The first ``limit`` past ``after`` of those that carry every label."""
+    asked = page_of(connection, project, wanted, after=after, order=order, limit=limit)
+    return [number for _, number in places(connection, asked)]
+
+
+def page_of(
+    connection: Connection,
+    project: str,
+    wanted: Collection[Label],
+    *,
+    after: Cursor | None,
+    order: Order,
+    limit: int,
+) -> Asked:
     counts = _counted(connection, project, wanted)
     # In an order of our own, since planners have been seen to choose otherwise: the rarest leads.
-    sorted_labels = sorted(counts, key=lambda label: (counts[label], label))
-    merged = sum(count <= CLOSE * counts[sorted_labels[0]] for count in counts.values())
-    shape = _Shape(connection.dialect.name, merged, len(wanted) - merged, order, after is not None)
-    parameters: dict[str, Any] = {"project": project, "limit": limit} | _named(sorted_labels)
-    if after is not None:
+    labels_asked = tuple(sorted(counts, key=lambda label: (counts[label], label)))
+    return Asked(project, labels_asked, tuple(counts[label] for label in labels_asked), after, order, limit)
+
+
+def places(connection: Connection, asked: Asked, *, within: Stretch | None = None) -> Sequence[Place]:
+    """Those of the page, in its order; only such as lie in the stretch, if one is given."""
+    after = asked.after
+    if within is not None and after is not None and not _may_be_past(after, asked.order, within):
+        return []
+    past = after is not None and (within is None or within.first_created <= after.created <= within.last_created)
+    merged = sum(count <= CLOSE * asked.counts[0] for count in asked.counts)
+    shape = _Shape(connection.dialect.name, merged, len(asked.labels) - merged, asked.order, past, within is not None)
+    parameters: dict[str, Any] = {"project": asked.project, "limit": asked.limit} | named(asked.labels)
+    if past and after is not None:
         parameters |= {"created": after.created, "number": after.number}
+    if within is not None:
+        parameters |= within._asdict()
     with _merging(connection, shape):
-        return [number for _, number in fetch(connection, _statement(shape), parameters)]
+        return [(created, number) for created, number in fetch(connection, _statement(shape), parameters)]
+
+
+def _may_be_past(after: Cursor, order: Order, within: Stretch) -> bool:
+    """Whether something of the stretch may lie past the place; if so and it is not in these seconds, all of it does."""
+    return within.last_created >= after.created if order == "asc" else within.first_created <= after.created
 
 
 def _counted(connection: Connection, project: str, wanted: Collection[Label]) -> Mapping[Label, int]:
@@ -90,11 +145,12 @@ def _counted(connection: Connection, project: str, wanted: Collection[Label]) ->
     if len(wanted) < 2:
         return dict.fromkeys(wanted, 0)
     asked = list(wanted)
-    (counts,) = fetch(connection, _counts(len(asked)), {"project": project} | _named(asked))
-    return dict(zip(asked, counts, strict=True))
+    (counts,) = fetch(connection, _counts(len(asked)), {"project": project} | named(asked))
+    return dict(zip(asked, map(int, counts), strict=True))
 
 
-def _named(some: Sequence[Label]) -> dict[str, str]:
+def named(some: Sequence[Label]) -> dict[str, str]:
+    """The parameters that tell them."""
     return {
         f"{name}_{n}": text for n, label in enumerate(some) for name, text in zip(("key", "value"), label, strict=True)
     }
@@ -134,7 +190,7 @@ def _walk(shape: _Shape) -> _Statement:
 def _as_intersection(shape: _Shape) -> _Statement:
     """SQLite runs two ordered queries side by side, as far as is asked for: https://sqlite.org/eqp.html."""
     first, *others = (_range(n, shape) for n in range(shape.merged))
-    first = first.where(*_looked_up(shape))
+    first = first.where(*_numbered(shape), *_looked_up(shape))
     return intersect(first, *others) if others else first
 
 
@@ -145,7 +201,8 @@ def _as_join(shape: _Shape) -> _Statement:
     for other in tables[1:]:
         joined = joined.join(other, and_(*_same(other, "created", "number")))
     conditions = [each for n, table in enumerate(tables) for each in (*_of(table, n), *_past(table, shape))]
-    return select(labels.c.created, labels.c.number).select_from(joined).where(*conditions, *_looked_up(shape))
+    conditions += [*_numbered(shape), *_looked_up(shape)]
+    return select(labels.c.created, labels.c.number).select_from(joined).where(*conditions)
 
 
 _MERGE: Final = {"sqlite": _as_intersection, "postgresql": _as_join}
@@ -177,8 +234,19 @@ def _same(other: FromClause, *names: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _past(table: FromClause, shape: _Shape) -> tuple[ColumnElement[bool], ...]:
+    """One bound on each side at most: SQLite begins at the first that it is told, be it the wider one."""
+    first, last = (table.c.created >= bindparam("first_created"), table.c.created <= bindparam("last_created"))
+    bounds = (first, last) if shape.within else ()
     if not shape.past:
-        return ()
+        return bounds
     place = tuple_(table.c.created, table.c.number)
     cursor = tuple_(bindparam("created", type_=BigInteger), bindparam("number", type_=BigInteger))
-    return (place > cursor if shape.order == "asc" else place < cursor,)
+    if shape.order == "asc":
+        return (place > cursor, *bounds[1:])
+    return (place < cursor, *bounds[:1])
+
+
+def _numbered(shape: _Shape) -> tuple[ColumnElement[bool], ...]:
+    if not shape.within:
+        return ()
+    return (labels.c.number >= bindparam("first_number"), labels.c.number <= bindparam("last_number"))

@@ -9,6 +9,10 @@ completions   one row per stored completion, small, so that lists and counts nev
 └── labels    what a list can be asked for, one row per (key, value), spelled as in the query string:
               ``model`` (the reply's name and the requested one), ``metadata[tier]`` ... The primary key
               is the index *and* the order, so every page with a filter is one range of it
+windows       what is known of a run of completions' numbers once all of them are given: when they were created, and how
+              far their order by number is from that by time. ``revisions`` says up to which number that is
+└── bitmaps   which numbers of a window carry a label, where some do: what lists by several labels read in the place of
+              ``labels``. Made by the janitor and kept up with changes of labels; what is deleted stays in them
 facets        how many completions there are, carry each label, and end for each reason, kept up with every change
 tombstones    where a deleted completion stood, because clients delete while they page
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
@@ -20,7 +24,8 @@ keys          who may ask, as digests: what was shown once is kept nowhere. Look
 audit         what was done with projects and keys, and who read what. Rows are added and never changed: triggers see
               to that
 revisions     numbers that rise: with every change to projects and keys, so that servers see that there was one, and
-              with every change to keys, so that it is known for ever that there was one
+              with every change to keys, so that it is known for ever that there was one; and up to which number
+              completions are in windows
 
 While search is on there is an index of words beside them, which is not drawn here: ``words`` makes and drops it.
 
@@ -263,6 +268,38 @@ audit: Final = Table(
     Column("request_id", Text),
     Column("details", Text, nullable=False),
     Index("audit_by_time", "at", "id"),
+)
+
+# What is deleted leaves these bounds. A completion may be created ``slack`` seconds before one with a smaller number,
+# and no more. ``work`` is none where the bitmaps stand; 0 where they are to be made, else when (unix microseconds)
+# somebody began to.
+windows: Final = Table(
+    "windows",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("first_number", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("first_created", BigInteger, nullable=False),
+    Column("last_created", BigInteger, nullable=False),
+    Column("slack", BigInteger, nullable=False),
+    Column("work", BigInteger),
+    Index("windows_by_first", "project", "first_created", "first_number"),
+    Index("windows_by_last", "project", "last_created", "first_number"),
+    sqlite_with_rowid=False,
+)
+_where_there("windows_by_work", windows.c.work)
+
+# ``bits`` is a ``bitmaps.Bits``. The label comes before the window: of rare ones many windows lie on one page.
+bitmaps: Final = Table(
+    "bitmaps",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("first_number", BigInteger, primary_key=True, autoincrement=False),
+    Column("bits", LargeBinary, nullable=False),
+    Index("bitmaps_by_window", "project", "first_number"),
+    sqlite_with_rowid=False,
 )
 
 revisions: Final = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -30,10 +30,12 @@ from hansard.store import (
 from hansard.store.base import Cursor, Expired, Found, Left, Outcome, Record, Tally
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
+from hansard.store.indexing import Indexing
 from hansard.store.outage import Outage
 from hansard.store.pace import Pace
 from hansard.store.readers import Readers
 from hansard.store.tenants import Entry, Tenants
+from hansard.store.windows import Sizes
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
@@ -52,7 +54,7 @@ class SqlStore:
     """A ``Store`` in one SQL database.
 
     At most ``queue_limit`` writes, of ``queue_limit_bytes`` together, wait for the disk. With ``search`` an index of
-    words is kept; a search looks at as much as it can in ``search_budget_s``.
+    words is kept; a search looks at as much as it can in ``search_budget_s``. ``windows`` tells how large they are.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SqlStore:
         queue_limit_bytes: int = 256 * 1024 * 1024,
         search: bool = False,
         search_budget_s: float = 1.0,
+        windows: Sizes = Sizes(),  # noqa: B008 - it never changes
         observer: Observer = ignore,
     ) -> None:
         self._observer = observer
@@ -90,6 +93,9 @@ class SqlStore:
         # Beside the writer where others count too: a transaction of many things would hold their counts for long.
         self._counting = database.engine_for_serving()
         self._counters = Readers(self._counting, threads=1, limit=queue_limit, outage=self._outage)
+        self._indexing = Indexing(
+            read=self._readers.read, write=self._writer.write, under_way=database.under_way, sizes=windows
+        )
         self.tenants: Tenants = tenants_sql.SqlTenants(read=self._readers.read, write=self._writer.write)
 
     async def start(self) -> None:
@@ -210,6 +216,9 @@ class SqlStore:
             return msgspec.structs.replace(expired, took_s=time.monotonic() - started)
 
         return await self._writer.write(timed)
+
+    def tend(self) -> AsyncGenerator[float, None]:
+        return self._indexing.steps()
 
     async def close_project(self, project: str, entry: Entry) -> bool:
         return await self._writer.write(partial(leaving.close_once, project=project, entry=entry))

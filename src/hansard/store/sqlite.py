@@ -118,6 +118,10 @@ class Sqlite:
     def guard(self, connection: Connection, *, version: str) -> None:
         """One server at a time has the file, and it upgrades before it serves (``lock``)."""
 
+    def under_way(self, connection: Connection) -> frozenset[str]:
+        """Who reads sees all that was given a number so far, and whoever writes next sees what he saw."""
+        return frozenset()
+
     @property
     def has_copies(self) -> bool:
         return False

@@ -1,0 +1,288 @@
+"""Which completions carry several labels, by bitmaps: a bit for each number of a window, for each label in it.
+
+A bitmap has every completion of its window that carries the label, and of others only such as are deleted. So what
+several have in common is on the page if it is there. Where a label has none (few carry it there, or nobody has made it
+yet), and behind the last window, ranges are merged as without any. ``windows`` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import groupby, islice
+from math import ceil, inf, prod
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+
+from hansard.core.paging import Order
+from hansard.store import bits as bitmap
+from hansard.store import ranges
+from hansard.store.base import Cursor
+from hansard.store.bits import Bits
+from hansard.store.driver import fetch
+from hansard.store.facets import ALL
+from hansard.store.ranges import Asked, Label, Place, Stretch
+from hansard.store.schema import bitmaps, completions, facets, revisions, windows
+
+LISTED: Final = "windows"
+"""The name in ``revisions`` of the number up to which completions are in windows."""
+
+_MOST_AT_ONCE: Final = 64
+_BEYOND: Final = 2**62
+
+
+LookUp: TypeAlias = Callable[[Sequence[int]], Sequence[Place]]
+"""Which of these numbers are there, and their seconds: whoever wants the completions reads them at once."""
+
+
+class Window(NamedTuple):
+    """One of a project's, with the bitmap of each label that was asked for."""
+
+    stretch: Stretch
+    slack: int
+    bits: tuple[Bits | None, ...]
+
+
+def numbers(
+    connection: Connection,
+    project: str,
+    wanted: Collection[Label],
+    *,
+    after: Cursor | None,
+    order: Order,
+    limit: int,
+    look_up: LookUp,
+) -> Sequence[int]:
+    """As ``ranges.numbers``."""
+    asked = ranges.page_of(connection, project, wanted, after=after, order=order, limit=limit)
+    if len(asked.labels) > 1:
+        ((listed, total),) = fetch(connection, _LISTED, {"project": project})
+        if listed is not None:
+            return _Page(connection, asked, look_up, listed=listed, total=int(total)).numbers()
+    return [number for _, number in ranges.places(connection, asked)]
+
+
+class _Page:
+    """What is found of a page so far; what may be of it, by its number, waits to be looked up together."""
+
+    def __init__(self, connection: Connection, asked: Asked, look_up: LookUp, *, listed: int, total: int) -> None:
+        self._connection = connection
+        self._there = look_up
+        self._asked = asked
+        self._rises = asked.order == "asc"
+        self._listed = listed
+        # As if labels had nothing to do with each other.
+        expected = bitmap.MOST * prod(count / max(total, 1) for count in asked.counts)
+        self._at_first = min(_MOST_AT_ONCE, 1 + ceil(asked.limit / max(expected, 0.1)))
+        self._found: set[Place] = set()
+        self._waiting: list[int] = []
+
+    def numbers(self) -> Sequence[int]:
+        if self._rises:
+            self._look_into_windows()
+            self._look_behind()
+        else:
+            self._look_behind()
+            self._look_into_windows()
+        return [number for _, number in self._in_order()[: self._asked.limit]]
+
+    def _look_into_windows(self) -> None:
+        for is_bare, some in groupby(self._windows(), key=lambda window: None in window.bits):
+            look = self._look_into_ranges if is_bare else self._look_into_bitmaps
+            if look(some):
+                break
+        self._look_up()
+
+    def _look_into_ranges(self, some: Iterator[Window]) -> bool:
+        """Whether the page is full. Windows that lie side by side are one range."""
+        stretches = [window.stretch for window in some]
+        self._look_up()
+        if self._is_full(stretches[0]):
+            return True
+        self._found.update(ranges.places(self._connection, self._asked, within=_joined(stretches)))
+        return False
+
+    def _look_into_bitmaps(self, some: Iterator[Window]) -> bool:
+        """Whether the page is full."""
+        for window in some:
+            if self._is_full(window.stretch):
+                return True
+            self._look_into(window)
+        return False
+
+    def _look_into(self, window: Window) -> None:
+        """Its completions by number, as far as none behind may belong on the page: by time the order is another."""
+        candidates, more = self._candidates(window), self._asked.limit
+        while True:
+            missing = self._asked.limit - len(self._found) - len(self._waiting)
+            at_once = missing if missing > 0 else more
+            self._waiting += (some := list(islice(candidates, at_once)))
+            if len(some) < at_once:
+                return
+            inside = range(window.stretch.first_number, window.stretch.last_number + 1)
+            seconds = [created for created, number in self._look_up() if number in inside]
+            if seconds and self._is_full_before(
+                max(seconds) - window.slack if self._rises else min(seconds) + window.slack, some[-1]
+            ):
+                return
+            more *= 2
+
+    def _candidates(self, window: Window) -> Iterator[int]:
+        """Numbers with all the bits, in order, but for those that are surely not past the cursor."""
+        first, last, first_created, last_created = window.stretch
+        met = bitmap.common([bits for bits in window.bits if bits is not None], last - first + 1)
+        bound = None
+        after = self._asked.after
+        if met and after is not None and first_created <= after.created <= last_created:
+            bound = self._surely_not_past(after, window.slack)
+        low, high = (0, last - first)
+        if bound is not None and first <= bound <= last:
+            low, high = (bound - first, high) if self._rises else (low, bound - first)
+        for offset in bitmap.between(met, low, high, self._asked.order):
+            yield first + offset
+
+    def _surely_not_past(self, after: Cursor, slack: int) -> int | None:
+        """A number before which, in the order, is none past the cursor."""
+        created = after.created + (-slack if self._rises else slack)
+        values = {"project": self._asked.project, "created": created}
+        rows = fetch(self._connection, _NEAR[self._asked.order], values)
+        return rows[0][0] if rows else None
+
+    def _look_behind(self) -> None:
+        """What is in no window yet."""
+        values = {"project": self._asked.project, "listed": self._listed}
+        ((first_created,),) = fetch(self._connection, _BEHIND[self._connection.dialect.name], values)
+        if first_created is not None:
+            stretch = Stretch(self._listed + 1, _BEYOND, first_created, _BEYOND)
+            if not self._is_full(stretch):
+                self._found.update(ranges.places(self._connection, self._asked, within=stretch))
+
+    def _windows(self) -> Iterator[Window]:
+        """In the order of the page, those that may have some of it."""
+        asked = self._asked
+        statement = _windows(len(asked.labels), asked.order, asked.after is not None)
+        values: dict[str, Any] = {"project": asked.project, **ranges.named(asked.labels)}
+        if asked.after is not None:
+            values["created"] = asked.after.created
+        skipped, most = 0, self._at_first
+        while True:
+            rows = fetch(self._connection, statement, {**values, "skipped": skipped, "most": most})
+            for row in rows:
+                yield Window(Stretch(*row[:4]), row[4], row[5:])
+            if len(rows) < most:
+                return
+            skipped, most = skipped + most, min(2 * most, _MOST_AT_ONCE)
+
+    def _look_up(self) -> Sequence[Place]:
+        """Which of those that wait are there."""
+        places = self._there(self._waiting) if self._waiting else []
+        self._waiting = []
+        self._found.update(place for place in places if self._is_past(place))
+        return places
+
+    def _is_past(self, place: Place) -> bool:
+        after = self._asked.after
+        if after is None:
+            return True
+        cursor = (after.created, after.number)
+        return place > cursor if self._rises else place < cursor
+
+    def _is_full(self, behind: Stretch) -> bool:
+        """Whether neither that stretch nor any behind it has something that belongs on the page."""
+        if self._rises:
+            return self._is_full_before(behind.first_created, 0)
+        return self._is_full_before(behind.last_created, inf)
+
+    def _is_full_before(self, created: int, number: float) -> bool:
+        """Whether nothing behind that place belongs on the page."""
+        if len(self._found) < self._asked.limit:
+            return False
+        last = self._in_order()[self._asked.limit - 1]
+        return last <= (created, number) if self._rises else last >= (created, number)
+
+    def _in_order(self) -> Sequence[Place]:
+        return sorted(self._found, reverse=not self._rises)
+
+
+def _joined(some: Sequence[Stretch]) -> Stretch:
+    first_numbers, last_numbers, first_seconds, last_seconds = zip(*some, strict=True)
+    return Stretch(min(first_numbers), max(last_numbers), min(first_seconds), max(last_seconds))
+
+
+_OF_PROJECT: Final = completions.c.project == bindparam("project")
+
+# Up to which number completions are in windows, and how many the project has.
+_LISTED: Final = select(
+    select(revisions.c.number).where(revisions.c.name == LISTED).scalar_subquery(),
+    select(func.coalesce(func.sum(facets.c.count), 0))
+    .where(facets.c.project == bindparam("project"), facets.c.key == ALL[0], facets.c.value == ALL[1])
+    .scalar_subquery(),
+)
+
+
+@cache
+def _windows(labels: int, order: Order, past: bool) -> Select[Any]:  # noqa: FBT001 - what makes two texts differ
+    rises = order == "asc"
+    near, far = (windows.c.first_created, windows.c.last_created)[:: 1 if rises else -1]
+    found = select(
+        windows.c.first_number,
+        windows.c.last_number,
+        windows.c.first_created,
+        windows.c.last_created,
+        windows.c.slack,
+        *(_bits(n) for n in range(labels)),
+    ).where(windows.c.project == bindparam("project"))
+    if past:
+        found = found.where(far >= bindparam("created") if rises else far <= bindparam("created"))
+    in_order = (near, windows.c.first_number) if rises else (near.desc(), windows.c.first_number.desc())
+    return found.order_by(*in_order).limit(bindparam("most")).offset(bindparam("skipped"))
+
+
+def _bits(n: int) -> ColumnElement[Any]:
+    """Of the label that is told as the n-th; none while they are being made."""
+    return (
+        select(bitmaps.c.bits)
+        .where(
+            bitmaps.c.project == bindparam("project"),
+            bitmaps.c.key == bindparam(f"key_{n}"),
+            bitmaps.c.value == bindparam(f"value_{n}"),
+            bitmaps.c.first_number == windows.c.first_number,
+            windows.c.work.is_(None),
+        )
+        .correlate(windows)
+        .scalar_subquery()
+    )
+
+
+# Of the completions before the cursor by more than the slack the last one: whatever is past the cursor has a larger
+# number, since by number no completion is earlier by more than that. The other way round likewise.
+_NEAR: Final[Mapping[Order, Select[Any]]] = {
+    "asc": select(completions.c.number)
+    .where(_OF_PROJECT, completions.c.created < bindparam("created"))
+    .order_by(completions.c.created.desc(), completions.c.number.desc())
+    .limit(1),
+    "desc": select(completions.c.number)
+    .where(_OF_PROJECT, completions.c.created > bindparam("created"))
+    .order_by(completions.c.created, completions.c.number)
+    .limit(1),
+}
+
+
+def _behind(of_project: ColumnElement[bool]) -> Select[Any]:
+    """When the first of those behind the windows was created. Told to go by number, of which there are few."""
+    some = (
+        select(completions.c.created)
+        .where(of_project, completions.c.number > bindparam("listed"))
+        .order_by(completions.c.number)
+        .limit(2**62)
+        .subquery()
+    )
+    return select(func.min(some.c.created))
+
+
+# As in ``queries``: the concatenation keeps SQLite from the project's index.
+_BEHIND: Final = {
+    "sqlite": _behind(completions.c.project.concat("") == bindparam("project")),
+    "postgresql": _behind(_OF_PROJECT),
+}
