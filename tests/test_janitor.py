@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -28,6 +28,8 @@ class Shelf:
         self.asked: list[tuple[str, int]] = []
         self.times: set[int] = set()
         self.error: Exception | None = None
+        self.steps_s: Sequence[float] = ()
+        self.tended = 0
 
     async def due(self, *, now: int) -> Sequence[str]:
         self.times.add(now)
@@ -42,6 +44,11 @@ class Shelf:
         self.left[project] -= done
         records = done // 2
         return Expired(records=records, bodies=done - records, took_s=done * self.each_s)
+
+    async def tend(self) -> AsyncGenerator[float, None]:
+        self.tended += 1
+        for took_s in self.steps_s:
+            yield took_s
 
     async def give_back(self) -> int:
         return self.free_bytes.pop(0) if self.free_bytes else 0
@@ -194,3 +201,25 @@ async def test_an_error_beside_it_comes_through() -> None:
     with pytest.raises(KeyError):
         async with Janitor(store=Shelf(), observer=lambda _: None).at_work():
             raise KeyError
+
+
+async def test_it_tends_the_store_beside_it_and_rests_between_the_steps() -> None:
+    shelf = Shelf(p=1)
+    shelf.steps_s = [0.0, 0.0]
+    async with janitor(shelf, []).at_work():
+        await until(lambda: shelf.tended > 1 and not shelf.left["p"])
+
+
+async def test_a_failure_to_tend_is_told_and_ends_nothing() -> None:
+    told: list[Event] = []
+
+    class Failing(Shelf):
+        async def tend(self) -> AsyncGenerator[float, None]:
+            self.tended += 1
+            raise KeyError("a bug")
+            yield 0.0
+
+    shelf = Failing(p=1)
+    async with janitor(shelf, told).at_work():
+        await until(lambda: shelf.tended > 1 and not shelf.left["p"])
+    assert [type(event.exception) for event in told if isinstance(event, Crashed)][:1] == [KeyError]

@@ -11,8 +11,12 @@ from hansard.store.schema import TABLES
 each = pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 
 
+# A server on the copy makes its own.
+MADE_ANEW = {"windows", "bitmaps"}
+
+
 def test_every_table_is_a_part() -> None:
-    assert sorted(part.name for part in PARTS) == sorted(TABLES.tables)
+    assert {part.name for part in PARTS} == set(TABLES.tables) - MADE_ANEW
 
 
 @each

@@ -16,9 +16,12 @@ from hansard.store.base import Cursor, Record
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from hansard.store.windows import Sizes
+from tests.store.conftest import Start
 from tests.store.plans import plan
 from tests.store.records import record
 from tests.store.statements import of_transactions
+from tests.store.tended import tended
 
 pytestmark = pytest.mark.anyio
 
@@ -122,7 +125,11 @@ async def test_a_page_is_one_range_of_one_index(
             "SEARCH completions USING INTEGER PRIMARY KEY (rowid=?)",
         ]
         of_counts = {line for count in counts for line in count if not line.startswith("SCALAR SUBQUERY")}
-        assert of_counts <= {"SEARCH facets USING PRIMARY KEY (project=? AND key=? AND value=?)", "SCAN CONSTANT ROW"}
+        assert of_counts <= {
+            "SEARCH facets USING PRIMARY KEY (project=? AND key=? AND value=?)",
+            "SEARCH revisions USING INDEX sqlite_autoindex_revisions_1 (name=?)",
+            "SCAN CONSTANT ROW",
+        }
     else:
         conditions = [line for line in numbers if line.startswith("Index Cond")]
         found = [line for line in conditions if POSTGRES_LOOKUP not in line]
@@ -136,6 +143,56 @@ async def test_a_page_is_one_range_of_one_index(
         assert all(any(map(POSTGRES_RANGE.match, count)) for count in counts)
         lines = [*numbers, *records, *chain.from_iterable(counts)]
         assert not [line for line in lines if "Seq Scan" in line or "Sort" in line or "Hash" in line]
+
+
+# What a page of bitmaps asks, each of which SQLite answers by a search. PostgreSQL words them otherwise.
+BY_BITMAPS = {
+    "asc": "SEARCH windows USING INDEX windows_by_first (project=?",
+    "desc": "SEARCH windows USING INDEX windows_by_last (project=?",
+}
+BITS = "SEARCH bitmaps USING PRIMARY KEY (project=? AND key=? AND value=? AND first_number=?)"
+BY_NUMBER = "SEARCH completions USING INTEGER PRIMARY KEY (rowid>?)"
+
+
+@pytest.fixture
+async def windowed(start: Start) -> SqlStore:
+    """One that has 41 completions, of which 32 are in windows that are closed, and one is in none."""
+    store = await start(windows=Sizes(numbers=16, listed=1, few=0))
+    for number in range(40):
+        await store.insert(record(str(number), created=1_700_000_000 + number, metadata=dict(TWO)))
+    for _ in range(2):
+        await tended(store)
+    await store.insert(record("40", created=1_700_000_040, metadata=dict(TWO)))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("order", "after", "count"),
+    [("asc", None, 41), ("desc", None, 41), ("asc", "chatcmpl-18", 22), ("desc", "chatcmpl-18", 18)],
+)
+async def test_a_page_of_bitmaps_is_searched_for_and_not_sorted(
+    windowed: SqlStore,
+    database: Database,
+    planned: Callable[[str, Any], list[str]],
+    executed: Executed,
+    order: Order,
+    after: str | None,
+    count: int,
+) -> None:
+    cursor = None if after is None else await windowed.locate("p", after)
+    executed.clear()
+
+    page = await windowed.page("p", ListQuery(metadata=TWO, order=order), after=cursor, limit=100)
+
+    assert len(page) == count
+    lines = [line for each in executed[:] for line in planned(*each)]
+    if isinstance(database, Sqlite):
+        assert BY_BITMAPS[order] in "".join(lines)
+        assert lines.count(BITS) >= len(TWO)
+        assert BY_NUMBER in lines
+    assert [line for line in lines if "windows" in line] != []
+    avoided = ("TEMP B-TREE", "SCAN completions", "SCAN windows", "SCAN bitmaps", "SCAN labels", "Seq Scan", "Sort")
+    assert not [line for line in lines if any(word in line for word in avoided)]
 
 
 async def insert_all(store: SqlStore, records: Iterable[Record]) -> None:

@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from math import ceil, inf, prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select
 
 from hansard.core.paging import Order
 from hansard.store import bits as bitmap
@@ -21,12 +21,8 @@ from hansard.store import ranges
 from hansard.store.base import Cursor
 from hansard.store.bits import Bits
 from hansard.store.driver import fetch
-from hansard.store.facets import ALL
 from hansard.store.ranges import Asked, Label, Place, Stretch
-from hansard.store.schema import bitmaps, completions, facets, revisions, windows
-
-LISTED: Final = "windows"
-"""The name in ``revisions`` of the number up to which completions are in windows."""
+from hansard.store.schema import bitmaps, completions, windows
 
 _MOST_AT_ONCE: Final = 64
 _BEYOND: Final = 2**62
@@ -56,24 +52,22 @@ def numbers(
 ) -> Sequence[int]:
     """As ``ranges.numbers``."""
     asked = ranges.page_of(connection, project, wanted, after=after, order=order, limit=limit)
-    if len(asked.labels) > 1:
-        ((listed, total),) = fetch(connection, _LISTED, {"project": project})
-        if listed is not None:
-            return _Page(connection, asked, look_up, listed=listed, total=int(total)).numbers()
-    return [number for _, number in ranges.places(connection, asked)]
+    if asked.listed is None:
+        return [number for _, number in ranges.places(connection, asked)]
+    return _Page(connection, asked, look_up, listed=asked.listed).numbers()
 
 
 class _Page:
     """What is found of a page so far; what may be of it, by its number, waits to be looked up together."""
 
-    def __init__(self, connection: Connection, asked: Asked, look_up: LookUp, *, listed: int, total: int) -> None:
+    def __init__(self, connection: Connection, asked: Asked, look_up: LookUp, *, listed: int) -> None:
         self._connection = connection
         self._there = look_up
         self._asked = asked
         self._rises = asked.order == "asc"
         self._listed = listed
         # As if labels had nothing to do with each other.
-        expected = bitmap.MOST * prod(count / max(total, 1) for count in asked.counts)
+        expected = bitmap.MOST * prod(count / max(asked.total, 1) for count in asked.counts)
         self._at_first = min(_MOST_AT_ONCE, 1 + ceil(asked.limit / max(expected, 0.1)))
         self._found: set[Place] = set()
         self._waiting: list[int] = []
@@ -212,14 +206,6 @@ def _joined(some: Sequence[Stretch]) -> Stretch:
 
 _OF_PROJECT: Final = completions.c.project == bindparam("project")
 
-# Up to which number completions are in windows, and how many the project has.
-_LISTED: Final = select(
-    select(revisions.c.number).where(revisions.c.name == LISTED).scalar_subquery(),
-    select(func.coalesce(func.sum(facets.c.count), 0))
-    .where(facets.c.project == bindparam("project"), facets.c.key == ALL[0], facets.c.value == ALL[1])
-    .scalar_subquery(),
-)
-
 
 @cache
 def _windows(labels: int, order: Order, past: bool) -> Select[Any]:  # noqa: FBT001 - what makes two texts differ
@@ -234,7 +220,9 @@ def _windows(labels: int, order: Order, past: bool) -> Select[Any]:  # noqa: FBT
         *(_bits(n) for n in range(labels)),
     ).where(windows.c.project == bindparam("project"))
     if past:
-        found = found.where(far >= bindparam("created") if rises else far <= bindparam("created"))
+        # The sum keeps SQLite from the other index, whose windows it would have to sort, with all their bitmaps read.
+        plain = far + literal_column("0")
+        found = found.where(plain >= bindparam("created") if rises else plain <= bindparam("created"))
     in_order = (near, windows.c.first_number) if rises else (near.desc(), windows.c.first_number.desc())
     return found.order_by(*in_order).limit(bindparam("most")).offset(bindparam("skipped"))
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType
 
 from hansard.core.pieces import joined, next_digest
-from hansard.store import pieces, schema, words
+from hansard.store import missed, pieces, schema, words
 from hansard.store.codec import Body, unpack, unpack_body
 from hansard.store.facets import ALL, FINISH_REASON
 from hansard.store.queries import labels_of
@@ -60,6 +60,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "label_surplus": "a label that no completion has",
         "label_missing": "a completion without one of its labels: lists that ask for it miss it",
         "facet": "a count of completions that is not how many there are",
+        "window": "a window of numbers, or a bitmap of one, that misses a completion: lists by several labels may too",
         "search": "a completion that the index of words misses, or one in it that is gone",
         "tombstone": "a tombstone in the place of a completion that is there",
         "outcome": "an outcome of an Idempotency-Key that has not one reply of its own project",
@@ -252,6 +253,8 @@ def check(connection: Connection, findings: Findings, tell: Tell) -> dict[str, i
         _name_missing_labels(connection, findings, tell)
     _check_pieces(connection, findings, tell)
     _check_facets(connection, findings)
+    for name in missed.names(connection):
+        findings.add("window", name)
     for name in words.misplaced(connection):
         findings.add("search", name)
     _check_tombstones(connection, findings, tell)

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from hansard.store import ranges
 from hansard.store.ranges import Label
 from hansard.store.rows import delete_rows, insert_rows
 from hansard.store.schema import facets
@@ -18,8 +19,7 @@ from hansard.store.schema import facets
 FINISH_REASON: Final = "finish_reason"
 """The key of the reasons to end. No label has it: those of metadata are spelled ``metadata[...]``."""
 
-ALL: Final[Label] = ("", "")
-"""What every completion counts."""
+ALL: Final = ranges.ALL
 
 Place: TypeAlias = tuple[str, str, str]
 """Project, key and value."""

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from hansard.store import schema
-from hansard.store.bitmaps import LISTED
+from hansard.store.ranges import LISTED
 from hansard.store.schema import completions, facets
 
 Key: TypeAlias = tuple[Any, ...]

@@ -33,10 +33,16 @@ from sqlalchemy import (
 from hansard.core.paging import Order
 from hansard.store.base import Cursor
 from hansard.store.driver import fetch, run
-from hansard.store.schema import completions, facets, labels
+from hansard.store.schema import completions, facets, labels, revisions
 
 Label: TypeAlias = tuple[str, str]
 """A key, spelled as in the query string of a list, and the value it must equal."""
+
+ALL: Final[Label] = ("", "")
+"""What every completion counts (``facets``)."""
+
+LISTED: Final = "windows"
+"""The name in ``revisions`` of the number up to which completions are in windows."""
 
 _Statement: TypeAlias = Select[Any] | CompoundSelect[Any]
 
@@ -68,11 +74,16 @@ class Stretch(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A page: the labels, of which the rarest leads, and how many completions carry each."""
+    """A page: the labels, of which the rarest leads, and how many completions carry each, of how many.
+
+    Up to the number ``listed``, if any, completions are in windows. Of a single label neither makes a difference.
+    """
 
     project: str
     labels: tuple[Label, ...]
     counts: tuple[int, ...]
+    total: int
+    listed: int | None
     after: Cursor | None
     order: Order
     limit: int
@@ -112,10 +123,11 @@ def page_of(
     order: Order,
     limit: int,
 ) -> Asked:
-    counts = _counted(connection, project, wanted)
+    counts, total, listed = _counted(connection, project, wanted)
     # In an order of our own, since planners have been seen to choose otherwise: the rarest leads.
     labels_asked = tuple(sorted(counts, key=lambda label: (counts[label], label)))
-    return Asked(project, labels_asked, tuple(counts[label] for label in labels_asked), after, order, limit)
+    in_order = tuple(counts[label] for label in labels_asked)
+    return Asked(project, labels_asked, in_order, total, listed, after, order, limit)
 
 
 def places(connection: Connection, asked: Asked, *, within: Stretch | None = None) -> Sequence[Place]:
@@ -140,13 +152,15 @@ def _may_be_past(after: Cursor, order: Order, within: Stretch) -> bool:
     return within.last_created >= after.created if order == "asc" else within.first_created <= after.created
 
 
-def _counted(connection: Connection, project: str, wanted: Collection[Label]) -> Mapping[Label, int]:
-    """How many completions carry each; of a single one it makes no difference."""
+def _counted(
+    connection: Connection, project: str, wanted: Collection[Label]
+) -> tuple[Mapping[Label, int], int, int | None]:
+    """How many completions carry each, how many there are, and the last number that is in a window."""
     if len(wanted) < 2:
-        return dict.fromkeys(wanted, 0)
+        return dict.fromkeys(wanted, 0), 0, None
     asked = list(wanted)
-    (counts,) = fetch(connection, _counts(len(asked)), {"project": project} | named(asked))
-    return dict(zip(asked, map(int, counts), strict=True))
+    ((*counts, total, listed),) = fetch(connection, _counts(len(asked)), {"project": project} | named([*asked, ALL]))
+    return dict(zip(asked, map(int, counts), strict=True)), int(total), listed
 
 
 def named(some: Sequence[Label]) -> dict[str, str]:
@@ -172,7 +186,8 @@ def _merging(connection: Connection, shape: _Shape) -> Iterator[None]:
 def _counts(labels_asked: int) -> _Statement:
     """One row with all, so that a server is asked once."""
     total = func.coalesce(func.sum(facets.c.count), 0)
-    return select(*(select(total).where(*_of(facets, n)).scalar_subquery() for n in range(labels_asked)))
+    counts = (select(total).where(*_of(facets, n)).scalar_subquery() for n in range(labels_asked + 1))
+    return select(*counts, select(revisions.c.number).where(revisions.c.name == LISTED).scalar_subquery())
 
 
 @cache

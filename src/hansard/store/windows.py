@@ -17,11 +17,10 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, fun
 
 from hansard.store import bits as bitmap
 from hansard.store import numbers, queries
-from hansard.store.bitmaps import LISTED
 from hansard.store.bits import Bits
 from hansard.store.driver import fetch, tell
 from hansard.store.queries import labels_of
-from hansard.store.ranges import Label
+from hansard.store.ranges import LISTED, Label
 from hansard.store.rows import insert_rows
 from hansard.store.schema import bitmaps, completions, labels, revisions, windows
 
@@ -221,7 +220,7 @@ def relabel(
             changed = bitmap.changed(bytes(kept[0][0]), number - first, last - first + 1, on=label in gained)
             tell(connection, _SET_BITS, {"of_" + name: value for name, value in named.items()} | {"new_bits": changed})
         elif label in gained:
-            carriers = [each - first for (each,) in fetch(connection, _CARRIERS, {**named, **stretch})]
+            carriers = [each - first for (each,) in fetch(connection, CARRIERS, {**named, **stretch})]
             if len(carriers) > _FEW:
                 insert_rows(
                     connection, bitmaps, _BITMAP, [(*named.values(), bitmap.packed(carriers, last - first + 1))]
@@ -332,7 +331,7 @@ _SET_BITS: Final = (
     .where(*(bitmaps.c[name] == bindparam(f"of_{name}") for name in _BITMAP[:-1]))
     .values(bits=bindparam("new_bits"))
 )
-_CARRIERS: Final = select(labels.c.number).where(
+CARRIERS: Final = select(labels.c.number).where(
     *(labels.c[name] == bindparam(name) for name in ("project", "key", "value")),
     labels.c.created >= bindparam("first_created"),
     labels.c.created <= bindparam("last_created"),
