@@ -149,6 +149,9 @@ class MemoryStore:
             del self.records[completion_id]
         return len(gone)
 
+    async def scrub(self) -> None:
+        return None
+
     def _place(self, record: Record) -> tuple[int, int]:
         cursor = self._cursors[record.id][1]
         return cursor.created, cursor.number

@@ -35,9 +35,22 @@ class Failing(MemoryStore):
         return await super().clear_some(project)
 
 
+class Scrubbed(Failing):
+    """Scrubs for as long as nobody says that it is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = asyncio.Event()
+        self.has_begun = False
+
+    async def scrub(self) -> None:
+        self.has_begun = True
+        await self.over.wait()
+
+
 class Site:
-    def __init__(self, *errors: Exception, looks_every_s: float = 60.0) -> None:
-        self.store = Failing(*errors)
+    def __init__(self, *errors: Exception, looks_every_s: float = 60.0, store: Failing | None = None) -> None:
+        self.store = store or Failing(*errors)
         self.told: list[Event] = []
         self.heard = 0
         projects = [Project(id=each, name=each[-4:], created=1) for each in (SHOP, DEFAULT_PROJECT)]
@@ -83,6 +96,22 @@ async def test_after_a_failure_it_goes_on(error: Exception, told: list[type[Even
         await until(lambda: not site.store.records)
 
     assert [type(event) for event in site.told] == told
+
+
+async def test_it_is_done_once_its_words_are_gone_as_well() -> None:
+    store = Scrubbed()
+    site = Site(store=store)
+    await store.insert(record("a", project=SHOP))
+    async with site.departure.at_work():
+        await site.departure.delete(ME, SHOP)
+        await until(lambda: store.has_begun)
+        meanwhile = await site.departure.deletion(SHOP)
+        store.over.set()
+        async with asyncio.timeout(5):
+            while not (await site.departure.deletion(SHOP)).done:
+                await asyncio.sleep(0.001)
+
+    assert (meanwhile.completions_left, meanwhile.done) == (0, False)
 
 
 async def test_of_a_project_that_is_not_closed_nothing_is_told() -> None:

@@ -51,6 +51,7 @@ class Departure:
         self._looks_every_s = looks_every_s
         self._rest_s = rest_s
         self._closed = asyncio.Event()
+        self._clearing: set[str] = set()
 
     async def records(self, actor: Actor, wanted: str, *, after: str | None) -> AsyncGenerator[Record, None]:
         """All completions of the project of that id or name, the oldest first, or those behind the one of that id.
@@ -89,7 +90,8 @@ class Departure:
         left = await self._store.left_of(project)
         if left is None:
             raise NotFound(f"Project {project[:200]} not found", code="not_found")
-        return ProjectDeletion(id=project, completions_left=left.completions, done=not left.anything)
+        done = not left.anything and project not in self._clearing
+        return ProjectDeletion(id=project, completions_left=left.completions, done=done)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -105,10 +107,15 @@ class Departure:
     async def clear(self) -> None:
         """Delete all that is left of what is closed."""
         for project in await self._store.closed_projects():
-            while True:
-                if not await self._store.clear_some(project):
-                    break
-                await asyncio.sleep(self._rest_s)
+            self._clearing.add(project)
+            try:
+                while True:
+                    if not await self._store.clear_some(project):
+                        break
+                    await asyncio.sleep(self._rest_s)
+                await self._store.scrub()
+            finally:
+                self._clearing.remove(project)
 
     async def _pages(self, project: str, after: str | None) -> AsyncGenerator[Record, None]:
         query = ListQuery(order="asc")

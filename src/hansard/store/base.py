@@ -168,7 +168,10 @@ class Expiring(Protocol):
         """Give some of the room of what was deleted back to the disk: bytes, 0 if there is no more."""
 
     def tend(self) -> AsyncGenerator[float, None]:
-        """See to what makes reads quick, in small steps; after each, the seconds it took of everybody's time."""
+        """See to what makes reads quick, and take deleted words out of the index, now and then, in small steps.
+
+        After each, the seconds it took of everybody's time.
+        """
 
 
 class Left(NamedTuple):
@@ -200,6 +203,9 @@ class Departing(Protocol):
 
     async def clear_some(self, project: str) -> int:
         """Delete some of what is left of a closed project: how many rows. 0: there is no more."""
+
+    async def scrub(self) -> None:
+        """Return once the words of what is deleted by now are in no file any more, where an index kept them."""
 
 
 class Store(Outcomes, Protocol):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, delete, exc, func, literal, select, text, tuple_
@@ -178,7 +179,14 @@ class Leaver:
         while some := self._do(lambda connection: clear(connection, project)):
             total.update(some)
             tell(total.total())
+        self._scrub()
         return total
+
+    def _scrub(self) -> None:
+        """Take its words out of the file as well, also those that an interrupted deletion has left there."""
+        anew = True
+        while self._do(partial(words.merge, anew=anew)):
+            anew = False
 
     def left(self, project: str) -> Mapping[str, int]:
         return self._do(lambda connection: left(connection, project))

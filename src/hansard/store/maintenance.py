@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Engine, exc, inspect, text
 
 from hansard.errors import StartupError
-from hansard.store import migrate, sqlite
+from hansard.store import migrate, sqlite, words
 from hansard.store.check import Findings, Report, Tell, check
 from hansard.store.failures import startup_error, trouble
 from hansard.store.lock import alone
@@ -34,6 +34,9 @@ _PAGES_COPIED_AT_ONCE: Final = 256
 # behind each lets them through, as whoever waits for SQLite's lock looks for it every 100 ms.
 _PAGES_FREED_AT_ONCE: Final = 1000
 _PAUSE_S: Final = 0.12
+
+# The same, of the index of words.
+_PAGES_MERGED_AT_ONCE: Final = 256
 
 _CHECKPOINT_PATIENCE_MS: Final = 200
 
@@ -115,10 +118,13 @@ def vacuum(path: Path, *, tell: Tell) -> Freed:
     """Give the room of what was deleted back to the file system."""
     with _reading(path) as found:
         migrate.version(found, place=str(path))
+        has_words = words.exists(found)
     before = _size(path)
     with _writing(path) as engine, closing(engine.raw_connection()) as pooled:
         connection = pooled.driver_connection
         assert isinstance(connection, sqlite3.Connection)
+        if has_words:
+            _merge_in_steps(connection, tell)
         if _ask(connection, "auto_vacuum") == _INCREMENTAL:
             _free_in_steps(connection, tell)
         else:
@@ -218,6 +224,16 @@ def _sync(place: Path, mode: int) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def _merge_in_steps(connection: sqlite3.Connection, tell: Tell) -> None:
+    """Write the index of words without what was deleted from it."""
+    is_more, done = True, 0
+    while is_more:
+        is_more = words.merge_some(connection, anew=not done, pages=_PAGES_MERGED_AT_ONCE)
+        done += _PAGES_MERGED_AT_ONCE
+        tell("index pages", done, None)
+        time.sleep(_PAUSE_S)
 
 
 def _free_in_steps(connection: sqlite3.Connection, tell: Tell) -> None:

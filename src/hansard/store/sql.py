@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -35,12 +36,16 @@ from hansard.store.indexing import Indexing
 from hansard.store.outage import Outage
 from hansard.store.pace import Pace
 from hansard.store.readers import Readers
+from hansard.store.scrubbing import Scrubbing
 from hansard.store.tenants import Entry, Tenants
 from hansard.store.windows import Sizes
 from hansard.store.writer import Writer
 
 _PAUSE_S: Final = 0.02
 _PAUSE_IN_OUTAGE_S: Final = 1.0
+
+# For each second of the writer's so many for everybody else.
+_REST_OF_SCRUBBING: Final = 4.0
 
 # Whoever asks whether writes are taken is answered by the last commit, if it is no older: asking writes.
 _SURE_S: Final = 10.0
@@ -98,6 +103,7 @@ class SqlStore:
         self._indexing = Indexing(
             read=self._readers.read, write=self._writer.write, under_way=database.under_way, sizes=windows
         )
+        self._scrubbing = Scrubbing(write=self._writer.write)
         self.tenants: Tenants = tenants_sql.SqlTenants(read=self._readers.read, write=self._writer.write)
 
     async def start(self) -> None:
@@ -219,8 +225,16 @@ class SqlStore:
 
         return await self._writer.write(timed)
 
-    def tend(self) -> AsyncGenerator[float, None]:
-        return self._indexing.steps()
+    async def tend(self) -> AsyncGenerator[float, None]:
+        for work in (self._indexing, self._scrubbing):
+            async with aclosing(work.steps()) as steps:
+                async for took_s in steps:
+                    yield took_s
+
+    async def scrub(self) -> None:
+        async with aclosing(self._scrubbing.steps(at_once=True)) as steps:
+            async for took_s in steps:
+                await asyncio.sleep(_REST_OF_SCRUBBING * took_s)
 
     async def close_project(self, project: str, entry: Entry) -> bool:
         return await self._writer.write(partial(leaving.close_once, project=project, entry=entry))

@@ -30,6 +30,10 @@ KEPT: Final = "hansard_search"
 # So many are indexed in one transaction: it holds up others for some 30 ms.
 _INDEXED_AT_ONCE: Final = 32
 
+# A step of some 4 ms: so many pages of 4 KB are written.
+MERGED_AT_ONCE: Final = 16
+_MERGE: Final = "INSERT INTO search_words (search_words, rank) VALUES ('merge', ?)"
+
 # PostgreSQL takes no position beyond, and of a word no more than so many.
 _LAST_POSITION: Final = 16_383
 _MOST_POSITIONS: Final = 255
@@ -144,6 +148,24 @@ def remove(connection: Connection, project: str, numbers: Sequence[int], *, even
 def put_back(connection: Connection, project: str, numbers: Sequence[int]) -> None:
     """Index what is left of these, which were removed."""
     add(connection, _readable(connection, project, numbers))
+
+
+def merge(connection: Connection, *, anew: bool) -> bool:
+    """Write some of SQLite's index without what was deleted from it; whether there may be more. ``anew``: the first.
+
+    FTS5 only marks what is deleted, and its words stay in the file, in their order, until the part that has them is
+    merged with that of the marks.
+    """
+    if connection.dialect.name != "sqlite" or not is_kept(connection):
+        return False
+    return merge_some(connection.connection.driver_connection, anew=anew)
+
+
+def merge_some(driver: Any, *, anew: bool, pages: int = MERGED_AT_ONCE) -> bool:
+    """The same, told to the driver: https://sqlite.org/fts5.html#the_merge_command."""
+    before = driver.total_changes
+    driver.execute(_MERGE, (-pages if anew else pages,))
+    return bool(driver.total_changes - before > 1)
 
 
 def missing(connection: Connection, before: Place | None) -> list[Place]:
