@@ -104,7 +104,7 @@ MATRIX = [
     ("GET", "/v1/chat/completions/ID", b"",            401, 401, 401, 401, 401, 404, 200, 403, 403, 403, 403, 200, 404),
     ("GET", "/v1/chat/completions/ID/messages", b"",   401, 401, 401, 401, 401, 404, 200, 403, 403, 403, 403, 200, 404),
     ("POST", "/v1/chat/completions/ID", b'{"metadata":{}}',
-                                                       401, 401, 401, 401, 401, 404, 403, 403, 200, 403, 403, 200, 404),
+                                                       401, 401, 401, 401, 401, 404, 403, 403, 403, 403, 403, 200, 404),
     ("DELETE", "/v1/chat/completions/ID", b"",         401, 401, 401, 401, 401, 404, 403, 403, 200, 403, 403, 200, 404),
     ("GET", "/v1/models", b"",                         401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 200, 200, 200),
     ("GET", "/v1/models/echo", b"",                    401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -361,10 +361,22 @@ async def test_an_archived_project_lets_its_keys_in_no_more_and_then_again(site:
     assert (await site.ask("owner", "GET", "/v1/models")).status == 200
 
 
+async def test_who_may_not_read_is_not_shown_a_completion_by_changing_it(site: Site) -> None:
+    """The reply to an update is the whole stored object (official document)."""
+    made = await site.stored()
+
+    reply = await site.ask("writes", "POST", f"/v1/chat/completions/{made}", {"metadata": {"a": "b"}})
+
+    assert (reply.status, "Missing scopes: read" in reply.json["error"]["message"]) == (403, True)
+    assert (await site.ask("owner", "GET", f"/v1/chat/completions/{made}")).json["metadata"] == {}
+    assert (await site.ask("writes", "DELETE", f"/v1/chat/completions/{made}")).status == 200
+
+
 async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> None:
     made = await site.stored()
     read = await site.ask("owner", "GET", f"/v1/chat/completions/{made}")
     await site.ask("reads", "GET", "/v1/chat/completions?metadata[secret]=word")
+    await site.ask("owner", "POST", f"/v1/chat/completions/{made}", {"metadata": {"secret": "word"}})
     act = await site.ask("admin", "POST", "/hansard/v1/projects", {"name": "new"})
 
     page = (await site.ask("operator", "GET", "/hansard/v1/audit?limit=2")).json
@@ -376,6 +388,7 @@ async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> No
     ] == [
         ("proj_mine", "key_owner", "completion.read", made),
         ("proj_mine", "key_reads", "completions.listed", ""),
+        ("proj_mine", "key_owner", "completion.updated", made),
         (act.json["id"], "key_admin", "project.created", act.json["id"]),
     ]
     assert page["data"][0]["request_id"] == read.headers["x-request-id"]

@@ -14,7 +14,7 @@ from starlette.types import Scope as Connection
 from hansard.administration import Administration
 from hansard.api import admin, beyond, chat, meta
 from hansard.api.exchange import INNER_SLASH
-from hansard.api.front import Front, Resource
+from hansard.api.front import Front, Resource, also_having
 from hansard.completions import Completions
 from hansard.core.keys import Scope
 from hansard.core.paging import Order
@@ -60,7 +60,8 @@ def application(
         "/chat/completions/{id}": resource(
             {
                 "GET": admin.noted(chat.get(completions), "completion.read", log),
-                "POST": chat.update(completions),
+                # Its reply is the whole stored object.
+                "POST": also_having(READ, admin.noted(chat.update(completions), "completion.updated", log)),
                 "DELETE": chat.delete(completions),
             },
             scopes={"GET": READ, "POST": WRITE, "DELETE": WRITE},
