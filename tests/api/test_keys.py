@@ -246,6 +246,17 @@ async def test_a_model_that_is_not_allowed_is_said_in_the_live_apis_words_and_no
     assert (await site.ask("owner", "GET", "/v1/models/echo")).status == 404
 
 
+async def test_a_check_names_and_asks_only_models_that_its_key_may_use(site: Site) -> None:
+    assert [row["id"] for row in (await site.ask("owner", "POST", "/v1/check")).json["data"]] == ["echo"]
+    await site.house.store.tenants.keep([key("owner", policy=Policy(models=("other",)))], [])
+    await site.house.gate.look()
+
+    for ask in ("list", "completion"):
+        named = await site.ask("owner", "POST", f"/v1/check?ask={ask}&model=echo")
+        assert (named.status, named.json["error"]["code"]) == (403, "model_not_found")
+        assert (await site.ask("owner", "POST", f"/v1/check?ask={ask}")).json["data"] == []
+
+
 async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> None:
     project = Project(
         id="proj_mine", name="mine", created=1, policy=Policy(models=("x",), metadata={"team": "p", "site": "p"})
