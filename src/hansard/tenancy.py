@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from hansard.core import policies
 from hansard.core.keys import EVERY, Scope, digest
 from hansard.core.policies import UNBOUND, Policy
 from hansard.errors import AuthenticationFailed, Forbidden, ModelForbidden, StoreUnavailable
@@ -74,10 +75,9 @@ class Principal(msgspec.Struct, frozen=True):
     project_policy: Policy = UNBOUND
     expires: int | None = None
 
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """What is put on its stored completions, unless a request says otherwise."""
-        return {**self.project_policy.metadata, **self.policy.metadata}
+    def metadata(self, asked: Mapping[str, str]) -> Mapping[str, str]:
+        """What is put on a stored completion whose request says so much of it."""
+        return policies.metadata(asked, self.policy, self.project_policy)
 
     def may_use(self, model: str) -> bool:
         """Whether the model is one of those that its key, or else its project, may ask for."""

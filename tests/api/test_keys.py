@@ -271,6 +271,24 @@ async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> 
     assert stored["metadata"] == {"site": "p", "team": "k", "user": "r"}
 
 
+async def test_what_project_and_key_add_leaves_metadata_that_its_client_can_send_back(site: Site) -> None:
+    """16 pairs are the most (official document, Metadata); a request's own are never the ones that give way."""
+    project = Project(
+        id="proj_mine", name="mine", created=1, policy=Policy(metadata={f"p{each}": "p" for each in range(16)})
+    )
+    owner = key("owner", policy=Policy(metadata={f"k{each}": "k" for each in range(4)}))
+    await site.house.store.tenants.keep([project, owner], [])
+    await site.house.gate.look()
+    asked = {f"r{each}": "r" for each in range(11)}
+
+    made = await site.stored(metadata=asked)
+    stored = (await site.ask("owner", "GET", f"/v1/chat/completions/{made}")).json["metadata"]
+    back = await site.ask("owner", "POST", f"/v1/chat/completions/{made}", {"metadata": stored})
+
+    assert stored == {**asked, "k0": "k", "k1": "k", "k2": "k", "k3": "k", "p0": "p"}
+    assert (back.status, back.json["metadata"]) == (200, stored)
+
+
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
