@@ -323,6 +323,20 @@ async def test_azures_header_and_prefix(site: Site) -> None:
     assert (wrong.status, wrong.json["error"]["code"]) == (401, "invalid_api_key")
 
 
+@pytest.mark.parametrize("prefix", ["/openai", "/openai/deployments/tiny", "/openai/deployments/org/tiny"])
+async def test_azures_older_addresses(site: Site, prefix: str) -> None:
+    """Its client names the model in the path of a create, and in the body, which counts here."""
+    made = await site.ask("owner", "POST", f"{prefix}/chat/completions?api-version=2025-02-01-preview", ASKED)
+    assert (made.status, made.json["model"]) == (200, "echo")
+    listed = await site.ask("owner", "GET", f"{prefix}/chat/completions?api-version=2025-02-01-preview")
+    assert [each["id"] for each in listed.json["data"]] == [made.json["id"]]
+    assert (await site.ask("owner", "GET", f"{prefix}/chat/completions/{made.json['id']}")).status == 200
+    nameless = await site.ask("owner", "POST", f"{prefix}/chat/completions", {"messages": ASKED["messages"]})
+    assert (nameless.status, nameless.json["error"]["message"]) == (400, "you must provide a model parameter")
+    assert (await site.ask("none", "POST", f"{prefix}/chat/completions", ASKED)).status == 401
+    assert (await site.ask("reads", "POST", f"{prefix}/chat/completions", ASKED)).status == 403
+
+
 async def test_a_key_is_shown_once_counts_at_once_and_ends_at_once(site: Site) -> None:
     made = (await site.ask("admin", "POST", "/hansard/v1/keys", {"project": "mine", "name": "till"})).json
     SECRETS["made"] = secret = made["key"]
