@@ -409,6 +409,11 @@ async def test_pages_may_ask_where_their_origin_is_named_and_nowhere_else(tmp_pa
     assert "access-control-allow-origin" not in other.headers
     assert (before.status, before.headers["access-control-allow-origin"]) == (200, "https://shop.example")
     assert "access-control-allow-credentials" not in named.headers
+    # What the official client reads of a reply, and what a limit says (dossier, section c).
+    shown = named.headers["access-control-expose-headers"].split(", ")
+    assert {"x-request-id", "retry-after", "retry-after-ms", "x-should-retry"} <= set(shown)
+    standing = {f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")}
+    assert standing <= set(shown)
 
 
 async def test_without_it_no_page_may(tmp_path: Path) -> None:

@@ -160,3 +160,35 @@ async def test_who_tries_keys_keeps_no_more_than_so_many_waiting() -> None:
     ends = await asyncio.gather(*tries, return_exceptions=True)
     kinds = [type(end) for end in ends]
     assert (kinds.count(AuthenticationFailed), kinds.count(StoreUnavailable)) == (256, 44)
+
+
+async def test_who_tries_keys_keeps_nobody_out_whose_key_was_good_before_a_change() -> None:
+    tenants = MemoryTenants(SHOP, KEY)
+    gate = await looked(tenants)
+    await gate.admit(ASKED)
+    await tenants.keep([msgspec.structs.replace(SHOP, name="shops")], [])
+    await gate.look()
+    tenants.asked = 0
+    tenants.held = asyncio.Event()
+    tries = [asyncio.create_task(gate.admit(f"Bearer sk-{number}")) for number in range(300)]
+    await asyncio.sleep(0)
+    mine = [asyncio.create_task(gate.admit(ASKED)) for _ in range(300)]
+    await asyncio.sleep(0)
+    tenants.held.set()
+
+    assert {principal.project_name for principal in await asyncio.gather(*mine)} == {"shops"}
+    await asyncio.gather(*tries, return_exceptions=True)
+    # Two looked that key up side by side, and the others heard of it; 256 of those who tried were let in line.
+    assert tenants.asked == 2 + 256
+
+
+async def test_a_key_that_was_good_and_is_revoked_waits_in_line_with_the_others() -> None:
+    tenants = MemoryTenants(SHOP, KEY)
+    gate = await looked(tenants)
+    await gate.admit(ASKED)
+    await tenants.keep([msgspec.structs.replace(KEY, revoked=999)], [])
+    await gate.look()
+    for _ in range(2):
+        with pytest.raises(AuthenticationFailed):
+            await gate.admit(ASKED)
+    assert tenants.asked == 2

@@ -19,6 +19,7 @@ from hansard import __version__
 from hansard.administration import Administration
 from hansard.allocator import share_one_arena
 from hansard.api.corked import corked
+from hansard.api.exchange import STANDING_HEADERS
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
 from hansard.api.leaving import noticing
@@ -54,6 +55,11 @@ ECHO = "echo"
 # Longer than the pools of the usual clients and balancers keep an idle connection, so that they close first.
 KEEP_ALIVE_S = 75
 
+# Of the headers of a reply those that clients read; a page sees of them only what it is told of.
+_READ_BY_CLIENTS = (
+    *("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "idempotent-replayed"),
+    *("openai-processing-ms", "openai-version", "openai-project", "openai-organization"),
+)
 
 # A request leaves no cycles behind, so the collector's usual pace (700) only costs, 6 % of a relayed request.
 GC_THRESHOLDS = (20_000, 20, 20)
@@ -392,5 +398,5 @@ def _open_to_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_origins=origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", "openai-processing-ms"],
+        expose_headers=[*_READ_BY_CLIENTS, *STANDING_HEADERS],
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,7 @@ from hansard.core.lifetimes import KEPT, Lifetimes
 from hansard.core.quota import demand
 from hansard.engines import check
 from hansard.engines.base import Health, ServedModel
+from hansard.engines.check import Finding
 from hansard.engines.router import Router, Target
 from hansard.errors import (
     BrokenOff,
@@ -145,20 +147,39 @@ class Completions:
         )
 
     async def check(
-        self, names: Sequence[str], *, for_reply: bool, authorization: str | None
-    ) -> list[tuple[str, Target, check.Finding]]:
-        """Whether the targets of these models answer, or of all that have some; or ModelNotFound.
+        self,
+        names: Sequence[str],
+        *,
+        principal: Principal,
+        for_reply: bool,
+        authorization: str | None,
+        progress: Progress,
+    ) -> list[tuple[str, Target, Finding]]:
+        """Whether the targets of these models answer, or of all it may use; ModelForbidden or ModelNotFound.
 
-        Their engines are asked anew for what they list; ``for_reply`` has each target begin a completion instead.
+        Their engines are asked anew for what they list; ``for_reply`` has each target begin a completion instead,
+        which counts for its limits as any other does.
         """
+        for name in names:
+            principal.must_be_allowed(name)
         listed = await check.lists(self._router.engines)
         serving = {name: self._router.targets_of(name) for name in names} or self._router.targets()
-        pairs = [(name, target) for name, targets in serving.items() for target in targets]
+        pairs = [(name, target) for name, targets in serving.items() if principal.may_use(name) for target in targets]
+        targets = [target for _, target in pairs]
         if for_reply:
-            findings = await check.by_reply([target for _, target in pairs], authorization=authorization)
+            findings = await self._begun(targets, principal, authorization=authorization, progress=progress)
         else:
-            findings = [check.by_list(target, listed[target.engine]) for _, target in pairs]
+            findings = [check.by_list(target, listed[target.engine]) for target in targets]
         return [(name, target, finding) for (name, target), finding in zip(pairs, findings, strict=True)]
+
+    async def _begun(
+        self, targets: Sequence[Target], principal: Principal, *, authorization: str | None, progress: Progress
+    ) -> Sequence[Finding]:
+        with ExitStack() as places:
+            for target in targets:
+                places.enter_context(self._limiter.reserve(principal, partial(check.demand_of, target), progress))
+            progress.pieces = 1  # at most that much is heard of each
+            return await check.by_reply(targets, authorization=authorization)
 
     async def create(self, asked: Asked, progress: Progress) -> bytes:
         """The completion as JSON, committed if it was to be stored."""

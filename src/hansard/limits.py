@@ -40,6 +40,12 @@ SHARED_EVERY_S: Final = 0.25
 KEPT_EVERY_S: Final = 1.0
 """How much of a month's count is lost with a process that is killed, where there is one."""
 
+HEARD_EVERY_S: Final = 1.0
+"""How old its knowledge is of what others have used of months, for whom nobody has asked here."""
+
+# From when the database's clock was read for an addition until that is committed.
+_COMMITTED_WITHIN_S: Final = 10.0
+
 LET_GO: Final = 256  # accounts, until it is asked whose month has to be known no more
 
 _NONE: Final = Limits()
@@ -219,6 +225,7 @@ class Limiter:
         self._month = ""
         self._spent: dict[tuple[str, str], float] = {}
         self._let_go, self._most_let_go = 0, let_go
+        self._heard = -math.inf
 
     def reserve(self, principal: Principal, wanted: Callable[[], Demand], progress: Progress) -> Reservation:
         """A place for a request, to be entered; that raises RateLimited if there is none.
@@ -275,8 +282,10 @@ class Limiter:
     async def exchange(self, store: Tallies) -> None:
         """Send what was counted here, and take over what all have; StoreUnavailable if that is not known."""
         self._forget()
-        if self._let_go >= self._most_let_go:
+        if self._let_go >= self._most_let_go or (store.is_shared and self._heard == -math.inf):
             await self._recall(store)
+        elif store.is_shared and self._clock() - self._heard >= HEARD_EVERY_S:
+            await self._hear(store)
         recent = self._clock() - MINUTE_S
         accounts = [one for one in self._accounts.values() if one.unsent or one.touched > recent]
         sent = [(account, tally) for account in accounts for tally in account.changes(shared=store.is_shared)]
@@ -303,8 +312,18 @@ class Limiter:
                 self._spent[place] = account.spent
                 self._let_go += 1
 
+    async def _hear(self, store: Tallies) -> None:
+        """What was added since to the month, by whatever server."""
+        now, month = self._clock(), self._month
+        for each in await store.tallied(month, within_s=now - self._heard + _COMMITTED_WITHIN_S):
+            self._spent[each.project, each.key] = each.change
+            if (account := self._accounts.get((each.project, each.key))) is not None:
+                account.learn(month, each.change, now=now)
+        self._heard = now
+
     async def _recall(self, store: Tallies) -> None:
         """What was used of the month, as the database has it, which knows which keys count no more."""
+        self._heard = self._clock()
         self._spent = {(each.project, each.key): each.change for each in await store.tallied(self._month)}
         self._let_go = 0
 

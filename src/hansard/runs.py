@@ -211,7 +211,7 @@ class Run:
         ``texts`` are as they may be kept.
         """
         request, redaction = self.asked.received.request, self.redaction
-        metadata = {**self.asked.principal.metadata, **self.asked.metadata, **normalize.metadata(request)}
+        metadata = self.asked.principal.metadata({**self.asked.metadata, **normalize.metadata(request)})
         # From its end on: of a long stream with a short time to live there is something to see.
         ends = self._lifetimes.ends(int(time.time()))
         return Record(

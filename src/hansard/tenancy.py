@@ -8,6 +8,7 @@ that something has changed: it is asked about that a few times a second, so a re
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +17,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from hansard.core import policies
 from hansard.core.keys import EVERY, Scope, digest
 from hansard.core.policies import UNBOUND, Policy
 from hansard.errors import AuthenticationFailed, Forbidden, ModelForbidden, StoreUnavailable
@@ -73,10 +75,9 @@ class Principal(msgspec.Struct, frozen=True):
     project_policy: Policy = UNBOUND
     expires: int | None = None
 
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """What is put on its stored completions, unless a request says otherwise."""
-        return {**self.project_policy.metadata, **self.policy.metadata}
+    def metadata(self, asked: Mapping[str, str]) -> Mapping[str, str]:
+        """What is put on a stored completion whose request says so much of it."""
+        return policies.metadata(asked, self.policy, self.project_policy)
 
     def may_use(self, model: str) -> bool:
         """Whether the model is one of those that its key, or else its project, may ask for."""
@@ -123,8 +124,10 @@ class Gate:
         self._clock = clock
         self._known: dict[bytes, Principal] = {}
         self._wrong: dict[bytes, float] = {}
-        self._lookups = asyncio.Semaphore(_LOOKED_UP_AT_ONCE)
-        self._waiting = 0
+        self._good: dict[bytes, None] = {}
+        """Those that counted when last looked up. Nobody tries their way in here, so they wait for no one who tries."""
+        self._lane_of_good = _Lane(most=math.inf)
+        self._lane_of_others = _Lane(most=_MOST_WAITING)
         self._revision = 0
         self._trusted_until = 0.0
         self.is_open = key is None
@@ -180,19 +183,17 @@ class Gate:
     async def _look_up(self, sought: bytes, token: str) -> Principal:
         if self._tenants is None or self._wrong.get(sought, 0.0) > time.monotonic():
             raise _wrong(token)
-        if self._waiting >= _MOST_WAITING:
-            raise StoreUnavailable("The store is unavailable: too many keys are being looked up.")
-        revision = self._revision
-        self._waiting += 1
-        try:
-            async with self._lookups:
-                found = await self._tenants.holder(sought)
-        finally:
-            self._waiting -= 1
+        async with (self._lane_of_good if sought in self._good else self._lane_of_others).place():
+            if (principal := self._known.get(sought)) is not None:  # somebody before us in the line had the same
+                return principal
+            revision = self._revision
+            found = await self._tenants.holder(sought)
         if found is None or not _counts(*found, now=self._clock()):
+            self._good.pop(sought, None)
             _remember(self._wrong, sought, time.monotonic() + _WRONG_FOR_S, most=_MOST_WRONG)
             raise _wrong(token)
         principal = _principal(*found)
+        _remember(self._good, sought, None, most=_MOST_KNOWN)
         if revision == self._revision:  # or it may have changed while it was on its way here
             _remember(self._known, sought, principal, most=_MOST_KNOWN)
         return principal
@@ -221,8 +222,28 @@ class Gate:
                 self._observer(Crashed(request_id=_WHERE, exception=error))
 
 
+class _Lane:
+    """Lookups of one kind: some at once, and ``most`` in all; StoreUnavailable for whoever comes then."""
+
+    def __init__(self, *, most: float) -> None:
+        self._at_once = asyncio.Semaphore(_LOOKED_UP_AT_ONCE)
+        self._most = most
+        self._there = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        if self._there >= self._most:
+            raise StoreUnavailable("The store is unavailable: too many keys are being looked up.")
+        self._there += 1
+        try:
+            async with self._at_once:
+                yield
+        finally:
+            self._there -= 1
+
+
 def _remember(places: dict[bytes, _T], place: bytes, value: _T, *, most: int) -> None:
-    while len(places) >= most:
+    while len(places) >= most and place not in places:
         del places[next(iter(places))]  # whoever came first
     places[place] = value
 

@@ -77,6 +77,10 @@ def _as_function(chunk: dict[str, Any]) -> None:
 NARROW: dict[str, Callable[[dict[str, Any]], None]] = {"messages": _as_assistant, "chunk": _as_function}
 
 
+AZURE = re.compile(r"^/openai(/deployments/[^/]+)?")
+"""Where its clients look for the same."""
+
+
 def check(method: str, path: str, status: int, content_type: str, body: bytes) -> None:
     """A whole reply, a stream or not."""
     kind = kind_of(method, path, status)
@@ -92,7 +96,7 @@ def check(method: str, path: str, status: int, content_type: str, body: bytes) -
 
 def kind_of(method: str, path: str, status: int) -> str | None:
     """The kind of reply, as ``tests.official`` names it; None where the official document says nothing."""
-    address = path.partition("?")[0].removeprefix("/v1").rstrip("/")
+    address = AZURE.sub("", path.partition("?")[0]).removeprefix("/v1").rstrip("/")
     if method == "HEAD" or re.fullmatch(OURS, address):
         return None
     if status >= 400:

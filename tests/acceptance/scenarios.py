@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import openai
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 from pydantic import BaseModel
 
 MODEL = "hansard-tiny"
@@ -505,6 +505,24 @@ def error_key(world: World) -> None:
     assert [model.id for model in world.at(world.keyed_url, world.key).models.list()] == ["echo"]
 
 
+def azure_client(world: World) -> None:
+    metadata = label()
+    for deployment in (None, "anything"):
+        http_client = openai.DefaultHttpxClient(event_hooks={"response": [remember]})
+        azure = AzureOpenAI(
+            azure_endpoint=world.keyed_url.removesuffix("/v1"),
+            azure_deployment=deployment,
+            api_version="2025-02-01-preview",
+            api_key=world.key,
+            max_retries=0,
+            http_client=http_client,
+        )
+        made = azure.chat.completions.create(model="echo", messages=FRANCE, store=True, metadata=metadata)
+        assert azure.chat.completions.retrieve(made.id).model == "echo"
+        assert made.id in [stored.id for stored in azure.chat.completions.list(metadata=metadata)]
+        azure.chat.completions.delete(made.id)
+
+
 def error_unknown_route(world: World) -> None:
     with Raises(openai.NotFoundError) as caught:
         world.client.completions.create(model=MODEL, prompt="Hello")
@@ -594,6 +612,7 @@ SCENARIOS: tuple[Callable[[World], None], ...] = (
     error_unknown_model,
     error_context_too_long,
     error_key,
+    azure_client,
     error_unknown_route,
     error_in_a_stream,
     raw_response,

@@ -104,7 +104,7 @@ MATRIX = [
     ("GET", "/v1/chat/completions/ID", b"",            401, 401, 401, 401, 401, 404, 200, 403, 403, 403, 403, 200, 404),
     ("GET", "/v1/chat/completions/ID/messages", b"",   401, 401, 401, 401, 401, 404, 200, 403, 403, 403, 403, 200, 404),
     ("POST", "/v1/chat/completions/ID", b'{"metadata":{}}',
-                                                       401, 401, 401, 401, 401, 404, 403, 403, 200, 403, 403, 200, 404),
+                                                       401, 401, 401, 401, 401, 404, 403, 403, 403, 403, 403, 200, 404),
     ("DELETE", "/v1/chat/completions/ID", b"",         401, 401, 401, 401, 401, 404, 403, 403, 200, 403, 403, 200, 404),
     ("GET", "/v1/models", b"",                         401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 200, 200, 200),
     ("GET", "/v1/models/echo", b"",                    401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -246,6 +246,17 @@ async def test_a_model_that_is_not_allowed_is_said_in_the_live_apis_words_and_no
     assert (await site.ask("owner", "GET", "/v1/models/echo")).status == 404
 
 
+async def test_a_check_names_and_asks_only_models_that_its_key_may_use(site: Site) -> None:
+    assert [row["id"] for row in (await site.ask("owner", "POST", "/v1/check")).json["data"]] == ["echo"]
+    await site.house.store.tenants.keep([key("owner", policy=Policy(models=("other",)))], [])
+    await site.house.gate.look()
+
+    for ask in ("list", "completion"):
+        named = await site.ask("owner", "POST", f"/v1/check?ask={ask}&model=echo")
+        assert (named.status, named.json["error"]["code"]) == (403, "model_not_found")
+        assert (await site.ask("owner", "POST", f"/v1/check?ask={ask}")).json["data"] == []
+
+
 async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> None:
     project = Project(
         id="proj_mine", name="mine", created=1, policy=Policy(models=("x",), metadata={"team": "p", "site": "p"})
@@ -258,6 +269,24 @@ async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> 
 
     stored = (await site.ask("owner", "GET", f"/v1/chat/completions/{made}")).json
     assert stored["metadata"] == {"site": "p", "team": "k", "user": "r"}
+
+
+async def test_what_project_and_key_add_leaves_metadata_that_its_client_can_send_back(site: Site) -> None:
+    """16 pairs are the most (official document, Metadata); a request's own are never the ones that give way."""
+    project = Project(
+        id="proj_mine", name="mine", created=1, policy=Policy(metadata={f"p{each}": "p" for each in range(16)})
+    )
+    owner = key("owner", policy=Policy(metadata={f"k{each}": "k" for each in range(4)}))
+    await site.house.store.tenants.keep([project, owner], [])
+    await site.house.gate.look()
+    asked = {f"r{each}": "r" for each in range(11)}
+
+    made = await site.stored(metadata=asked)
+    stored = (await site.ask("owner", "GET", f"/v1/chat/completions/{made}")).json["metadata"]
+    back = await site.ask("owner", "POST", f"/v1/chat/completions/{made}", {"metadata": stored})
+
+    assert stored == {**asked, "k0": "k", "k1": "k", "k2": "k", "k3": "k", "p0": "p"}
+    assert (back.status, back.json["metadata"]) == (200, stored)
 
 
 @pytest.mark.parametrize(
@@ -292,6 +321,20 @@ async def test_azures_header_and_prefix(site: Site) -> None:
     assert reply.status == 200
     wrong = await site.client.get("/openai/v1/chat/completions", headers={"api-key": "sk-no"})
     assert (wrong.status, wrong.json["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("prefix", ["/openai", "/openai/deployments/tiny", "/openai/deployments/org/tiny"])
+async def test_azures_older_addresses(site: Site, prefix: str) -> None:
+    """Its client names the model in the path of a create, and in the body, which counts here."""
+    made = await site.ask("owner", "POST", f"{prefix}/chat/completions?api-version=2025-02-01-preview", ASKED)
+    assert (made.status, made.json["model"]) == (200, "echo")
+    listed = await site.ask("owner", "GET", f"{prefix}/chat/completions?api-version=2025-02-01-preview")
+    assert [each["id"] for each in listed.json["data"]] == [made.json["id"]]
+    assert (await site.ask("owner", "GET", f"{prefix}/chat/completions/{made.json['id']}")).status == 200
+    nameless = await site.ask("owner", "POST", f"{prefix}/chat/completions", {"messages": ASKED["messages"]})
+    assert (nameless.status, nameless.json["error"]["message"]) == (400, "you must provide a model parameter")
+    assert (await site.ask("none", "POST", f"{prefix}/chat/completions", ASKED)).status == 401
+    assert (await site.ask("reads", "POST", f"{prefix}/chat/completions", ASKED)).status == 403
 
 
 async def test_a_key_is_shown_once_counts_at_once_and_ends_at_once(site: Site) -> None:
@@ -361,10 +404,22 @@ async def test_an_archived_project_lets_its_keys_in_no_more_and_then_again(site:
     assert (await site.ask("owner", "GET", "/v1/models")).status == 200
 
 
+async def test_who_may_not_read_is_not_shown_a_completion_by_changing_it(site: Site) -> None:
+    """The reply to an update is the whole stored object (official document)."""
+    made = await site.stored()
+
+    reply = await site.ask("writes", "POST", f"/v1/chat/completions/{made}", {"metadata": {"a": "b"}})
+
+    assert (reply.status, "Missing scopes: read" in reply.json["error"]["message"]) == (403, True)
+    assert (await site.ask("owner", "GET", f"/v1/chat/completions/{made}")).json["metadata"] == {}
+    assert (await site.ask("writes", "DELETE", f"/v1/chat/completions/{made}")).status == 200
+
+
 async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> None:
     made = await site.stored()
     read = await site.ask("owner", "GET", f"/v1/chat/completions/{made}")
     await site.ask("reads", "GET", "/v1/chat/completions?metadata[secret]=word")
+    await site.ask("owner", "POST", f"/v1/chat/completions/{made}", {"metadata": {"secret": "word"}})
     act = await site.ask("admin", "POST", "/hansard/v1/projects", {"name": "new"})
 
     page = (await site.ask("operator", "GET", "/hansard/v1/audit?limit=2")).json
@@ -376,6 +431,7 @@ async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> No
     ] == [
         ("proj_mine", "key_owner", "completion.read", made),
         ("proj_mine", "key_reads", "completions.listed", ""),
+        ("proj_mine", "key_owner", "completion.updated", made),
         (act.json["id"], "key_admin", "project.created", act.json["id"]),
     ]
     assert page["data"][0]["request_id"] == read.headers["x-request-id"]

@@ -103,6 +103,42 @@ async def test_hostile_names_of_projects_are_only_others(site: Site, header: str
     assert said not in reply.body.decode()
 
 
+# What proxies and frameworks elsewhere let decide who is asking, for which host, or for what.
+CLAIMS = {
+    "host": "127.0.0.1",
+    "x-forwarded-host": "localhost",
+    "x-forwarded-for": "127.0.0.1",
+    "x-forwarded-user": "admin",
+    "x-real-ip": "::1",
+    "forwarded": "for=127.0.0.1;host=localhost;proto=https",
+    "x-original-url": "/health",
+    "x-rewrite-url": "/health",
+    "x-http-method-override": "GET",
+    "x-forwarded-prefix": "/health",
+    "origin": "http://localhost",
+    "referer": "http://localhost/admin",
+    "cookie": "session=admin",
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+async def test_what_a_header_claims_of_its_sender_decides_nothing(site: Site, claim: str) -> None:
+    """Whoever has no key is told so, and a key reaches no farther than it does."""
+    _, narrow = await site.key("default", scopes=["create"])
+    for said in (CLAIMS[claim], "attacker.example"):
+        for key, method, path, status in (
+            (None, "GET", "/v1/models", 401),
+            (None, "DELETE", "/v1/chat/completions/chatcmpl-1", 401),
+            (narrow, "GET", "/hansard/v1/keys", 403),
+            (narrow, "POST", "/v1/chat/completions/chatcmpl-1", 403),
+            (narrow, "GET", "/v1/models", 200),
+        ):
+            headers = {} if key is None else {"authorization": f"Bearer {key}"}
+            reply = await site.client.request(method, path, headers={**headers, claim: said})
+            assert reply.status == status, (method, path, said)
+            assert said not in str(reply.headers)
+
+
 @pytest.mark.parametrize("name", ["a\x00b", "a\x1b[2Jb", "a\nb", "\x9b2J", ""])
 @pytest.mark.parametrize("what", ["projects", "keys"])
 async def test_names_hold_no_control_characters(site: Site, what: str, name: str) -> None:

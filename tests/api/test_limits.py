@@ -172,6 +172,26 @@ async def test_a_repeat_that_is_answered_again_does_not_count() -> None:
     assert (again.status, again.json["id"]) == (200, first.json["id"])
 
 
+async def test_a_check_that_asks_for_a_completion_counts_as_one() -> None:
+    site = Site(Limits(requests_per_minute=1))
+    assert (await site.client.request("POST", "/v1/check", query=b"ask=list")).status == 200
+
+    asked = [await site.client.request("POST", "/v1/check", query=b"ask=completion") for _ in range(2)]
+
+    assert [reply.status for reply in asked] == [200, 429]
+    assert [reply.headers["x-ratelimit-remaining-requests"] for reply in asked] == ["0", "0"]
+    assert (await site.create()).status == 429
+
+
+async def test_a_check_counts_the_tokens_of_its_question() -> None:
+    site = Site(Limits(tokens_per_minute=1000))
+
+    await site.client.request("POST", "/v1/check", query=b"ask=completion")
+
+    reply = await site.create(max_completion_tokens=970)
+    assert reply.status == 429
+
+
 async def _second(site: Site) -> Reply:
     """Of another client, which stays."""
     return await Client(site.client.app).post("/v1/chat/completions", {**ASKED, "stream": True})

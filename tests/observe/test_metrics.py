@@ -165,6 +165,8 @@ def test_durations_fall_into_buckets() -> None:
         ("/v1/models/org/m", "/models/{id}"),
         ("/readyz", "/readyz"),
         ("/openai/v1/chat/completions", "/chat/completions"),
+        ("/openai/chat/completions", "/chat/completions"),
+        ("/openai/deployments/org/m/chat/completions", "/chat/completions"),
         ("/v1/hansard/v1/keys/key_1/rotate", "/hansard/v1/keys/{id}/rotate"),
         ("/hansard/v1/projects/proj_1", "/hansard/v1/projects/{id}"),
         ("/wp-login.php", "other"),

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from hansard.core.keys import EVERY
 from hansard.core.policies import Limits, Policy
 from hansard.core.quota import Allowance, Demand, Standing, month_of
 from hansard.errors import RateLimited, StoreUnavailable
-from hansard.limits import LET_GO, Limiter
+from hansard.limits import HEARD_EVERY_S, LET_GO, Limiter
 from hansard.runs import Progress
 from hansard.store import tallies
 from hansard.store.base import Tally
@@ -33,6 +33,15 @@ def test_what_is_added_adds_up_for_each_of_them(connection: Connection) -> None:
     assert tallies.add(connection, [Tally("p", "k", MONTH, 4.0), Tally("p", "", MONTH, 0.0)]) == [7.0, 5.0]
     assert sorted(tallies.of(connection, MONTH)) == [Tally("p", "", MONTH, 5.0), Tally("p", "k", MONTH, 7.0)]
     assert tallies.of(connection, "2026-12") == []
+
+
+def test_of_a_month_only_what_has_changed_lately_can_be_asked_for(connection: Connection) -> None:
+    tallies.add(connection, [Tally("p", "k", MONTH, 5.0)])
+    connection.execute(text("UPDATE tallies SET at = at - 100"))
+    tallies.add(connection, [Tally("p", "", MONTH, 3.0)])
+
+    assert tallies.of(connection, MONTH, within_s=50.0) == [Tally("p", "", MONTH, 3.0)]
+    assert len(tallies.of(connection, MONTH, within_s=150.0)) == 2
 
 
 def test_more_than_fit_into_a_statement_add_up_as_well(connection: Connection) -> None:
@@ -124,6 +133,41 @@ async def test_after_an_exchange_each_server_knows_what_the_others_counted(share
     assert two.admitted(10, tokens=10) == 3
 
 
+async def test_a_server_that_nobody_asked_knows_what_others_spent_of_a_month(shared: Start) -> None:
+    limits = Limits(tokens_per_month=100)
+    one, two, three = [Server(await shared(), limits) for _ in range(3)]
+    async with two.limiter.at_work(), three.limiter.at_work():
+        assert one.admits(tokens=90, spends=90)
+        await one.exchange()
+        for server in (two, three):
+            server.now += HEARD_EVERY_S
+            await server.exchange()
+
+        assert not two.admits(tokens=11)
+        assert two.admits(tokens=10, spends=5)
+        await two.exchange()
+        three.now += HEARD_EVERY_S
+        await three.exchange()
+        assert not three.admits(tokens=6)
+        assert three.admits(tokens=5)
+
+
+async def test_what_is_counted_while_a_server_hears_of_others_stays_counted(shared: Start) -> None:
+    limits = Limits(tokens_per_month=100)
+    one, two = Server(await shared(), limits), Server(await shared(), limits)
+    async with two.limiter.at_work():
+        assert one.admits(spends=50)
+        await one.exchange()
+        two.now += HEARD_EVERY_S
+        exchange = asyncio.create_task(two.exchange())
+        await asyncio.sleep(0)
+        assert two.admits(spends=20)
+        await exchange
+        await two.exchange()
+        assert not two.admits(tokens=31)
+        assert two.admits(tokens=30)
+
+
 async def test_the_error_is_what_others_admit_between_two_exchanges_and_it_is_paid_back(shared: Start) -> None:
     limits = Limits(requests_per_minute=10)
     servers = [Server(await shared(), limits) for _ in range(3)]
@@ -163,7 +207,7 @@ class Away:
     async def tally(self, changes: Sequence[Tally]) -> Sequence[float]:
         raise StoreUnavailable("away")
 
-    async def tallied(self, what: str) -> Sequence[Tally]:
+    async def tallied(self, what: str, *, within_s: float | None = None) -> Sequence[Tally]:
         raise StoreUnavailable("away")
 
 

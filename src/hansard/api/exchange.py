@@ -173,6 +173,8 @@ _STANDING = {
     unit: tuple(b"x-ratelimit-" + what + b"-" + unit for what in (b"limit", b"remaining", b"reset"))
     for unit in (b"requests", b"tokens")
 }
+STANDING_HEADERS = tuple(name.decode() for names in _STANDING.values() for name in names)
+"""Their names."""
 
 
 def standing_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:

@@ -114,6 +114,16 @@ class Resource:
         raise MethodNotAllowed(self._allowed)
 
 
+def also_having(scopes: frozenset[Scope], handler: Handler) -> Handler:
+    """The same handler, for keys that have one of these scopes beside one that the method asks for."""
+
+    async def handle(exchange: Exchange) -> None:
+        exchange.principal.must_have(scopes)
+        await handler(exchange)
+
+    return handle
+
+
 async def _tell(exchange: Exchange, error: HansardError) -> None:
     """As an HTTP status while there is none yet; in a stream that has begun as its last event but one."""
     if exchange.status is None:

@@ -88,7 +88,11 @@ def check(completions: Completions) -> Handler:
             )
         async with exchange.while_connected():
             found = await completions.check(
-                names, for_reply=ask == "completion", authorization=exchange.header(b"authorization")
+                names,
+                principal=exchange.principal,
+                for_reply=ask == "completion",
+                authorization=exchange.header(b"authorization"),
+                progress=exchange.progress,
             )
             data = [
                 {"id": name, "engine": target.engine.name, "model": target.model, "asked": ask}

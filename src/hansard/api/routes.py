@@ -1,4 +1,4 @@
-"""The table of addresses, each served under /v1 and bare (decision 35), and under /openai/v1 as at Azure."""
+"""The table of addresses, each served under /v1 and bare (decision 35), and where clients of Azure look for it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from starlette.types import Scope as Connection
 from hansard.administration import Administration
 from hansard.api import admin, beyond, chat, meta
 from hansard.api.exchange import INNER_SLASH
-from hansard.api.front import Front, Resource
+from hansard.api.front import Front, Resource, also_having
 from hansard.completions import Completions
 from hansard.core.keys import Scope
 from hansard.core.paging import Order
 from hansard.departure import Departure
 from hansard.observe.metrics import Metrics
 
-PREFIXES = ("/v1", "", "/openai/v1")
+PREFIXES = ("/v1", "", "/openai/v1", "/openai")
+
+# Where the SDK's AzureOpenAI asks for a create, or for everything if it was given the deployment's name. That name is
+# not looked at: the body has one, too.
+DEPLOYMENT = "/openai/deployments/{deployment:path}"
 
 CREATE: Final = frozenset[Scope]({"create"})
 READ: Final = frozenset[Scope]({"read"})
@@ -60,7 +64,8 @@ def application(
         "/chat/completions/{id}": resource(
             {
                 "GET": admin.noted(chat.get(completions), "completion.read", log),
-                "POST": chat.update(completions),
+                # Its reply is the whole stored object.
+                "POST": also_having(READ, admin.noted(chat.update(completions), "completion.updated", log)),
                 "DELETE": chat.delete(completions),
             },
             scopes={"GET": READ, "POST": WRITE, "DELETE": WRITE},
@@ -83,6 +88,7 @@ def application(
     if administration is not None and departure is not None:
         table |= _administered(front, administration, departure)
     routes = [Route(prefix + path, endpoint) for prefix in PREFIXES for path, endpoint in table.items()]
+    routes += [Route(DEPLOYMENT + path, endpoint) for path, endpoint in table.items() if path.startswith("/chat/")]
     anywhere = _Anywhere(front)
     exact = {route.path: route.app for route in routes if "{" not in route.path}
     return _addressed(Router(routes, redirect_slashes=False, default=anywhere, lifespan=lifespan), exact)

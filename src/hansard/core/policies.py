@@ -17,8 +17,9 @@ Storage: TypeAlias = Literal["asked", "always", "never"]
 # Nothing at all is what scopes and revoking are for.
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
 # The limits of a request's own (official document).
+MAX_PAIRS: Final = 16
 Metadata: TypeAlias = Annotated[
-    Mapping[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+    Mapping[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=MAX_PAIRS)
 ]
 
 
@@ -68,3 +69,16 @@ def retention(own: Policy, of_project: Policy) -> Lifetimes:
 def redacted(own: Policy, of_project: Policy) -> tuple[str, ...]:
     """What is blacked out: what either of them names, so that a key cannot take back what its project wants."""
     return (*of_project.redact, *own.redact) if own.redact or of_project.redact else ()
+
+
+def metadata(asked: Mapping[str, str], own: Policy, of_project: Policy) -> dict[str, str]:
+    """What a stored completion has: what its request says, then its key, then its project, until it is full.
+
+    More than a request may say could not be sent back in an update.
+    """
+    together: dict[str, str] = {}
+    for said in (asked, own.metadata, of_project.metadata):
+        for key, value in said.items():
+            if len(together) < MAX_PAIRS:
+                together.setdefault(key, value)
+    return together

@@ -12,7 +12,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from hansard.core.validate import parse_create
+from hansard.core.quota import Demand, demand
+from hansard.core.validate import Received, parse_create
 from hansard.engines.base import Call, Engine
 from hansard.engines.router import Target
 from hansard.errors import HansardError
@@ -98,9 +99,19 @@ async def _replied(target: Target, authorization: str | None) -> Finding:
     return Finding(answers="no", reason="its reply ended before it began")
 
 
-def _question(target: Target, authorization: str | None) -> Call:
+def demand_of(target: Target) -> Demand:
+    """What asking it may come to, for the limits of whoever has it asked."""
+    received = _asked(target)
+    return demand(received.request, body_bytes=len(received.body))
+
+
+def _asked(target: Target) -> Received:
     asked = {"model": target.model, "messages": [{"role": "user", "content": "Say yes."}], "stream": True}
-    received = parse_create(msgspec.json.encode(asked))
+    return parse_create(msgspec.json.encode(asked))
+
+
+def _question(target: Target, authorization: str | None) -> Call:
+    received = _asked(target)
     return Call(
         request=received.request,
         document=received.document,

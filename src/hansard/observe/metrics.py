@@ -36,7 +36,7 @@ _TOKEN_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.1
 # A transaction: from memory that calls itself a disk to a standby across the world, or an outage ridden out.
 _COMMIT_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0)
 _METHODS: Final = frozenset({"GET", "POST", "DELETE"})
-_PREFIX: Final = re.compile(r"^(?:/openai)?/v1(?=/)")
+_PREFIX: Final = re.compile(r"^(?:/openai/deployments/.+(?=/chat/completions)|/openai/v1|/openai|/v1)(?=/)")
 _ID: Final = re.compile(r"/(chat/completions|hansard/v1/keys|hansard/v1/projects)/[^/]+")
 _KNOWN: Final = frozenset(
     {"/chat/completions", "/chat/completions/{id}", "/chat/completions/{id}/messages", "/models", "/metrics"}

@@ -134,8 +134,8 @@ class Tallies(Protocol):
     async def tally(self, changes: Sequence[Tally]) -> Sequence[float]:
         """Add each to what all have used, and return that. Committed, and perhaps twice if the database went away."""
 
-    async def tallied(self, what: str) -> Sequence[Tally]:
-        """All that was used of a month, but by keys that count no more."""
+    async def tallied(self, what: str, *, within_s: float | None = None) -> Sequence[Tally]:
+        """All that was used of a month, but by keys that count no more; only what was added to in these seconds."""
 
 
 class Outcomes(Protocol):

@@ -265,8 +265,8 @@ class SqlStore:
             return await self._counters.read(counted)
         return await self._writer.write(partial(tallies.add, changes=changes))
 
-    async def tallied(self, what: str) -> Sequence[Tally]:
-        return await self._readers.read(partial(tallies.of, what=what))
+    async def tallied(self, what: str, *, within_s: float | None = None) -> Sequence[Tally]:
+        return await self._readers.read(partial(tallies.of, what=what, within_s=within_s))
 
     async def _catch_up(self) -> None:
         """Put what was stored without an index into it, some at a time, so that nobody waits long for the writer."""

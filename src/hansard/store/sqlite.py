@@ -31,6 +31,7 @@ _COPIED_AT_ONCE_BYTES: Final = 1024 * 1024
 
 _FOR_WRITING: Final = (
     "foreign_keys = ON",
+    "recursive_triggers = ON",  # or REPLACE would take rows of the audit log away past their trigger
     "synchronous = FULL",  # in WAL mode every COMMIT then waits for the disk
     "fullfsync = ON",  # on macOS fsync alone does not reach the disk; elsewhere this does nothing
     "checkpoint_fullfsync = ON",

@@ -31,7 +31,7 @@ _MOST: Final = {"sqlite": "MAX", "postgresql": "GREATEST"}
 def add(connection: Connection, changes: Sequence[Tally]) -> list[float]:
     """Add each to its tally: what all have used by then."""
     name = connection.dialect.name
-    now = time.time() if name == "sqlite" else float(connection.scalar(_NOW) or 0)
+    now = _now(connection)
     # In one order everywhere, so that two servers wait for each other and never in a circle.
     there = closing.there(connection, {each.project for each in changes})
     rows = sorted(
@@ -49,9 +49,13 @@ def add(connection: Connection, changes: Sequence[Tally]) -> list[float]:
     return [used.get((each.project, each.key, each.what), 0.0) for each in changes]
 
 
-def of(connection: Connection, what: str) -> list[Tally]:
-    """All of one kind, as what all have used, but of keys that count no more. For months, which do not run out."""
-    rows = connection.execute(_OF, {"of_what": what, "now": int(time.time())})
+def of(connection: Connection, what: str, *, within_s: float | None = None) -> list[Tally]:
+    """All of one kind, as what all have used, but of keys that count no more. For months, which do not run out.
+
+    With ``within_s`` only those that were added to in these last seconds.
+    """
+    since = 0.0 if within_s is None else _now(connection) - within_s
+    rows = connection.execute(_OF, {"of_what": what, "now": int(time.time()), "since": since})
     return [Tally(project, key, what, used) for project, key, used in rows]
 
 
@@ -61,8 +65,13 @@ _COUNTS_NO_MORE: Final = exists().where(
     or_(keys.c.revoked.is_not(None), keys.c.expires <= bindparam("now")),
 )
 _OF: Final = select(tallies.c.project, tallies.c.key, tallies.c.used).where(
-    tallies.c.what == bindparam("of_what"), ~_COUNTS_NO_MORE
+    tallies.c.what == bindparam("of_what"), tallies.c.at >= bindparam("since"), ~_COUNTS_NO_MORE
 )
 
-# The database's, because those of the servers may differ.
+
+def _now(connection: Connection) -> float:
+    """The database's clock, because those of the servers may differ."""
+    return time.time() if connection.dialect.name == "sqlite" else float(connection.scalar(_NOW) or 0)
+
+
 _NOW: Final = text("SELECT EXTRACT(EPOCH FROM clock_timestamp())")
