@@ -34,7 +34,15 @@ from hansard.engines.router import Router, Target
 from hansard.errors import StartupError, StoreUnavailable
 from hansard.janitor import Janitor
 from hansard.limits import Limiter
-from hansard.listening import base_url, listening, nothing_is_said_twice, on_signals, signals_cut_waiting_short, tls
+from hansard.listening import (
+    base_url,
+    ends_at_once,
+    listening,
+    nothing_is_said_twice,
+    on_signals,
+    signals_cut_waiting_short,
+    tls,
+)
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -177,6 +185,10 @@ class House:
         self.completions.shut_down()
         self._drained_by = at + self._drain_s
 
+    def hurry(self) -> None:
+        """From now on nothing is waited for."""
+        self._drained_by = -math.inf
+
     async def _drain(self) -> None:
         left_s = self._drain_s if self._drained_by is None else max(self._drained_by - time.monotonic(), 0.0)
         await self.recorder.drain(within_s=left_s)
@@ -230,7 +242,7 @@ async def _serve(
     house = House(settings, observer=_sink(settings.log), listens=True)
     certified = None if settings.tls_cert is None else tls(settings.tls_cert, settings.tls_key)
 
-    class Server(uvicorn.Server):
+    class Server(ends_at_once(uvicorn.Server, hurry=house.hurry)):  # type: ignore[misc]
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             # What is there now stays: the collector need not walk over it again and again.

@@ -357,16 +357,40 @@ def test_bytes_that_are_no_http_have_one_line(make_server: Workshop) -> None:
     assert json.loads(line)["status"] == 400
 
 
-def test_two_signals_end_it_at_once(make_server: Workshop) -> None:
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_end_it_at_once(make_server: Workshop, first: signal.Signals, second: signal.Signals) -> None:
     with Upstream().running() as upstream:
         server = make_server("--upstream", upstream.base_url, "--drain", "3600", model=EMBEDDED).start()
+        kept = server.ask("Aye.", store=True).json()["id"]
         with stream(f"{server.base_url}/chat/completions", question("Go on.", model="pauses", stream=True)) as reply:
-            next(iter(reply))
-            server.signal(signal.SIGINT)
+            payloads = iter(reply)
+            next(payloads)
+            server.signal(first)
             eventually(lambda: not accepts(server), "the first signal to be heard", server=server)
-            server.signal(signal.SIGINT)
-            server.wait()
+            server.signal(second)
+            *_, last, done = payloads
+            assert server.wait() == 0
+        assert json.loads(last)["error"]["message"] == "The server is shutting down."
+        assert done == DONE
         server.assert_nothing_remains()
+        assert "Traceback" not in server.stderr
+        server.start()
+        assert server.stored_ids == [kept]
+
+
+def test_two_signals_wait_for_nothing_that_outlived_its_client(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        arguments = ("--upstream", upstream.base_url, "--drain", "3600", "--on-disconnect", "finish")
+        server = make_server(*arguments, model=()).start()
+        asked = question("Go on.", model="pauses", stream=True, store=True)
+        with stream(f"{server.base_url}/chat/completions", asked) as reply:
+            next(iter(reply))
+        eventually(lambda: " 499 " in server.stderr, "the client to be missed", server=server)
+        server.signal(signal.SIGTERM)
+        eventually(lambda: not accepts(server), "the first signal to be heard", server=server)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
 
 
 def test_sigterm_while_it_works_leaves_nothing(make_server: Workshop) -> None:
