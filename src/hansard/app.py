@@ -127,7 +127,12 @@ class House:
         self.departure = Departure(
             store=self.store, administration=self.administration, changed=self.gate.look, observer=observer
         )
-        self.front = Front(gate=self.gate, observer=observer, max_body_bytes=settings.max_body_bytes)
+        self.front = Front(
+            gate=self.gate,
+            observer=observer,
+            max_body_bytes=settings.max_body_bytes,
+            max_bodies_bytes=settings.max_bodies_bytes,
+        )
         self._cors = settings.cors
         self._list_order = settings.list_order
         self._notes_reads = settings.audit == "all"

@@ -109,6 +109,9 @@ def serve(
         Text, typer.Option(metavar="TIME", help="How long to keep what was said in them.  [default: as long]")
     ] = None,
     max_body_bytes: Annotated[Text, typer.Option(metavar="N", help="Largest request.  [default: 67108864]")] = None,
+    max_bodies_bytes: Annotated[
+        Text, typer.Option(metavar="N", help="Of all requests at once, together.  [default: 268435456]")
+    ] = None,
     max_completion_bytes: Annotated[
         Text, typer.Option(metavar="N", help="Largest completion to hold.  [default: 67108864]")
     ] = None,
