@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import math
 import socket
 import time
@@ -285,8 +286,9 @@ async def _serve(
 
 def _sink(log: Literal["text", "json", "off"]) -> Observer:
     if log == "json":
-        from hansard.observe.lines import lines
+        from hansard.observe.lines import Logged, lines
 
+        logging.getLogger().addHandler(Logged())
         return lines
     return console if log == "text" else ignore
 

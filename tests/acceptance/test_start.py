@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -320,14 +321,41 @@ def test_a_line_of_json_per_request(make_server: Workshop) -> None:
     server = make_server("--log", "json", model=ECHO).start()
     body = question("a secret of state", model="echo", store=True)
     made = server.post("/chat/completions", body, **{"x-client-request-id": "mine-7"})
-    told = eventually(
-        lambda: [json.loads(line) for line in server.stderr.splitlines() if line.startswith("{")], "a line of JSON"
-    )
-    [line] = [line for line in told if line["event"] == "request"]
+    line = eventually(lambda: told(server, "request"), "the line of the request", server=server)
     assert line["completion_id"] == made.json()["id"]
     assert line["client_request_id"] == "mine-7"
     assert (line["status"], line["stored"], line["finish_reason"]) == (200, True, "stop")
     assert "secret of state" not in server.stderr
+
+
+def test_every_line_is_json_from_the_first_to_the_last(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        arguments = ("--upstream", upstream.base_url, "--log", "json", "--drain", "1", "--alias", "a=steady")
+        server = make_server(*arguments, model=ECHO, environment={"HANSARD_API_KEY": KEY}).start()
+        asked = question("Go on.", model="pauses", stream=True)
+        headers = {"authorization": f"Bearer {KEY}"}
+        with stream(f"{server.base_url}/chat/completions", asked, headers=headers) as reply:
+            next(iter(reply))
+            assert server.stop() == 0
+
+    started = told(server, "server_started")
+    assert started["level"] == "info"
+    assert started["address"] == server.base_url
+    assert "echo" in started["models"]
+    assert started["aliases"] == {"a": "steady"}
+    assert started["store"] == f"sqlite:///{server.data}/hansard.sqlite3"
+    assert all(json.loads(line)["level"] for line in server.stderr.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [("--queue", "many"), ("--model", "/no/such/file.gguf")])
+def test_why_it_does_not_start_is_json_as_well(make_server: Workshop, arguments: tuple[str, ...]) -> None:
+    server = make_server("--log", "json", *arguments, model=ECHO)
+    server.refuses_to_start()
+
+    refused = told(server, "not_started")
+    assert refused["level"] == "error"
+    assert arguments[1] in refused["message"]
+    assert all(json.loads(line)["level"] for line in server.stderr.splitlines())
 
 
 def test_the_drain_has_an_end(make_server: Workshop) -> None:
@@ -415,6 +443,13 @@ def test_sigterm_while_it_works_leaves_nothing(make_server: Workshop) -> None:
     assert set(replies) <= {200, 503}
     server.start()
     assert len(server.stored_ids) == min(replies.count(200), 100)
+
+
+def told(server: Server, event: str) -> Any:
+    """The one line of JSON of this event, or None."""
+    found = [line for line in map(json.loads, server.stderr.splitlines()) if line["event"] == event]
+    assert len(found) < 2, found
+    return found[0] if found else None
 
 
 def content(database: Path) -> list[str]:
