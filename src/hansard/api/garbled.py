@@ -38,6 +38,8 @@ MOST_HEADERS = 256
 
 _NOT_HTTP = "We could not understand the request: what was sent is not valid HTTP/1.1."
 
+_NO_HOST = "We could not understand the request: a request of HTTP/1.1 has one Host header."
+
 # The parser gives up at a method that it does not know; a line that is sound but for that asks for one we do not have.
 _ANY_METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) \S+ HTTP/1\.[01]\r?\n")
 _METHODS = ("GET", "POST", "DELETE")
@@ -134,16 +136,29 @@ def enveloped(
             elif self.cycle is not None and self.cycle.more_body:
                 self.refuse(BodyTooSlow(body_s))
 
+        def on_header(self, name: bytes, value: bytes) -> None:
+            # What comes once the head is whole stands behind the body, where anybody may have put it (RFC 9110, 6.5.1).
+            if "method" not in self.scope:
+                super().on_header(name, value)
+
         def on_headers_complete(self) -> None:
             # What came in few pieces can be no longer than they are.
             may_be_long = self.unfinished_bytes + len(self.data) > HEAD_LIMIT_BYTES
             if len(self.headers) > MOST_HEADERS or (may_be_long and self.head_bytes() > HEAD_LIMIT_BYTES):
                 self.fault = HeadTooLarge(HEAD_LIMIT_BYTES, MOST_HEADERS)
                 raise self.fault  # the parser stops, and the server sends its 400: see below
+            if not self.has_its_host():
+                self.fault = InvalidRequest(_NO_HOST)
+                raise self.fault
             self.is_one_head = False
             super().on_headers_complete()
             if self.scope.get("http_version") == "1.0" and self.cycle is not None:
                 self.cycle.transport = UnchunkedTransport(self.transport)
+
+        def has_its_host(self) -> bool:
+            """RFC 9112, 3.2; of several each proxy in front could have meant another one."""
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            return hosts == 1 or (not hosts and self.parser.get_http_version() != "1.1")
 
         def head_bytes(self) -> int:
             return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
