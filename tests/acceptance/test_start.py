@@ -385,6 +385,30 @@ def test_bytes_that_are_no_http_have_one_line(make_server: Workshop) -> None:
     assert json.loads(line)["status"] == 400
 
 
+@pytest.mark.parametrize("limits", [("--silence-s", "0.2"), ("--body-s", "0.2")])
+def test_a_body_that_comes_too_late_has_one_line(make_server: Workshop, limits: tuple[str, str]) -> None:
+    server = make_server("--log", "json", *limits, model=ECHO).start()
+    reply = reply_to_half(server)
+    assert server.stop() == 0
+
+    line = told(server, "request")
+    assert reply.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b"\r\nconnection: close\r\n" in reply
+    assert f"\r\nx-request-id: {line['request_id']}\r\n".encode() in reply
+    assert (line["status"], line["method"], line["path"]) == (408, "POST", "/v1/chat/completions")
+
+
+def test_a_request_answered_before_its_body_has_come_is_answered_once(make_server: Workshop) -> None:
+    arguments = ("--log", "json", "--silence-s", "0.2")
+    server = make_server(*arguments, model=ECHO, environment={"HANSARD_API_KEY": KEY}).start()
+    reply = reply_to_half(server)
+    assert server.stop() == 0
+
+    assert reply.startswith(b"HTTP/1.1 401 ")
+    assert reply.count(b"HTTP/1.1 ") == 1
+    assert told(server, "request")["status"] == 401
+
+
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 def test_two_signals_end_it_at_once(make_server: Workshop, first: signal.Signals, second: signal.Signals) -> None:
@@ -443,6 +467,15 @@ def test_sigterm_while_it_works_leaves_nothing(make_server: Workshop) -> None:
     assert set(replies) <= {200, 503}
     server.start()
     assert len(server.stored_ids) == min(replies.count(200), 100)
+
+
+def reply_to_half(server: Server) -> bytes:
+    """All that comes back for a request whose body stops."""
+    address = urlsplit(server.base_url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.settimeout(START_S)
+        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
 def told(server: Server, event: str) -> Any:

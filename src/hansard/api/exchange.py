@@ -19,7 +19,7 @@ from hansard.api.outlet import Outlet, outlet_of
 from hansard.contract import Document
 from hansard.core.quota import Allowance, spelled
 from hansard.core.sse import Encoder
-from hansard.errors import BodyTooLarge
+from hansard.errors import BodyTooLarge, HansardError
 from hansard.runs import Progress
 from hansard.tenancy import Principal
 
@@ -44,6 +44,7 @@ class Exchange:
         self._send = send
         self._bodies = bodies
         self._body_bytes = 0
+        self._lateness: HansardError | None = None
         self._began = time.perf_counter()
         # Of several with one name the first counts.
         self._asked_headers: dict[bytes, bytes] = dict(reversed([*scope["headers"]]))
@@ -100,14 +101,29 @@ class Exchange:
         length = self.header(b"content-length")
         if length is not None and length.isdigit() and int(length) > self._bodies.most_bytes:
             raise BodyTooLarge(self._bodies.most_bytes)
+        hangup = hangup_of(self._scope)
+        if hangup is None:
+            return await self._pieces()
+        hangup.late = self._be_late
+        try:
+            return await self._pieces()
+        finally:
+            hangup.late = None  # it leads back here: together we would wait for the garbage collector
+
+    async def _pieces(self) -> bytes:
         pieces: list[bytes] = []
         while True:
             message = await self._next_message()
+            if self._lateness is not None:
+                raise self._lateness
             piece = message.get("body", b"")
             self._body_bytes = self._bodies.grow(self._body_bytes, by=len(piece))
             pieces.append(piece)
             if not message.get("more_body"):
                 return b"".join(pieces)
+
+    def _be_late(self, error: HansardError) -> None:
+        self._lateness = error
 
     async def counted_body(self) -> bytes:
         """The same, as one of those that its client may send at once; LimitReached before any of it is read."""

@@ -18,6 +18,7 @@ import httptools
 import msgspec
 
 from hansard.api.front import envelope
+from hansard.api.leaving import hangup_of
 from hansard.api.unchunked import UnchunkedTransport
 from hansard.core import ids
 from hansard.errors import (
@@ -119,7 +120,19 @@ def enveloped(
             if self.flow.read_paused:  # it is not the client that is slow
                 self.wait_for(self.miss_the_body)
             elif self.cycle is not None and self.cycle.more_body:
-                self.refuse(BodyTooLate(silence_s))
+                self.give_up(BodyTooLate(silence_s))
+
+        def give_up(self, error: HansardError) -> None:
+            """A body is waited for no longer. Who reads it says so, for then the request has one reply and one line."""
+            hangup = hangup_of(self.cycle.scope)
+            if self.cycle.response_complete:
+                self.transport.close()
+            elif hangup is None or hangup.late is None:
+                self.refuse(error)
+            else:
+                self.cycle.keep_alive = False
+                hangup.late(error)
+                self.cycle.message_event.set()
 
         def bound_the_body(self) -> None:
             if body_s:
@@ -134,7 +147,7 @@ def enveloped(
             if self.flow.read_paused:  # it is not the client that is slow
                 self.bound_the_body()
             elif self.cycle is not None and self.cycle.more_body:
-                self.refuse(BodyTooSlow(body_s))
+                self.give_up(BodyTooSlow(body_s))
 
         def on_header(self, name: bytes, value: bytes) -> None:
             # What comes once the head is whole stands behind the body, where anybody may have put it (RFC 9110, 6.5.1).
