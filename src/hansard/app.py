@@ -41,6 +41,7 @@ from hansard.listening import (
     listening,
     nothing_is_said_twice,
     on_signals,
+    shaking_hands,
     signals_cut_waiting_short,
     tls,
 )
@@ -250,7 +251,9 @@ async def _serve(
 
     class Server(ends_at_once(uvicorn.Server, hurry=house.hurry)):  # type: ignore[misc]
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
+            await super().startup(sockets if certified is None else [])
+            if certified is not None:
+                self.servers = [await shaking_hands(self, listener, within_s=settings.silence_s)]
             # What is there now stays: the collector need not walk over it again and again.
             gc.collect()
             gc.freeze()

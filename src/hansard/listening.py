@@ -65,6 +65,24 @@ def base_url(listener: socket.socket, scheme: str) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
+async def shaking_hands(server: uvicorn.Server, listener: socket.socket, *, within_s: float) -> asyncio.Server:
+    """As the server itself listens, but that TLS has to be agreed on in so many seconds; 0 is as long as asyncio lets.
+
+    The server's own way takes no such limit.
+    """
+    config = server.config
+
+    def protocol() -> asyncio.Protocol:
+        made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+            config=config, server_state=server.server_state, app_state=server.lifespan.state
+        )
+        return made
+
+    return await asyncio.get_running_loop().create_server(
+        protocol, sock=listener, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=within_s or None
+    )
+
+
 def ends_at_once(server: type[uvicorn.Server], *, hurry: Callable[[], None]) -> type[uvicorn.Server]:
     """The same server; a second signal, whichever it is, makes it wait for nobody any more.
 
