@@ -133,6 +133,7 @@ VALUES: list[tuple[str, object, object]] = [
     ("retention", "never", None),
     ("retention_bodies", "12h", 43_200),
     ("max_body_bytes", "1048576", 1048576),
+    ("max_bodies_bytes", "1048576", 1048576),
     ("max_completion_bytes", "1048576", 1048576),
     ("queue", "0", 0),
     ("silence_s", "2.5", 2.5),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import math
 import socket
 import time
@@ -35,7 +36,16 @@ from hansard.engines.router import Router, Target
 from hansard.errors import StartupError, StoreUnavailable
 from hansard.janitor import Janitor
 from hansard.limits import Limiter
-from hansard.listening import base_url, listening, nothing_is_said_twice, on_signals, signals_cut_waiting_short, tls
+from hansard.listening import (
+    base_url,
+    ends_at_once,
+    listening,
+    nothing_is_said_twice,
+    on_signals,
+    shaking_hands,
+    signals_cut_waiting_short,
+    tls,
+)
 from hansard.observe import Observer, both, ignore
 from hansard.observe.console import console
 from hansard.observe.metrics import Metrics
@@ -125,7 +135,12 @@ class House:
         self.departure = Departure(
             store=self.store, administration=self.administration, changed=self.gate.look, observer=observer
         )
-        self.front = Front(gate=self.gate, observer=observer, max_body_bytes=settings.max_body_bytes)
+        self.front = Front(
+            gate=self.gate,
+            observer=observer,
+            max_body_bytes=settings.max_body_bytes,
+            max_bodies_bytes=settings.max_bodies_bytes,
+        )
         self._cors = settings.cors
         self._list_order = settings.list_order
         self._notes_reads = settings.audit == "all"
@@ -183,6 +198,10 @@ class House:
         self.completions.shut_down()
         self._drained_by = at + self._drain_s
 
+    def hurry(self) -> None:
+        """From now on nothing is waited for."""
+        self._drained_by = -math.inf
+
     async def _drain(self) -> None:
         left_s = self._drain_s if self._drained_by is None else max(self._drained_by - time.monotonic(), 0.0)
         await self.recorder.drain(within_s=left_s)
@@ -236,9 +255,11 @@ async def _serve(
     house = House(settings, observer=_sink(settings.log), listens=True)
     certified = None if settings.tls_cert is None else tls(settings.tls_cert, settings.tls_key)
 
-    class Server(uvicorn.Server):
+    class Server(ends_at_once(uvicorn.Server, hurry=house.hurry)):  # type: ignore[misc]
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
+            await super().startup(sockets if certified is None else [])
+            if certified is not None:
+                self.servers = [await shaking_hands(self, listener, within_s=settings.silence_s)]
             # What is there now stays: the collector need not walk over it again and again.
             gc.collect()
             gc.freeze()
@@ -274,8 +295,9 @@ async def _serve(
 
 def _sink(log: Literal["text", "json", "off"]) -> Observer:
     if log == "json":
-        from hansard.observe.lines import lines
+        from hansard.observe.lines import Logged, lines
 
+        logging.getLogger().addHandler(Logged())
         return lines
     return console if log == "text" else ignore
 

@@ -364,6 +364,18 @@ class Unavailable(HansardError):
     retry_after_s = 1
 
 
+class TooManyBodies(Unavailable):
+    """The bodies of all requests together are over the limit, in bytes."""
+
+    code = "too_many_bodies"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The bodies of all requests together are larger than this server holds ({limit_bytes} bytes). "
+            "Please try again."
+        )
+
+
 class EngineUnavailable(Unavailable):
     """The engine is starting, restarting or gone."""
 

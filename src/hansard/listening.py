@@ -11,8 +11,16 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from hansard.errors import StartupError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+LAST_WORD_S = 0.5
+"""How long a client may take to be told, in seconds, that a second signal ends its reply."""
 
 
 @contextmanager
@@ -55,6 +63,57 @@ def base_url(listener: socket.socket, scheme: str) -> str:
     """What clients are to be told."""
     host, port, *_ = listener.getsockname()
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+
+async def shaking_hands(server: uvicorn.Server, listener: socket.socket, *, within_s: float) -> asyncio.Server:
+    """As the server itself listens, but that TLS has to be agreed on in so many seconds; 0 is as long as asyncio lets.
+
+    The server's own way takes no such limit.
+    """
+    config = server.config
+
+    def protocol() -> asyncio.Protocol:
+        made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+            config=config, server_state=server.server_state, app_state=server.lifespan.state
+        )
+        return made
+
+    return await asyncio.get_running_loop().create_server(
+        protocol, sock=listener, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=within_s or None
+    )
+
+
+def ends_at_once(server: type[uvicorn.Server], *, hurry: Callable[[], None]) -> type[uvicorn.Server]:
+    """The same server; a second signal, whichever it is, makes it wait for nobody any more.
+
+    Running requests are cancelled, which tells their clients; who does not take that is hung up on. ``hurry`` is
+    called first. The server's own way, for SIGINT only, leaves requests running beside what is being closed.
+    """
+
+    class EndsAtOnce(server):  # type: ignore[misc, valid-type] # a class to be known only when it runs
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            self.loop = asyncio.get_running_loop()
+            await super().startup(sockets)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if self.should_exit:
+                self.loop.call_soon_threadsafe(self.cut_off)
+            else:
+                super().handle_exit(sig, frame)
+
+        def cut_off(self) -> None:
+            hurry()
+            for task in self.server_state.tasks:
+                task.cancel()
+            self.loop.call_later(LAST_WORD_S, self.hang_up)
+
+        def hang_up(self) -> None:
+            connections: list[Any] = [*self.server_state.connections]
+            for connection in connections:
+                connection.transport.abort()
+            self.force_exit = True
+
+    return EndsAtOnce
 
 
 @contextmanager

@@ -207,7 +207,7 @@ class Server:
         assert self._process is not None
         if (code := self._process.poll()) is not None:
             raise AssertionError(f"It ended with exit status {code} before it was ready.\n{self.stderr}")
-        return re.search(r"listens on (https?://\S+/v1)", self.stderr)
+        return re.search(r'(?:listens on |"address":")(https?://[^\s"]+/v1)', self.stderr)
 
     def _environment(self) -> dict[str, str]:
         """Ours, without settings, and with a home of its own so that no settings file is found."""

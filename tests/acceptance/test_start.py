@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -320,14 +321,41 @@ def test_a_line_of_json_per_request(make_server: Workshop) -> None:
     server = make_server("--log", "json", model=ECHO).start()
     body = question("a secret of state", model="echo", store=True)
     made = server.post("/chat/completions", body, **{"x-client-request-id": "mine-7"})
-    told = eventually(
-        lambda: [json.loads(line) for line in server.stderr.splitlines() if line.startswith("{")], "a line of JSON"
-    )
-    [line] = [line for line in told if line["event"] == "request"]
+    line = eventually(lambda: told(server, "request"), "the line of the request", server=server)
     assert line["completion_id"] == made.json()["id"]
     assert line["client_request_id"] == "mine-7"
     assert (line["status"], line["stored"], line["finish_reason"]) == (200, True, "stop")
     assert "secret of state" not in server.stderr
+
+
+def test_every_line_is_json_from_the_first_to_the_last(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        arguments = ("--upstream", upstream.base_url, "--log", "json", "--drain", "1", "--alias", "a=steady")
+        server = make_server(*arguments, model=ECHO, environment={"HANSARD_API_KEY": KEY}).start()
+        asked = question("Go on.", model="pauses", stream=True)
+        headers = {"authorization": f"Bearer {KEY}"}
+        with stream(f"{server.base_url}/chat/completions", asked, headers=headers) as reply:
+            next(iter(reply))
+            assert server.stop() == 0
+
+    started = told(server, "server_started")
+    assert started["level"] == "info"
+    assert started["address"] == server.base_url
+    assert "echo" in started["models"]
+    assert started["aliases"] == {"a": "steady"}
+    assert started["store"] == f"sqlite:///{server.data}/hansard.sqlite3"
+    assert all(json.loads(line)["level"] for line in server.stderr.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [("--queue", "many"), ("--model", "/no/such/file.gguf")])
+def test_why_it_does_not_start_is_json_as_well(make_server: Workshop, arguments: tuple[str, ...]) -> None:
+    server = make_server("--log", "json", *arguments, model=ECHO)
+    server.refuses_to_start()
+
+    refused = told(server, "not_started")
+    assert refused["level"] == "error"
+    assert arguments[1] in refused["message"]
+    assert all(json.loads(line)["level"] for line in server.stderr.splitlines())
 
 
 def test_the_drain_has_an_end(make_server: Workshop) -> None:
@@ -357,16 +385,64 @@ def test_bytes_that_are_no_http_have_one_line(make_server: Workshop) -> None:
     assert json.loads(line)["status"] == 400
 
 
-def test_two_signals_end_it_at_once(make_server: Workshop) -> None:
+@pytest.mark.parametrize("limits", [("--silence-s", "0.2"), ("--body-s", "0.2")])
+def test_a_body_that_comes_too_late_has_one_line(make_server: Workshop, limits: tuple[str, str]) -> None:
+    server = make_server("--log", "json", *limits, model=ECHO).start()
+    reply = reply_to_half(server)
+    assert server.stop() == 0
+
+    line = told(server, "request")
+    assert reply.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b"\r\nconnection: close\r\n" in reply
+    assert f"\r\nx-request-id: {line['request_id']}\r\n".encode() in reply
+    assert (line["status"], line["method"], line["path"]) == (408, "POST", "/v1/chat/completions")
+
+
+def test_a_request_answered_before_its_body_has_come_is_answered_once(make_server: Workshop) -> None:
+    arguments = ("--log", "json", "--silence-s", "0.2")
+    server = make_server(*arguments, model=ECHO, environment={"HANSARD_API_KEY": KEY}).start()
+    reply = reply_to_half(server)
+    assert server.stop() == 0
+
+    assert reply.startswith(b"HTTP/1.1 401 ")
+    assert reply.count(b"HTTP/1.1 ") == 1
+    assert told(server, "request")["status"] == 401
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_end_it_at_once(make_server: Workshop, first: signal.Signals, second: signal.Signals) -> None:
     with Upstream().running() as upstream:
         server = make_server("--upstream", upstream.base_url, "--drain", "3600", model=EMBEDDED).start()
+        kept = server.ask("Aye.", store=True).json()["id"]
         with stream(f"{server.base_url}/chat/completions", question("Go on.", model="pauses", stream=True)) as reply:
-            next(iter(reply))
-            server.signal(signal.SIGINT)
+            payloads = iter(reply)
+            next(payloads)
+            server.signal(first)
             eventually(lambda: not accepts(server), "the first signal to be heard", server=server)
-            server.signal(signal.SIGINT)
-            server.wait()
+            server.signal(second)
+            *_, last, done = payloads
+            assert server.wait() == 0
+        assert json.loads(last)["error"]["message"] == "The server is shutting down."
+        assert done == DONE
         server.assert_nothing_remains()
+        assert "Traceback" not in server.stderr
+        server.start()
+        assert server.stored_ids == [kept]
+
+
+def test_two_signals_wait_for_nothing_that_outlived_its_client(make_server: Workshop) -> None:
+    with Upstream().running() as upstream:
+        arguments = ("--upstream", upstream.base_url, "--drain", "3600", "--on-disconnect", "finish")
+        server = make_server(*arguments, model=()).start()
+        asked = question("Go on.", model="pauses", stream=True, store=True)
+        with stream(f"{server.base_url}/chat/completions", asked) as reply:
+            next(iter(reply))
+        eventually(lambda: " 499 " in server.stderr, "the client to be missed", server=server)
+        server.signal(signal.SIGTERM)
+        eventually(lambda: not accepts(server), "the first signal to be heard", server=server)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
 
 
 def test_sigterm_while_it_works_leaves_nothing(make_server: Workshop) -> None:
@@ -391,6 +467,22 @@ def test_sigterm_while_it_works_leaves_nothing(make_server: Workshop) -> None:
     assert set(replies) <= {200, 503}
     server.start()
     assert len(server.stored_ids) == min(replies.count(200), 100)
+
+
+def reply_to_half(server: Server) -> bytes:
+    """All that comes back for a request whose body stops."""
+    address = urlsplit(server.base_url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.settimeout(START_S)
+        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+def told(server: Server, event: str) -> Any:
+    """The one line of JSON of this event, or None."""
+    found = [line for line in map(json.loads, server.stderr.splitlines()) if line["event"] == event]
+    assert len(found) < 2, found
+    return found[0] if found else None
 
 
 def content(database: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_a_client_that_trusts_the_authority_is_served(make_server: Workshop, tmp
     assert streamed.endswith(b"data: [DONE]\n\n")
     with pytest.raises(ssl.SSLCertVerificationError):
         asked(base_url, ssl.create_default_context(), "GET", "/models")
+
+
+def test_who_does_not_begin_to_speak_tls_is_not_waited_for(make_server: Workshop, tmp_path: Path) -> None:
+    certificate = tmp_path / "cert.pem"
+    AUTHORITY.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    server = make_server("--tls-cert", str(certificate), "--silence-s", "0.5", model=ECHO)
+    server.spawn()
+    address = urlsplit(https(server))
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.settimeout(10)
+        assert connection.recv(100) == b""
 
 
 def test_files_that_cannot_be_used_are_told_before_anything_starts(make_server: Workshop, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import weakref
 import pytest
 from starlette.types import Message, Receive
 
+from hansard.api.bodies import Bodies
 from hansard.api.exchange import ClientLeft, Exchange, WhileConnected
 from hansard.api.leaving import Hangup
 
@@ -34,7 +35,9 @@ def connection() -> tuple[Receive, asyncio.Event, asyncio.Event]:
 async def test_of_several_headers_with_one_name_the_first_counts() -> None:
     receive, _, _ = connection()
     headers = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]
-    exchange = Exchange({"headers": headers}, receive, nothing, request_id="req_1", max_body_bytes=1)
+    exchange = Exchange(
+        {"headers": headers}, receive, nothing, request_id="req_1", bodies=Bodies(most_bytes=1, in_all_bytes=1)
+    )
 
     assert [exchange.header(name) for name in (b"a", b"b", b"c")] == ["1", "2", None]
 

@@ -96,6 +96,9 @@ GARBLED: dict[str, bytes] = {
     "two lengths": CREATE + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a chunk without its length": CREATE + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
     "an encoding we do not know": CREATE + b"Transfer-Encoding: gzip\r\n\r\nzz",
+    "no host": b"GET /health HTTP/1.1\r\n\r\n",  # RFC 9112, 3.2
+    "two hosts": b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two hosts of old": b"GET /health HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n",
     "a header with a zero byte": b"GET /health HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
     "a header with a space": b"GET /health HTTP/1.1\r\nHost : a\r\n\r\n",
 }
@@ -383,3 +386,25 @@ async def test_as_many_headers_as_may_be_are_read() -> None:
         reply = await answer(port, b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n" + head + b"\r\n")
 
     assert reply.startswith(b"HTTP/1.1 204")
+
+
+async def test_what_stands_behind_a_body_is_no_header() -> None:
+    """RFC 9110, 6.5.1: not to be taken into the headers, unless they are known to bear that."""
+    headers: list[tuple[bytes, bytes]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await read_only(scope, receive, send)
+        headers.extend(scope["headers"])
+
+    body = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    async with listening(app) as port:
+        for trailer in (b"Authorization: Bearer sk-1\r\nHost: b\r\n\r\n", b"\r\n"):
+            reply = await answer(port, CREATE + b"Connection: close\r\n" + body + trailer)
+            assert reply.startswith(b"HTTP/1.1 204")
+
+    assert [name for name, _ in headers] == [b"host", b"connection", b"transfer-encoding"] * 2
+
+
+async def test_a_client_of_http_1_0_needs_no_host() -> None:
+    async with listening(read_only) as port:
+        assert (await answer(port, b"GET / HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 204")

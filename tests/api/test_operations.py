@@ -349,6 +349,8 @@ async def test_an_unknown_model_has_the_text_of_its_operation() -> None:
         ("POST", "/v1/nothing", "Invalid URL (POST /v1/nothing)"),
         ("GET", "/v1/chat/completions/a/b", "Invalid URL (GET /v1/chat/completions/a/b)"),
         ("GET", "/v1/a%2Fb", "Invalid URL (GET /v1/a/b)"),
+        ("GET", "/v1%2Fmodels", "Invalid URL (GET /v1/models)"),
+        ("GET", "/v1/hansard%2fv1/projects", "Invalid URL (GET /v1/hansard/v1/projects)"),
         ("GET", "/", "Invalid URL (GET /)"),
     ],
 )

@@ -41,6 +41,28 @@ def samples(*events: Event, now: Now | None = None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
+    "sample",
+    [
+        "hansard_stored_completions_total",
+        "hansard_lost_completions_total",
+        "hansard_store_writes_total",
+        "hansard_store_commit_seconds_count",
+        "hansard_store_queue_seconds_count",
+        "hansard_expired_records_total",
+        "hansard_expired_bodies_total",
+        "hansard_expired_freed_bytes_total",
+        "hansard_crashes_total",
+        'hansard_upstream_tries_total{upstream="office",outcome="ok"}',
+        'hansard_engine_changes_total{engine="office",state="left alone"}',
+        'hansard_engine_changes_total{engine="office",state="back"}',
+    ],
+)
+def test_what_has_not_happened_yet_is_told_as_nothing(sample: str) -> None:
+    """Prometheus sees no increase in a series that begins with its first event."""
+    assert samples()[sample] == "0"
+
+
+@pytest.mark.parametrize(
     ("event", "sample"),
     [
         (served(), 'hansard_requests_total{method="POST",path="/chat/completions",status="200"}'),

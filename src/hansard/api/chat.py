@@ -29,7 +29,7 @@ def create(completions: Completions, *, refuses_nulls: bool) -> Handler:
 
     async def handle(exchange: Exchange) -> None:
         received = validate.parse_create(
-            await exchange.body(),
+            await exchange.counted_body(),
             takes_unknown=takes_unknown,
             refuses_nulls=refuses_nulls,
             also=[partial(completions.may_be_stored, principal=exchange.principal)],

@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from hansard.api.bodies import Bodies
 from hansard.api.leaving import Hangup, hangup_of
 from hansard.api.outlet import Outlet, outlet_of
 from hansard.contract import Document
 from hansard.core.quota import Allowance, spelled
 from hansard.core.sse import Encoder
-from hansard.errors import BodyTooLarge
+from hansard.errors import BodyTooLarge, HansardError
 from hansard.runs import Progress
 from hansard.tenancy import Principal
 
@@ -37,11 +38,13 @@ class ClientLeft(Exception):
 class Exchange:
     """What a handler is given: the request's parts, the principal, and the ways to answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, request_id: str, max_body_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, request_id: str, bodies: Bodies) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
+        self._body_bytes = 0
+        self._lateness: HansardError | None = None
         self._began = time.perf_counter()
         # Of several with one name the first counts.
         self._asked_headers: dict[bytes, bytes] = dict(reversed([*scope["headers"]]))
@@ -94,21 +97,43 @@ class Exchange:
         self._headers.append((name, value))
 
     async def body(self) -> bytes:
-        """The whole body, or BodyTooLarge before more of it is read than the limit allows."""
+        """The whole body; BodyTooLarge or TooManyBodies before more of it is read than the limits allow."""
         length = self.header(b"content-length")
-        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
-            raise BodyTooLarge(self._max_body_bytes)
+        if length is not None and length.isdigit() and int(length) > self._bodies.most_bytes:
+            raise BodyTooLarge(self._bodies.most_bytes)
+        hangup = hangup_of(self._scope)
+        if hangup is None:
+            return await self._pieces()
+        hangup.late = self._be_late
+        try:
+            return await self._pieces()
+        finally:
+            hangup.late = None  # it leads back here: together we would wait for the garbage collector
+
+    async def _pieces(self) -> bytes:
         pieces: list[bytes] = []
-        size = 0
         while True:
             message = await self._next_message()
+            if self._lateness is not None:
+                raise self._lateness
             piece = message.get("body", b"")
-            size += len(piece)
-            if size > self._max_body_bytes:
-                raise BodyTooLarge(self._max_body_bytes)
+            self._body_bytes = self._bodies.grow(self._body_bytes, by=len(piece))
             pieces.append(piece)
             if not message.get("more_body"):
                 return b"".join(pieces)
+
+    def _be_late(self, error: HansardError) -> None:
+        self._lateness = error
+
+    async def counted_body(self) -> bytes:
+        """The same, as one of those that its client may send at once; LimitReached before any of it is read."""
+        with self._bodies.arriving(self.principal):
+            return await self.body()
+
+    def let_go(self) -> None:
+        """It is over, and so its body is held no more."""
+        self._bodies.let_go(self._body_bytes)
+        self._body_bytes = 0
 
     async def reply(
         self,

@@ -10,6 +10,7 @@ import msgspec
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
+from hansard.api.bodies import Bodies
 from hansard.api.exchange import LINES, ClientLeft, Exchange
 from hansard.contract import Document
 from hansard.core import ids, sse
@@ -23,6 +24,8 @@ Handler = Callable[[Exchange], Awaitable[None]]
 # nginx's number for a request whose client went away; it is logged, never sent.
 CLIENT_LEFT = 499
 
+MAX_BODIES_BYTES = 256 * 1024 * 1024
+
 # The client's own id for the request, to be found again: https://platform.openai.com/docs/api-reference/debugging-requests
 _CLIENT_REQUEST_ID = b"x-client-request-id"
 
@@ -30,10 +33,12 @@ _CLIENT_REQUEST_ID = b"x-client-request-id"
 class Front:
     """Makes ASGI applications out of handlers."""
 
-    def __init__(self, *, gate: Gate, observer: Observer, max_body_bytes: int) -> None:
+    def __init__(
+        self, *, gate: Gate, observer: Observer, max_body_bytes: int, max_bodies_bytes: int = MAX_BODIES_BYTES
+    ) -> None:
         self._gate = gate
         self._observer = observer
-        self._max_body_bytes = max_body_bytes
+        self._bodies = Bodies(most_bytes=max_body_bytes, in_all_bytes=max_bodies_bytes)
 
     def resource(
         self, handlers: Mapping[str, Handler], *, scopes: Mapping[str, frozenset[Scope]] | None = None
@@ -46,6 +51,12 @@ class Front:
 
     async def answer(self, handler: Handler, exchange: Exchange, *, scopes: frozenset[Scope] | None) -> None:
         """Run the handler; whatever happens becomes a reply and an event."""
+        try:
+            await self._answer(handler, exchange, scopes=scopes)
+        finally:
+            exchange.let_go()
+
+    async def _answer(self, handler: Handler, exchange: Exchange, *, scopes: frozenset[Scope] | None) -> None:
         error: HansardError | None = None
         status: int | None = None
         try:
@@ -87,7 +98,7 @@ class Front:
     def exchange(self, scope: Connection, receive: Receive, send: Send) -> Exchange:
         """The exchange for one ASGI call, under a fresh request id."""
         request_id = ids.request_id(os.urandom(16))
-        return Exchange(scope, receive, send, request_id=request_id, max_body_bytes=self._max_body_bytes)
+        return Exchange(scope, receive, send, request_id=request_id, bodies=self._bodies)
 
 
 class Resource:

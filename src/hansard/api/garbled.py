@@ -18,6 +18,7 @@ import httptools
 import msgspec
 
 from hansard.api.front import envelope
+from hansard.api.leaving import hangup_of
 from hansard.api.unchunked import UnchunkedTransport
 from hansard.core import ids
 from hansard.errors import (
@@ -37,6 +38,8 @@ HEAD_LIMIT_BYTES = 64 * 1024
 MOST_HEADERS = 256
 
 _NOT_HTTP = "We could not understand the request: what was sent is not valid HTTP/1.1."
+
+_NO_HOST = "We could not understand the request: a request of HTTP/1.1 has one Host header."
 
 # The parser gives up at a method that it does not know; a line that is sound but for that asks for one we do not have.
 _ANY_METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) \S+ HTTP/1\.[01]\r?\n")
@@ -117,7 +120,19 @@ def enveloped(
             if self.flow.read_paused:  # it is not the client that is slow
                 self.wait_for(self.miss_the_body)
             elif self.cycle is not None and self.cycle.more_body:
-                self.refuse(BodyTooLate(silence_s))
+                self.give_up(BodyTooLate(silence_s))
+
+        def give_up(self, error: HansardError) -> None:
+            """A body is waited for no longer. Who reads it says so, for then the request has one reply and one line."""
+            hangup = hangup_of(self.cycle.scope)
+            if self.cycle.response_complete:
+                self.transport.close()
+            elif hangup is None or hangup.late is None:
+                self.refuse(error)
+            else:
+                self.cycle.keep_alive = False
+                hangup.late(error)
+                self.cycle.message_event.set()
 
         def bound_the_body(self) -> None:
             if body_s:
@@ -132,7 +147,12 @@ def enveloped(
             if self.flow.read_paused:  # it is not the client that is slow
                 self.bound_the_body()
             elif self.cycle is not None and self.cycle.more_body:
-                self.refuse(BodyTooSlow(body_s))
+                self.give_up(BodyTooSlow(body_s))
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            # What comes once the head is whole stands behind the body, where anybody may have put it (RFC 9110, 6.5.1).
+            if "method" not in self.scope:
+                super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
             # What came in few pieces can be no longer than they are.
@@ -140,10 +160,18 @@ def enveloped(
             if len(self.headers) > MOST_HEADERS or (may_be_long and self.head_bytes() > HEAD_LIMIT_BYTES):
                 self.fault = HeadTooLarge(HEAD_LIMIT_BYTES, MOST_HEADERS)
                 raise self.fault  # the parser stops, and the server sends its 400: see below
+            if not self.has_its_host():
+                self.fault = InvalidRequest(_NO_HOST)
+                raise self.fault
             self.is_one_head = False
             super().on_headers_complete()
             if self.scope.get("http_version") == "1.0" and self.cycle is not None:
                 self.cycle.transport = UnchunkedTransport(self.transport)
+
+        def has_its_host(self) -> bool:
+            """RFC 9112, 3.2; of several each proxy in front could have meant another one."""
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            return hosts == 1 or (not hosts and self.parser.get_http_version() != "1.1")
 
         def head_bytes(self) -> int:
             return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from hansard.errors import HansardError
+
 LAST_S: Final = 0.1
 """How long a client that has closed its sending side is waited for, in seconds. Nearly all have left then, and nothing
 but a write tells them from those who still read: it comes back, and the connection is lost at once. Until then they
@@ -27,12 +29,16 @@ EXTENSION: Final = "hansard.hangup"
 
 
 class Hangup:
-    """Of one request's client: ``act`` is called when it leaves before its reply is whole."""
+    """Of one request's client: ``act`` is called when it leaves before its reply is whole.
 
-    __slots__ = ("act", "is_past")
+    ``late``, while somebody reads a body, when that does not come in time: whoever reads says so.
+    """
+
+    __slots__ = ("act", "is_past", "late")
 
     def __init__(self) -> None:
         self.act: Callable[[], None] | None = None
+        self.late: Callable[[HansardError], None] | None = None
         self.is_past = False
 
     def happen(self) -> None:

@@ -130,12 +130,12 @@ def _addressed(app: ASGIApp, exact: Mapping[str, ASGIApp]) -> ASGIApp:
 
     async def serve(scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = scope["path"]
+            path, raw_path = scope["path"], scope.get("raw_path", b"")
+            if b"%" in raw_path and b"%2f" in raw_path.lower():
+                path = _segments(raw_path)
             if path in exact:
                 await exact[path](scope, receive, send)
                 return
-            if b"%2f" in scope.get("raw_path", b"").lower():
-                path = _segments(scope["raw_path"])
             scope = {**scope, "path": path.rstrip("/") or "/"}
         await app(scope, receive, send)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hansard.cli.exits import CommandError
+from hansard.cli.exits import FAILED, CommandError
 from hansard.cli.options import examples
 from hansard.cli.output import hint
 
@@ -109,6 +109,9 @@ def serve(
         Text, typer.Option(metavar="TIME", help="How long to keep what was said in them.  [default: as long]")
     ] = None,
     max_body_bytes: Annotated[Text, typer.Option(metavar="N", help="Largest request.  [default: 67108864]")] = None,
+    max_bodies_bytes: Annotated[
+        Text, typer.Option(metavar="N", help="Of all requests at once, together.  [default: 268435456]")
+    ] = None,
     max_completion_bytes: Annotated[
         Text, typer.Option(metavar="N", help="Largest completion to hold.  [default: 67108864]")
     ] = None,
@@ -140,10 +143,18 @@ def serve(
     from hansard.config import resolve
     from hansard.errors import StartupError
 
+    log = context.params["log"] or os.environ.get("HANSARD_LOG")
     try:
-        run(resolve(context.params, os.environ))
+        settings = resolve(context.params, os.environ)
+        log = settings.log
+        run(settings)
     except StartupError as error:
-        raise CommandError(str(error)) from error
+        if log != "json":
+            raise CommandError(str(error)) from error
+        from hansard.observe import lines
+
+        lines.say("not_started", level="error", message=str(error))
+        raise typer.Exit(FAILED) from error
 
 
 def run(settings: Settings) -> None:
@@ -154,8 +165,26 @@ def run(settings: Settings) -> None:
 
     def greet(base_url: str, models: Sequence[ServedModel]) -> None:
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        text = banner(settings, models, base_url, command=invocation(sys.argv[0]), colour=colour)
-        hint(text)
+        if settings.log == "json":
+            _say_in_a_line(settings, models, base_url)
+        else:
+            hint(banner(settings, models, base_url, command=invocation(sys.argv[0]), colour=colour))
         notify(READY)
 
     serve_app(settings, on_ready=greet, on_stop=lambda: notify(STOPPING))
+
+
+def _say_in_a_line(settings: Settings, models: Sequence[ServedModel], base_url: str) -> None:
+    """The banner for machines."""
+    from hansard import __version__
+    from hansard.observe import lines
+
+    lines.say(
+        "server_started",
+        level="info",
+        version=__version__,
+        address=base_url,
+        models=[model.id for model in models if model.id not in settings.aliases],
+        aliases=dict(settings.aliases),
+        store=str(settings.db),
+    )

@@ -103,6 +103,7 @@ def _read(reader: Reader, environ: Mapping[str, str], *, config: Path | None, da
         retention=reader.take("retention", values.duration, None),
         retention_bodies=reader.take("retention_bodies", values.duration, None),
         max_body_bytes=reader.take("max_body_bytes", values.whole(1024), 64 * 1024 * 1024),
+        max_bodies_bytes=reader.take("max_bodies_bytes", values.whole(1024), 256 * 1024 * 1024),
         max_completion_bytes=reader.take("max_completion_bytes", values.whole(1024), 64 * 1024 * 1024),
         queue=reader.take("queue", values.whole(0), 128),
         silence_s=reader.take("silence_s", values.seconds, 30.0),

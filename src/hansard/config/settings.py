@@ -56,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention: int | None
     retention_bodies: int | None
     max_body_bytes: int
+    max_bodies_bytes: int
     max_completion_bytes: int
     queue: int
     silence_s: float

@@ -14,14 +14,15 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class Counter:
-    """A number per set of labels that only grows."""
+    """A number per set of labels that only grows. ``known`` sets are told as 0 before anything is counted, so that
+    what comes first is an increase too."""
 
     kind = "counter"
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, *, known: Iterable[Labels] = ()) -> None:
         self.name = name
         self.text = text
-        self._values: dict[Labels, float] = defaultdict(float)
+        self._values: dict[Labels, float] = defaultdict(float, dict.fromkeys(known, 0.0))
 
     def add(self, amount: float, labels: Labels) -> None:
         self._values[labels] += amount
@@ -32,16 +33,18 @@ class Counter:
 
 
 class Histogram:
-    """How many values lie at or below each of ``bounds``, per set of labels."""
+    """How many values lie at or below each of ``bounds``, per set of labels; ``known`` as of a counter."""
 
     kind = "histogram"
 
-    def __init__(self, name: str, text: str, *, bounds: Sequence[float]) -> None:
+    def __init__(self, name: str, text: str, *, bounds: Sequence[float], known: Iterable[Labels] = ()) -> None:
         self.name = name
         self.text = text
         self._bounds = bounds
         self._counts: dict[Labels, list[int]] = defaultdict(lambda: [0] * (len(bounds) + 1))
         self._sums: dict[Labels, float] = defaultdict(float)
+        for labels in known:
+            self._counts[labels] = [0] * (len(bounds) + 1)
 
     def add(self, value: float, labels: Labels) -> None:
         self._counts[labels][bisect_left(self._bounds, value)] += 1

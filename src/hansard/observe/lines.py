@@ -5,7 +5,9 @@ What others chose is cut as on the console; JSON itself keeps it from beginning 
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -32,19 +34,43 @@ def lines(event: Event) -> None:
     """Print the event; what only confirms is left out, as on the console."""
     if is_as_expected(event):
         return
-    sys.stderr.write(line(event, at=datetime.now(UTC)) + "\n")
-    sys.stderr.flush()
+    _print(line(event, at=datetime.now(UTC)))
+
+
+def say(event: str, *, level: str, **fields: object) -> None:
+    """Print what is no event: how the server starts, and what libraries have to say."""
+    _print(_written(event, level, fields, at=datetime.now(UTC)))
+
+
+class Logged(logging.Handler):
+    """What libraries log, in the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        exception = record.exc_info[1] if record.exc_info else None
+        say(
+            "log",
+            level="error" if record.levelno >= logging.ERROR else "warning",
+            logger=record.name,
+            message=_told(record.getMessage()),
+            exception=None if exception is None else trace(exception),
+        )
 
 
 def line(event: Event, *, at: datetime) -> str:
     """``time``, ``level`` and ``event``, then its own fields; those that say nothing are left out."""
-    head = {
-        "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "level": _level(event),
-        "event": _NAMES[type(event).__name__],
-    }
-    fields = {name: value for name, value in _fields(event).items() if value not in (None, "", False)}
-    return msgspec.json.encode({**head, **fields}).decode()
+    return _written(_NAMES[type(event).__name__], _level(event), _fields(event), at=at)
+
+
+def _written(event: str, level: str, fields: Mapping[str, object], *, at: datetime) -> str:
+    head = {"time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "level": level, "event": event}
+    said = {name: value for name, value in fields.items() if value not in (None, "", False)}
+    return msgspec.json.encode({**head, **said}).decode()
+
+
+def _print(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _level(event: Event) -> str:

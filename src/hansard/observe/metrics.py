@@ -46,6 +46,10 @@ _KNOWN: Final = frozenset(
     | {"/hansard/v1/keys", "/hansard/v1/keys/{id}", "/hansard/v1/keys/{id}/rotate"}
 )
 _REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+# What the breaker of an upstream makes of it (engines.upstream.attempts).
+_BREAKER: Final = ("left alone", "back")
+# The one set of labels of what has none.
+_ALL: Final[Sequence[Labels]] = [()]
 _STATES: Final = ("up", "failing", "half-open", "open")
 
 
@@ -83,25 +87,37 @@ class Metrics:
         self._prompt = Counter("hansard_prompt_tokens_total", "Tokens of prompts, as the engines counted them.")
         self._generated = Counter("hansard_generation_tokens_total", "Tokens of answers, as the engines counted them.")
         self._success = Counter("hansard_request_success_total", "Completions made, by why their first choice ended.")
-        self._stored = Counter("hansard_stored_completions_total", "Completions committed.")
-        self._lost = Counter("hansard_lost_completions_total", "Completions whose commit failed; their clients know.")
+        self._stored = _of_all("hansard_stored_completions_total", "Completions committed.")
+        self._lost = _of_all("hansard_lost_completions_total", "Completions whose commit failed; their clients know.")
         self._commits = Histogram(
-            "hansard_store_commit_seconds", "Transactions of the writer, COMMIT included.", bounds=_COMMIT_BOUNDS
+            "hansard_store_commit_seconds",
+            "Transactions of the writer, COMMIT included.",
+            bounds=_COMMIT_BOUNDS,
+            known=_ALL,
         )
         self._writes_waited = Histogram(
             "hansard_store_queue_seconds",
             "What the first write of each transaction waited for it.",
             bounds=_COMMIT_BOUNDS,
+            known=_ALL,
         )
-        self._writes = Counter("hansard_store_writes_total", "Writes in those transactions.")
-        self._expired = Counter("hansard_expired_records_total", "Completions forgotten at the end of their time.")
-        self._bared = Counter("hansard_expired_bodies_total", "Completions whose messages and answers were forgotten.")
-        self._freed = Counter("hansard_expired_freed_bytes_total", "What went back from there to the disk (SQLite).")
-        self._crashes = Counter("hansard_crashes_total", "Bugs: exceptions that nobody translated.")
-        self._tries = Counter("hansard_upstream_tries_total", "Tries of calls to upstreams, retries included.")
+        self._writes = _of_all("hansard_store_writes_total", "Writes in those transactions.")
+        self._expired = _of_all("hansard_expired_records_total", "Completions forgotten at the end of their time.")
+        self._bared = _of_all("hansard_expired_bodies_total", "Completions whose messages and answers were forgotten.")
+        self._freed = _of_all("hansard_expired_freed_bytes_total", "What went back from there to the disk (SQLite).")
+        self._crashes = _of_all("hansard_crashes_total", "Bugs: exceptions that nobody translated.")
+        self._tries = Counter(
+            "hansard_upstream_tries_total",
+            "Tries of calls to upstreams, retries included.",
+            known=[(("upstream", name), ("outcome", "ok")) for name in upstreams],
+        )
         self._first_byte = _seconds("hansard_upstream_first_byte_seconds", "From a try to its first byte or failure.")
         self._passed_over = Counter("hansard_targets_failed_total", "Targets that failed, so that the next was asked.")
-        self._changes = Counter("hansard_engine_changes_total", "Engines that went, came back or were left alone.")
+        self._changes = Counter(
+            "hansard_engine_changes_total",
+            "Engines that went, came back or were left alone.",
+            known=[(("engine", name), ("state", state)) for name in upstreams for state in _BREAKER],
+        )
         self._all: Sequence[Counter | Histogram] = (
             *(self._requests, self._seconds),
             *(self._whole, self._queued, self._first, self._between, self._prompt, self._generated, self._success),
@@ -185,6 +201,10 @@ class Metrics:
             gaps = event.completion_tokens - 1
             if gaps:
                 self._between.add((work.last_chunk_s - work.first_chunk_s) / gaps, labels)
+
+
+def _of_all(name: str, text: str) -> Counter:
+    return Counter(name, text, known=_ALL)
 
 
 def _seconds(name: str, text: str) -> Histogram:
