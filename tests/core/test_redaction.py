@@ -97,7 +97,13 @@ def test_without_a_find_it_is_the_very_same() -> None:
 
 
 def test_keys_go_as_well_and_what_says_how_a_document_is_made_stays() -> None:
-    said = {"metadata": {"ada@example.com": "x"}, "id": "ada@example.com", "messages": [{"role": "ada@example.com"}]}
+    call = {"id": "ada@example.com", "type": "ada@example.com"}
+    said = {
+        "metadata": {"ada@example.com": "x"},
+        "id": "ada@example.com",
+        "messages": [{"role": "ada@example.com", "tool_calls": [call]}],
+        "choices": [{"finish_reason": "ada@example.com", "message": {"tool_calls": [call]}}],
+    }
 
     kept = json.loads(Redaction(["email"]).json(json.dumps(said).encode()))
 
@@ -110,11 +116,63 @@ def test_a_text_in_a_list_behind_an_id_is_not_left_alone() -> None:
     assert b"ada" not in Redaction(["email"]).json(body)
 
 
-def test_an_image_is_no_text() -> None:
-    url = "data:image/png;base64,4242424242424242"
-    body = json.dumps({"image_url": {"url": url}, "input_audio": {"data": "4242424242424242"}}).encode()
+CARD = "4242424242424242"  # and base64 as well
+PNG = f"data:image/png;base64,{CARD}"
+
+
+def _asking(part: Any, **fields: Any) -> bytes:
+    return json.dumps({"messages": [{"role": "user", "content": [part]}], **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": PNG}},
+        {"type": "input_audio", "input_audio": {"data": CARD, "format": "wav"}},
+        {"type": "file", "file": {"file_data": f"data:;base64,{CARD}=="}},
+        {"type": "file", "file": {"file_data": f"data:text/plain;charset=utf-8;base64,{CARD}"}},
+        {"type": "file", "file": {"file_data": CARD}},
+    ],
+)
+def test_a_file_in_a_request_is_no_text(part: Any) -> None:
+    body = _asking(part)
 
     assert ALL.json(body) is body
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "text", "text": f"data: my card is {CARD}"},
+        {"type": "text", "text": PNG},
+        {"type": "image_url", "image_url": {"url": f"data:text/plain,{CARD}"}},
+        {"type": "image_url", "image_url": {"url": f"data:text/plain;base64,{CARD} and"}},
+        {"type": "image_url", "image_url": {"url": f"data:text/plain;name=a@b;base64,{CARD}"}},
+        {"type": "input_audio", "input_audio": {"data": f"the card {CARD}"}},
+        {"type": "file", "file": {"file_data": f"data:text/plain,{CARD}"}},
+        {"type": "file", "file": {"filename": PNG}},
+        {"type": "file", "file": [PNG]},
+    ],
+)
+def test_what_is_no_file_is_text(part: Any) -> None:
+    assert CARD.encode() not in ALL.json(_asking(part))
+
+
+@pytest.mark.parametrize("name", ["id", "model", "role", "type", "data", "file_data", "tool_call_id"])
+@pytest.mark.parametrize("around", [["metadata"], ["tools", "function", "parameters"], ["extra", "messages"], [""]])
+def test_a_name_of_the_contract_elsewhere_is_one_like_any_other(name: str, around: list[str]) -> None:
+    said: Any = CARD
+    for each in [name, *reversed(around)]:
+        said = {each: said}
+
+    assert CARD.encode() not in ALL.json(json.dumps(said).encode())
+    assert CARD.encode() not in ALL.json(_asking({"type": "text", "text": "x"}, **said))
+
+
+def test_a_text_behind_an_object_in_a_list_is_not_left_alone() -> None:
+    body = json.dumps({"messages": [{"role": 5}, CARD, {"tool_calls": [{"id": {}}, CARD]}], "model": [{}, CARD]})
+
+    assert CARD.encode() not in ALL.json(body.encode())
 
 
 def test_what_is_said_in_the_arguments_of_a_call_goes() -> None:
@@ -140,26 +198,30 @@ def test_tokens_of_a_reply_without_a_find_stay() -> None:
 
 _MARK = re.compile(r"\[redacted:\w+\]")
 _TEXTS = st.text() | st.sampled_from([text for texts in FOUND.values() for text in texts])
+# Some of what is left alone, by the way to it, and names that lead there.
+_ALONE = {
+    *(("id",), ("model",), ("messages", "role"), ("messages", "tool_calls", "id"), ("choices", "message", "role")),
+    ("choices", "message", "tool_calls", "id"),
+}
+_NAMES = st.sampled_from(sorted({name for way in _ALONE for name in way}))
 _DOCUMENTS = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
     | _TEXTS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS | _NAMES, inner, max_size=4),
     max_leaves=20,
 )
 
 
-def _redacted(document: Any, name: str = "") -> Any:
+def _redacted(document: Any, way: tuple[str, ...] = (), *, is_listed: bool = False) -> Any:
     """The same rule over what was parsed."""
-    left = {"id", "tool_call_id", "object", "model", "role", "type", "finish_reason", "system_fingerprint"}
     if isinstance(document, dict):
-        return {ALL.text(key): _redacted(value, key) for key, value in document.items()}
+        return {ALL.text(key): _redacted(value, (*way, key)) for key, value in document.items()}
     if isinstance(document, list):
-        return [_redacted(each) for each in document]
-    alone = name in left | {"service_tier", "data", "file_data"}
-    if isinstance(document, str) and not alone and not document.startswith("data:"):
+        return [_redacted(each, way, is_listed=True) for each in document]
+    if isinstance(document, str) and (is_listed or way not in _ALONE):
         return ALL.text(document)
     return document
 

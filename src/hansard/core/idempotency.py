@@ -18,7 +18,10 @@ MAX_LENGTH: Final = 255
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """The key, and the ``fingerprint`` of what it was sent with: 32 bytes, equal only for equal requests."""
+    """The key, and the ``fingerprint`` of what it was sent with: 32 bytes, equal only for equal requests.
+
+    ``key`` is the SHA-256 of what the client sent, in hex: that may be an address or a name, and is kept for a day.
+    """
 
     key: str
     fingerprint: bytes
@@ -34,4 +37,4 @@ def idempotency_key(header: str, *, body: bytes, metadata: str | None) -> Idempo
         )
     # JSON text has no zero byte, so no body can be mistaken for another with metadata behind it.
     beside = b"" if metadata is None else b"\0" + metadata.encode("latin-1")
-    return IdempotencyKey(header, hashlib.sha256(body + beside).digest())
+    return IdempotencyKey(hashlib.sha256(header.encode()).hexdigest(), hashlib.sha256(body + beside).digest())

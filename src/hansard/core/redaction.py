@@ -1,7 +1,7 @@
 """What is blacked out of requests and replies before they are kept: named patterns, over every string of a JSON text.
 
 Pure. All but the strings that a pattern is found in stays byte for byte as it was. What only says how a document is
-made, and what is no text, is left alone: ids, roles, types, and images, sounds and files in base64.
+made, and what is no text, is left alone (``structure``): ids, roles, types, and images, sounds and files in base64.
 """
 
 from __future__ import annotations
@@ -15,16 +15,9 @@ import msgspec
 
 from hansard.core.finders import BUILT_IN as _BUILT_IN
 from hansard.core.finders import Finder
+from hansard.core.structure import Walk, is_file
 
 _STRING: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
-
-# Of the contract: what their values say has nothing of anybody's, and a hit in one would be a chance one.
-_LEFT_ALONE: Final = frozenset(
-    {"id", "tool_call_id", "object", "model", "role", "type", "finish_reason", "system_fingerprint", "service_tier"}
-    # Base64, in which digits stand for nothing.
-    | {"data", "file_data"}
-)
-_DATA_URL: Final = "data:"
 
 
 class Unknown(ValueError):
@@ -63,19 +56,20 @@ class Redaction:
         text = content.decode("utf-8", "surrogatepass")
         pieces: list[str] = []
         known: dict[str, str] = {}  # keys are the same again and again
-        at, key, key_end = 0, "", 0
+        walk = Walk()
+        at = ended = 0
         for found in _STRING.finditer(text):
             spelled, colon = found.groups()
-            if colon is None:
-                is_alone = key in _LEFT_ALONE and not text[key_end : found.start()].strip()
-                key = ""  # it has one value, and a list is not one that is left alone
-                if is_alone or spelled.startswith(_DATA_URL):
-                    continue
+            walk.passed(text[ended : found.start()])
+            ended = found.end()
             said = json.loads(f'"{spelled}"', strict=False) if "\\" in spelled else spelled
             if colon is None:
+                kind = walk.kind()
+                if kind == "word" or (kind == "file" and is_file(said)):
+                    continue
                 kept = self.text(said)
             else:
-                key, key_end = said, found.end()
+                walk.named(said)
                 kept = known[said] if said in known else known.setdefault(said, self.text(said))
             if kept != said:
                 pieces += (text[at : found.start()], _spelled(kept))
