@@ -12,13 +12,14 @@ OPENAI2 := .venv-openai2
 SCHEMATHESIS := .venv-schemathesis
 CLIENTS := .venv-clients
 AUDIT := .venv-audit
+DEPLOY := .venv-deploy
 SHIPPED := .venv-shipped
 ATHERIS := .venv-atheris
 SBOM ?= dist/hansard.cdx.json
 CLIENT_LOCKS := $(wildcard requirements/clients-*.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-durability test-failover soak schemathesis fuzz atheris check format lint types imports bench bench-store conformance model lock audit licences sbom clean
+.PHONY: help serve test test-clients test-durability test-failover soak schemathesis fuzz atheris check format lint lint-deploy types imports bench bench-store conformance model lock audit licences sbom clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,7 +55,7 @@ atheris: $(ATHERIS)/.ready  ## made-up bytes for the parsers of requests and str
 	  -max_total_time=$(or $(SECONDS_EACH),120) -artifact_prefix=.bench/atheris/ .bench/atheris/$$part tests/fuzz/corpus/$$part || exit 1; \
 	done
 
-check: $(VENV)/.dev format lint types imports licences test  ## what CI runs: format, lint, types, import contracts, licences, tests
+check: $(VENV)/.dev format lint lint-deploy types imports licences test  ## what CI runs: format, lint, deploy files, types, import contracts, licences, tests
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
@@ -62,6 +63,11 @@ format: $(VENV)/.dev
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/yamllint --strict --config-file deploy/.yamllint deploy
+
+lint-deploy: $(DEPLOY)/.ready  ## the Dockerfile, the Compose files and the Kubernetes manifest, by what reads them elsewhere
+	@$(DEPLOY)/bin/hadolint deploy/docker/Dockerfile
+	@$(DEPLOY)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/*.yaml
+	@$(DEPLOY)/bin/kubernetes-validate --quiet --strict deploy/kubernetes/*.yaml
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
@@ -86,7 +92,7 @@ lock:  ## refresh requirements/*.txt (needs uv)
 	cd requirements && ./compile
 
 audit: $(AUDIT)/.ready  ## ask for known vulnerabilities of every version in the locks (needs the network)
-	@for lock in container build dev audit; do echo "$$lock:"; \
+	@for lock in container build dev audit deploy; do echo "$$lock:"; \
 	  $(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/$$lock.txt $(ARGS) || exit 1; \
 	done
 
@@ -100,7 +106,7 @@ sbom: $(AUDIT)/.ready $(SHIPPED)/.ready  ## write what the image has to dist/han
 	@echo "$(SBOM)"
 
 clean:  ## remove what these targets made
-	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) $(SCHEMATHESIS) $(AUDIT) $(SHIPPED) $(ATHERIS) .schemathesis .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
+	rm -rf $(VENV) $(OPENAI2) $(CLIENTS) $(SCHEMATHESIS) $(AUDIT) $(DEPLOY) $(SHIPPED) $(ATHERIS) .schemathesis .venv-model .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version) ..." >&2
@@ -140,6 +146,12 @@ $(AUDIT)/.ready: requirements/audit.txt | $(VENV)/bin/python
 	@echo "Installing the tools of the audit from their lock (once) ..." >&2
 	@$(PYTHON) -m venv $(AUDIT)
 	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(DEPLOY)/.ready: requirements/deploy.txt | $(VENV)/bin/python
+	@echo "Installing the linters of deploy/ from their lock (once) ..." >&2
+	@$(PYTHON) -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # What the image has, and nothing beside it: not even pip.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hansard.errors import StoreUnavailable
 from hansard.store.tenants import Entry, Key, Place, Project, State
@@ -26,12 +26,13 @@ class MemoryTenants:
         self._check()
         return State(self.revision, has_keys=bool(self.of_key))
 
-    async def holder(self, digest: bytes) -> tuple[Key, Project] | None:
+    async def holders(self, digests: Sequence[bytes]) -> Mapping[bytes, tuple[Key, Project]]:
         self.asked += 1
         self._check()
-        found = next(
-            ((key, self.of_project[key.project]) for key in self.of_key.values() if key.digest == digest), None
-        )
+        sought = {*digests}
+        found = {
+            key.digest: (key, self.of_project[key.project]) for key in self.of_key.values() if key.digest in sought
+        }
         if self.held is not None:
             await self.held.wait()
         return found

@@ -8,12 +8,12 @@ that something has changed: it is asked about that a few times a second, so a re
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from itertools import islice
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -37,12 +37,15 @@ TRUSTED_S: Final = 60.0
 """How long a key that is known goes on counting while the database cannot be asked."""
 
 # Keys in use, and keys that are wrong, that are remembered. The second for a moment, so that a client that is set up
-# wrongly does not keep the database busy, and only some at a time, so that trying keys does not keep readers out.
+# wrongly does not keep the database busy.
 _MOST_KNOWN: Final = 10_000
 _MOST_WRONG: Final = 1_000
 _WRONG_FOR_S: Final = 1.0
-_LOOKED_UP_AT_ONCE: Final = 2
-_MOST_WAITING: Final = 256
+_LOOKED_UP_AT_ONCE: Final = 256
+_MOST_WAITING: Final = 4096
+
+_Found: TypeAlias = tuple[int, tuple[Key, Project] | None]
+"""Whose key it is, and at which revision that was asked."""
 
 _WHERE: Final = "tenancy"
 
@@ -126,8 +129,7 @@ class Gate:
         self._wrong: dict[bytes, float] = {}
         self._good: dict[bytes, None] = {}
         """Those that counted when last looked up. Nobody tries their way in here, so they wait for no one who tries."""
-        self._lane_of_good = _Lane(most=math.inf)
-        self._lane_of_others = _Lane(most=_MOST_WAITING)
+        self._line_of_good, self._line_of_others = _Line(self._holders), _Line(self._holders)
         self._revision = 0
         self._trusted_until = 0.0
         self.is_open = key is None
@@ -183,11 +185,8 @@ class Gate:
     async def _look_up(self, sought: bytes, token: str) -> Principal:
         if self._tenants is None or self._wrong.get(sought, 0.0) > time.monotonic():
             raise _wrong(token)
-        async with (self._lane_of_good if sought in self._good else self._lane_of_others).place():
-            if (principal := self._known.get(sought)) is not None:  # somebody before us in the line had the same
-                return principal
-            revision = self._revision
-            found = await self._tenants.holder(sought)
+        line = self._line_of_good if sought in self._good else self._line_of_others
+        revision, found = await line.find(sought)
         if found is None or not _counts(*found, now=self._clock()):
             self._good.pop(sought, None)
             _remember(self._wrong, sought, time.monotonic() + _WRONG_FOR_S, most=_MOST_WRONG)
@@ -197,6 +196,11 @@ class Gate:
         if revision == self._revision:  # or it may have changed while it was on its way here
             _remember(self._known, sought, principal, most=_MOST_KNOWN)
         return principal
+
+    async def _holders(self, sought: Sequence[bytes]) -> Mapping[bytes, _Found]:
+        revision = self._revision
+        found = {} if self._tenants is None else await self._tenants.holders(sought)
+        return {each: (revision, found.get(each)) for each in sought}
 
     async def look(self) -> None:
         """Forget what is remembered if projects or keys have changed. StoreUnavailable if that cannot be told."""
@@ -222,24 +226,43 @@ class Gate:
                 self._observer(Crashed(request_id=_WHERE, exception=error))
 
 
-class _Lane:
-    """Lookups of one kind: some at once, and ``most`` in all; StoreUnavailable for whoever comes then."""
+class _Line:
+    """Keys that wait to be looked up, one lookup at a time for as many as are there: trying keys keeps nobody waiting
+    longer than two lookups, and takes one reader away. StoreUnavailable for whoever finds it full."""
 
-    def __init__(self, *, most: float) -> None:
-        self._at_once = asyncio.Semaphore(_LOOKED_UP_AT_ONCE)
-        self._most = most
-        self._there = 0
+    def __init__(self, look_up: Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, _Found]]]) -> None:
+        self._look_up = look_up
+        self._turn = asyncio.Lock()
+        self._waiting: dict[bytes, asyncio.Future[_Found]] = {}
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        if self._there >= self._most:
-            raise StoreUnavailable("The store is unavailable: too many keys are being looked up.")
-        self._there += 1
+    async def find(self, sought: bytes) -> _Found:
+        found = self._waiting.get(sought)
+        if found is None:
+            if len(self._waiting) >= _MOST_WAITING:
+                raise StoreUnavailable("The store is unavailable: too many keys are being looked up.")
+            found = self._waiting[sought] = asyncio.get_running_loop().create_future()
+        while not found.done():
+            async with self._turn:
+                if not found.done():
+                    await self._serve()
+        return found.result()
+
+    async def _serve(self) -> None:
+        """Look those up who came first. Who waits for one of these and is not us goes on if we are cancelled."""
+        served = dict(islice(self._waiting.items(), _LOOKED_UP_AT_ONCE))
+        for each in served:
+            del self._waiting[each]
         try:
-            async with self._at_once:
-                yield
-        finally:
-            self._there -= 1
+            answers = await self._look_up(list(served))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for each of them
+            for found in served.values():
+                found.set_exception(error)
+        except BaseException:
+            self._waiting = {**served, **self._waiting}
+            raise
+        else:
+            for each, found in served.items():
+                found.set_result(answers[each])
 
 
 def _remember(places: dict[bytes, _T], place: bytes, value: _T, *, most: int) -> None:

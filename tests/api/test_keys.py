@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hansard.administration import Actor
+from hansard.api.routes import PREFIXES
 from hansard.app import House
 from hansard.config import resolve
 from hansard.core.keys import Scope, digest
@@ -135,16 +136,20 @@ MATRIX = [
 # fmt: on
 
 
+@pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("who", KINDS)
-async def test_every_operation_with_every_kind_of_key(site: Site, who: str) -> None:
+async def test_every_operation_with_every_kind_of_key(site: Site, who: str, prefix: str) -> None:
+    """Wherever it is served, and a HEAD as the GET that it stands for (RFC 9110, section 9.3.2)."""
     await site.house.departure.delete(Actor(name="test"), "left")
     column = 3 + KINDS.index(who)
     seen, expected = {}, {}
     for row in MATRIX:
         method, path, body = row[:3]
         mine = await site.stored() if "ID" in path else ""
-        reply = await site.ask(who, method, path.replace("ID", mine), body)
-        seen[f"{method} {path}"], expected[f"{method} {path}"] = reply.status, row[column]
+        address = prefix + path.removeprefix("/v1").replace("ID", mine)
+        for said in ("GET", "HEAD") if method == "GET" else (method,):
+            reply = await site.ask(who, said, address, body)
+            seen[f"{said} {path}"], expected[f"{said} {path}"] = reply.status, row[column]
     assert seen == expected
 
 

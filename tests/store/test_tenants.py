@@ -48,8 +48,9 @@ def entry(number: int, *, project: str = "proj_1", at: int = 1_700_000_000_000_0
 async def test_a_key_is_found_by_its_digest_with_its_project(store: SqlStore) -> None:
     assert await store.tenants.keep([SHOP, KEY], [entry(1)])
 
-    assert await store.tenants.holder(KEY.digest) == (KEY, SHOP)
-    assert await store.tenants.holder(digest("sk-hansard-2")) is None
+    unknown = digest("sk-hansard-2")
+    assert await store.tenants.holders([unknown, KEY.digest, digest("sk-3")]) == {KEY.digest: (KEY, SHOP)}
+    assert await store.tenants.holders([unknown]) == {}
     assert await store.tenants.keys() == [KEY]
 
 

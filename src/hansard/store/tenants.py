@@ -76,8 +76,8 @@ class Tenants(Protocol):
     async def state(self) -> State:
         """What tells whether something has changed."""
 
-    async def holder(self, digest: bytes) -> tuple[Key, Project] | None:
-        """The key of that digest and its project, whether or not they still count."""
+    async def holders(self, digests: Sequence[bytes]) -> Mapping[bytes, tuple[Key, Project]]:
+        """The keys of these digests and their projects, whether or not they still count."""
 
     async def projects(self) -> Sequence[Project]:
         """All of them, by name."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, exists, func, insert, 
 
 from hansard.core.keys import scopes_of
 from hansard.core.policies import Policy
+from hansard.store.rows import filled
 from hansard.store.schema import audit, keys, projects, revisions
 from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Place, Project, State
 
@@ -24,10 +25,10 @@ _STATE: Final = select(
     select(revisions.c.number).where(revisions.c.name == _REVISION).scalar_subquery(),
     exists(select(literal(1)).where(revisions.c.name == _KEYS)),
 )
-_HOLDER: Final = (
+_HOLDERS: Final = (
     select(keys, projects)
     .join_from(keys, projects, keys.c.project == projects.c.project)
-    .where(keys.c.digest == bindparam("of_digest"))
+    .where(keys.c.digest.in_(bindparam("of_digests", expanding=True)))
 )
 _NAME_IS_TAKEN: Final = select(projects.c.project).where(
     projects.c.name == bindparam("of_name"), projects.c.project != bindparam("of_project")
@@ -37,7 +38,7 @@ _NAME_IS_TAKEN: Final = select(projects.c.project).where(
 def prepare(connection: Connection, *, now: int) -> None:
     """The project that was always there. Fails where one of the tables is not what it should be."""
     state(connection)
-    holder(connection, b"")
+    holders(connection, [b""])
     log(connection, None, None, 1)
     if not connection.scalar(select(literal(1)).where(projects.c.project == DEFAULT_PROJECT)):
         connection.execute(insert(projects), _row(Project(id=DEFAULT_PROJECT, name=DEFAULT_PROJECT, created=now)))
@@ -48,9 +49,9 @@ def state(connection: Connection) -> State:
     return State(number or 0, bool(has_keys))
 
 
-def holder(connection: Connection, digest: bytes) -> tuple[Key, Project] | None:
-    row = connection.execute(_HOLDER, {"of_digest": digest}).one_or_none()
-    return None if row is None else (_key(row), _project(row))
+def holders(connection: Connection, digests: Sequence[bytes]) -> Mapping[bytes, tuple[Key, Project]]:
+    found = [(_key(row), _project(row)) for row in connection.execute(_HOLDERS, {"of_digests": filled(digests)})]
+    return {key.digest: (key, project) for key, project in found}
 
 
 def all_projects(connection: Connection) -> Sequence[Project]:
@@ -118,8 +119,8 @@ class SqlTenants:
     async def state(self) -> State:
         return await self._read(state)
 
-    async def holder(self, digest: bytes) -> tuple[Key, Project] | None:
-        return await self._read(partial(holder, digest=digest))
+    async def holders(self, digests: Sequence[bytes]) -> Mapping[bytes, tuple[Key, Project]]:
+        return await self._read(partial(holders, digests=digests))
 
     async def projects(self) -> Sequence[Project]:
         return await self._read(all_projects)
