@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from bench.numbers import median, table
+from hansard.api.bodies import Bodies
 from hansard.api.exchange import Exchange
 from hansard.api.front import Front
 from hansard.api.routes import CREATE
@@ -105,7 +106,7 @@ def _exchange(secret: str) -> Exchange:
         raise AssertionError("nothing is sent or received")
 
     scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers, "query_string": b""}
-    return Exchange(scope, nothing, nothing, request_id="req_" + "0" * 32, max_body_bytes=1)
+    return Exchange(scope, nothing, nothing, request_id="req_" + "0" * 32, bodies=Bodies(most_bytes=1, in_all_bytes=1))
 
 
 def report(measured: dict[str, Any]) -> str:

@@ -106,6 +106,7 @@ def test_the_file_can_be_named(place: Place, how: str) -> None:
 
 # Every field, as a flag, with what becomes of it.
 NO_DATABASE = "is not a database that can be used; write sqlite:///FILE or postgresql://USER@HOST/NAME."
+NO_ADDRESS = "is not an address; write one like http://localhost:11434/v1."
 NO_POSTGRESQL = (
     "this is not the URL of a PostgreSQL database; write postgresql://USER@HOST/NAME. "
     "In a password, write %40 for @, %3A for :, %2F for /, %3F for ? and %23 for #."
@@ -436,6 +437,20 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
     ({"db": "sqlite://"}, {}, f"--db: 'sqlite://' {NO_DATABASE}"),
     ({"db": "sqlite:///:memory:"}, {}, f"--db: 'sqlite:///:memory:' {NO_DATABASE}"),
     ({"db": "mysql://me:word@h/d"}, {}, f"--db: this {NO_DATABASE}"),
+    ({"db": "host=h user=u password=PGPASS"}, {}, f"--db: this {NO_DATABASE}"),
+    ({}, {"HANSARD_DB": "PGPASS"}, f"HANSARD_DB: this {NO_DATABASE}"),
+    ({"upstreams": ["sk-proj-abc"]}, {}, f"--upstream: this {NO_ADDRESS}"),
+    ({"upstreams": ["ftp://h/v1?api-key=SECRET"]}, {}, f"--upstream: this {NO_ADDRESS}"),
+    (
+        {"upstreams": ["unix:///run/x:/v1?api-key=SECRET"]},
+        {},
+        "--upstream: this is not the address of a socket; write one like unix:///run/vllm.sock:/v1.",
+    ),
+    (
+        {"cors": ["https://me:word@shop.example"]},
+        {},
+        "--cors: this is no origin; write https://HOST, or '*' for every page.",
+    ),
     ({}, {"HANSARD_DB": "postgresql://me:wo/rd@h/d"}, f"HANSARD_DB: {NO_POSTGRESQL}"),
     ({"db": "postgresql://me:wo@rd@h/d"}, {}, f"--db: {NO_POSTGRESQL}"),
     (
@@ -454,9 +469,9 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
         "--upstream: an address must not carry a key or password; name its key_env or key_file in the TOML file.",
     ),
     (
-        {"upstreams": ["http://h/v1?a=b"]},
+        {"upstreams": ["http://h/v1?api-key=SECRET"]},
         {},
-        "--upstream: 'http://h/v1?a=b' goes on after the path; leave out what follows '?' or '#'.",
+        "--upstream: 'http://h/v1' goes on after the path; leave out what follows: '?' or '#' and the rest.",
     ),
     (
         {"upstreams": ["http://h/v1", "http://h/v2"]},
@@ -763,7 +778,7 @@ def test_all_mistakes_are_reported_together(place: Place) -> None:
             f"ctx of models in {file}, number 1: 0 is not a whole number, 1 or more.",
             f"parallel of models in {file}, number 1: 0 is not a whole number, 1 or more.",
             f"--upstream: 'ftp://a' {address}",
-            f"--upstream: 'nope' {address}",
+            f"--upstream: this {address}",
             f"queue in {file}: 'x' is not a whole number, 0 or more.",
             "HANSARD_LOG: 'loud' is not one of text, json, off.",
             "HANSARD_LGO: unknown; did you mean HANSARD_LOG?",

@@ -151,3 +151,10 @@ def test_what_is_no_address_is_a_usage_error(run: Run, url: str) -> None:
     outcome = run("models", "list", "--base-url", url)
 
     assert outcome == (2, "", f"{url!r} is not an address; write one like http://127.0.0.1:8000/v1\n")
+
+
+@pytest.mark.parametrize("url", ["ftp://me:word@x", "ftp://x/v1?key=word", "word"])
+def test_what_may_hold_a_secret_is_not_shown(run: Run, url: str) -> None:
+    outcome = run("models", "list", "--base-url", url)
+
+    assert outcome == (2, "", "this is not an address; write one like http://127.0.0.1:8000/v1\n")

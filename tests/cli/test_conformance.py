@@ -96,7 +96,7 @@ def test_what_is_no_address(run: Run) -> None:
 
     assert (outcome.code, outcome.err.splitlines()) == (
         2,
-        ["'localhost' is not an address; write one like http://127.0.0.1:8000/v1"],
+        ["--base-url is not an address; write one like http://127.0.0.1:8000/v1"],
     )
 
 

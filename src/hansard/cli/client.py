@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from hansard import __version__
 from hansard.cli.exits import FAILED, NOT_AUTHORISED, NOT_FOUND, USAGE, CommandError
-from hansard.printable import printable
+from hansard.printable import address, printable
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 600
@@ -34,7 +34,8 @@ class Server:
         self._parts = urlsplit(self.base_url)
         if self._parts.scheme not in ("http", "https") or not self._parts.hostname:
             raise CommandError(
-                f"{base_url!r} is not an address; write one like http://127.0.0.1:8000/v1", exit_code=USAGE
+                f"{address(base_url)} is not an address; write one like http://127.0.0.1:8000/v1",
+                exit_code=USAGE,
             )
         self._headers = _headers(key)
 

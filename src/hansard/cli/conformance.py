@@ -41,7 +41,10 @@ def conformance(
     *,
     base_url: BaseUrl = BASE_URL,
     model: Model = None,
-    api_key: Annotated[str | None, typer.Option("--api-key", metavar="KEY", help="Key to send.")] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option("--api-key", metavar="KEY", help="Key to send; others here may see it, so rather OPENAI_API_KEY."),
+    ] = None,
     api_key_file: KeyFile = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="PATTERN", help="Checks whose name fits. Repeatable.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, urlencode
 
+from hansard import printable
 from hansard.config.reader import Given, Secret, SettingError, absolute
 from hansard.config.values import text
 
@@ -46,8 +47,7 @@ def sqlite_url(file: str) -> DatabaseUrl:
 
 
 def _wrong(url: str) -> str:
-    named = f"{url!r}" if "@" not in url else "this"
-    return f"{named} is not a database that can be used; write sqlite:///FILE or postgresql://USER@HOST/NAME."
+    return f"{printable.address(url)} is not a database that can be used; write sqlite:///FILE or postgresql://USER@HOST/NAME."
 
 
 def _postgresql(url: str) -> DatabaseUrl:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from hansard import printable
 from hansard.config.reader import Given, SettingError, absolute, each_named
 from hansard.durations import WANTED, duration_s
 from hansard.patterns import bounded
@@ -105,7 +106,9 @@ def address(given: Given) -> str:
     if not url.startswith("unix:"):
         return http_url(given)
     if not re.fullmatch(r"unix:///[^:?#]+(:/[^:?#]*)?", url):
-        raise SettingError(f"{url!r} is not the address of a socket; write one like unix:///run/vllm.sock:/v1.")
+        raise SettingError(
+            f"{printable.address(url)} is not the address of a socket; write one like unix:///run/vllm.sock:/v1."
+        )
     return url.rstrip("/")
 
 
@@ -118,13 +121,15 @@ def http_url(given: Given) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise SettingError(f"{url!r} is not an address; write one like http://localhost:11434/v1.")
+        raise SettingError(f"{printable.address(url)} is not an address; write one like http://localhost:11434/v1.")
     if parts.username or parts.password:
         raise SettingError(
             "an address must not carry a key or password; name its key_env or key_file in the TOML file."
         )
     if parts.query or parts.fragment:
-        raise SettingError(f"{url!r} goes on after the path; leave out what follows '?' or '#'.")
+        raise SettingError(
+            f"{re.split('[?#]', url)[0]!r} goes on after the path; leave out what follows: '?' or '#' and the rest."
+        )
     return url.rstrip("/")
 
 
@@ -132,7 +137,7 @@ def origin(given: Given) -> str:
     """Of pages in a browser, as its ``Origin`` header says it; or ``*`` for all."""
     value = text(given).rstrip("/")
     if value != "*" and not re.fullmatch(r"https?://[^/\s?#@]+", value):
-        raise SettingError(f"{given.value!r} is no origin; write https://HOST, or '*' for every page.")
+        raise SettingError(f"{printable.address(value)} is no origin; write https://HOST, or '*' for every page.")
     return value.lower()
 
 

@@ -119,7 +119,7 @@ class Address:
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{self.base_url!r} is not an address; write one like http://127.0.0.1:8000/v1")
+            raise ValueError("--base-url is not an address; write one like http://127.0.0.1:8000/v1")
 
     def request(
         self,
