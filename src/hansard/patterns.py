@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 _MOST_CHARACTERS: Final = 500
 _MOST_REPEATS: Final = 256
-MOST_STEPS: Final = 2_000
+MOST_STEPS: Final = 1_000
 """What is tried at one place of a text, all ways counted. So nothing that is found, or looked at, is longer either."""
 
 

@@ -22,7 +22,7 @@ _STRING: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
 
 
 # An operator's own looks through so many characters in one go: before it has found something no other thread runs.
-_AT_ONCE: Final = 16 * 1024
+_AT_ONCE: Final = 4 * 1024
 # So far it sees at most, and then the end of a word or a line.
 _BEHIND: Final = MOST_STEPS + 2
 
