@@ -16,6 +16,10 @@ TAKEN = [
     r"(?:[\w-]{1,63}+\.){1,8}example",
     r"(?<=ref: )[A-Z0-9]{1,20}",
     r"(?:ab){3}",
+    r"(?:[0-9]{4}[ -]?){4}",
+    r"(?:(?:x|a{1,9})b){2}",
+    r"\b[A-Z][a-z]{1,30}+ [A-Z][a-z]{1,30}\b",
+    r"(?:a|aa){4}c",
 ]
 REFUSED = {
     r"a*b": "a repeat without a bound",
@@ -23,10 +27,15 @@ REFUSED = {
     r"\d++-": "a repeat without a bound",
     r".{1,}": "a repeat without a bound",
     r"a{1,10000}": "a repeat without a bound",
-    r"(?:a{1,9}){1,9}": "a repeat inside another",
-    r"(?:(?:x|a{1,9})b){2}": "a repeat inside another",
-    r"(?=(?:a{1,9}){1,9})b": "a repeat inside another",
-    r"a{1,64}b{1,64}c{1,64}": "its repeats together",
+    r"(?:a{1,9}){1,9}": "steps at one place",
+    r"(?=(?:a{1,9}){1,9})b": "steps at one place",
+    r"a{1,64}b{1,64}c{1,64}": "steps at one place",
+    r"(?:a|aa){24}c": "steps at one place",
+    "(?:a|aa)" * 24 + "c": "steps at one place",
+    r"(?:(?:a|aa){24}c){1,2}+": "steps at one place",
+    r"(?>(?:a|aa){24}c)": "steps at one place",
+    r"(?:a?){24}b": "steps at one place",
+    r"(?:(?:(?:a{256}){256}){256}){256}b": "steps at one place",
     r"(a)\1": "refers back",
     r"(": "no regular expression",
     r"a{0,3}": "finds nothing",
@@ -45,7 +54,7 @@ def test_what_could_take_long_is_refused_and_why(text: str) -> None:
         bounded(text)
 
 
-@pytest.mark.parametrize("text", ["1" * 100_000, "a-" * 50_000, "A" * 100_000])
+@pytest.mark.parametrize("text", ["1" * 100_000, "a-" * 50_000, "A" * 100_000, "a" * 100_000, "1111 " * 20_000])
 def test_what_is_taken_takes_no_longer_than_its_text(text: str) -> None:
     began = time.process_time()
     for pattern in TAKEN:

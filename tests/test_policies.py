@@ -201,11 +201,11 @@ class Slow:
         self.may_end = threading.Event()
         self.threads: set[str] = set()
 
-    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+    def finditer(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
         self.threads.add(threading.current_thread().name)
         self.loop.call_soon_threadsafe(self.began.set)
         assert self.may_end.wait(30)
-        return re.finditer(re.escape(ADA), text)
+        return re.compile(re.escape(ADA)).finditer(text, start, end)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -224,6 +224,20 @@ async def test_who_is_long_redacted_holds_up_nobody_and_is_answered_once_stored(
     assert ADA in await long
     assert [ADA.encode() in record.request + record.reply for record in house.kept] == [True, False]
     assert slow.threads == {"hansard-redaction_0"}
+
+
+async def test_who_is_longer_redacted_than_others_does_not_hold_these_up_either() -> None:
+    slow = Slow()
+    house = House(own={"slow": slow})  # type: ignore[dict-item]
+    policy = Policy(redact=("slow",))
+    longest = [asyncio.create_task(house.create(key=policy, store=True, user="a" * 1_100_000)) for _ in range(2)]
+    await slow.began.wait()
+
+    await house.create(key=Policy(redact=("email",)), store=True, user="b" * 70_000)
+
+    assert [json.loads(record.request)["user"][0] for record in house.kept] == ["b"]
+    slow.may_end.set()
+    await asyncio.gather(*longest)
 
 
 async def test_what_is_finished_is_stored_though_its_client_leaves_while_it_is_redacted() -> None:

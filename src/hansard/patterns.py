@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from re import _constants as words  # type: ignore[attr-defined]  # the parser's own tree: the one that is run
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _MOST_CHARACTERS: Final = 500
 _MOST_REPEATS: Final = 256
-
-# Ways in which one place of a text can be tried.
-_MOST_WAYS: Final = 100_000
+MOST_STEPS: Final = 1_000
+"""What is tried at one place of a text, all ways counted. So nothing that is found, or looked at, is longer either."""
 
 
 def bounded(text: str) -> re.Pattern[str]:
@@ -23,44 +21,68 @@ def bounded(text: str) -> re.Pattern[str]:
         compiled = re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"it is no regular expression of Python's: {error}.") from error
-    ways = 1
-    for most, is_inside in _repeats(parser.parse(text)):
-        if most > _MOST_REPEATS:
-            raise ValueError(f"a repeat without a bound can take long; write {{1,64}} for + ({_MOST_REPEATS} at most).")
-        if is_inside:
-            raise ValueError("a repeat inside another can take long; write the inner one {1,64}+: it never backs up.")
-        ways *= max(most, 1)
-    if ways > _MOST_WAYS:
-        raise ValueError("its repeats together can take long; bound them more closely, or write {1,64}+.")
+    if _sequence(parser.parse(text)).steps > MOST_STEPS:
+        raise ValueError(
+            f"it can take more than {MOST_STEPS:,} steps at one place; bound its repeats more closely, "
+            "write {1,64}+, which never backs up, and [ab] for (a|b)."
+        )
     if compiled.match(""):
         raise ValueError("it finds nothing, everywhere; ask for one character at least.")
     return compiled
 
 
-def _repeats(tree: Any, *, is_inside: bool = False) -> Iterator[tuple[int, bool]]:
-    """How often each repeat may, of those that can back up, and whether it is inside another one."""
+class _Cost(NamedTuple):
+    """At most so many steps, and so many ways to succeed: what follows is tried after each."""
+
+    steps: int
+    ways: int
+
+    def then(self, following: _Cost) -> _Cost:
+        return _cost(self.steps + self.ways * following.steps, self.ways * following.ways)
+
+
+_FREE: Final = _Cost(0, 1)
+_ONE: Final = _Cost(1, 1)
+
+
+def _cost(steps: int, ways: int) -> _Cost:
+    """Never more than a little too much: else there were numbers of a million digits."""
+    return _Cost(min(steps, MOST_STEPS + 1), min(ways, MOST_STEPS + 1))
+
+
+def _sequence(tree: Any) -> _Cost:
+    whole = _FREE
     for word, value in tree:
-        if word in (words.GROUPREF, words.GROUPREF_IGNORE, words.GROUPREF_EXISTS):
-            raise ValueError("it refers back to a group, which can take long; spell it out.")
-        if word in (words.MAX_REPEAT, words.MIN_REPEAT):
-            least, most, inner = value
-            is_fixed = least == most and most <= _MOST_REPEATS
-            if not is_fixed:
-                yield int(most), is_inside
-            yield from _repeats(inner, is_inside=is_inside or most > 1)
-        elif word == words.POSSESSIVE_REPEAT:  # tried once from each place, so its length alone counts
-            if value[1] > _MOST_REPEATS:
-                yield int(value[1]), is_inside
-            yield from _repeats(value[2], is_inside=is_inside)
-        else:
-            for inner in _inside(value):
-                yield from _repeats(inner, is_inside=is_inside)
+        whole = whole.then(_of(word, value))
+    return whole
 
 
-def _inside(value: Any) -> Iterator[Any]:
-    """The trees in what a word of the parser's says: groups, branches, looks around."""
-    if isinstance(value, parser.SubPattern):
-        yield value
-    elif isinstance(value, tuple | list):
-        for each in value:
-            yield from _inside(each)
+def _of(word: Any, value: Any) -> _Cost:
+    if word in (words.GROUPREF, words.GROUPREF_IGNORE, words.GROUPREF_EXISTS):
+        raise ValueError("it refers back to a group, which can take long; spell it out.")
+    if word in (words.MAX_REPEAT, words.MIN_REPEAT):
+        return _repeated(*value)
+    if word == words.POSSESSIVE_REPEAT:
+        return _cost(_repeated(*value).steps, 1)
+    if word == words.BRANCH:
+        branches = [_sequence(branch) for branch in value[1]]
+        return _cost(sum(1 + each.steps for each in branches), sum(each.ways for each in branches))
+    if word == words.SUBPATTERN:
+        return _sequence(value[-1])
+    if word == words.ATOMIC_GROUP:
+        return _cost(_sequence(value).steps, 1)
+    if word in (words.ASSERT, words.ASSERT_NOT):
+        return _cost(_sequence(value[1]).steps, 1)
+    return _ONE
+
+
+def _repeated(least: int, most: int, inner: Any) -> _Cost:
+    if most > _MOST_REPEATS:
+        raise ValueError(f"a repeat without a bound can take long; write {{1,64}} for + ({_MOST_REPEATS} at most).")
+    once, so_far = _sequence(inner), _FREE
+    ways = 0
+    for times in range(most + 1):
+        ways += so_far.ways if times >= least else 0
+        if times < most:
+            so_far = so_far.then(once)
+    return _cost(so_far.steps, ways)

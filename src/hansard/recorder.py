@@ -30,6 +30,8 @@ _AHEAD = 16
 # The patterns take some 0.07 ms a KB. Before it has run for 5 ms the interpreter takes the processor from no thread
 # (``sys.getswitchinterval``), so with less than this the loop would be held as long, and the way there and back to pay.
 _ASIDE_BYTES: Final = 64 * 1024
+# From here on it may take seconds, for which the others that go aside are not to wait.
+_LONG_BYTES: Final = 1024 * 1024
 
 
 class Texts(NamedTuple):
@@ -37,6 +39,11 @@ class Texts(NamedTuple):
 
     request: bytes
     reply: bytes
+
+    @property
+    def size(self) -> int:
+        """In bytes, of both."""
+        return len(self.request) + len(self.reply)
 
 
 class Recorder:
@@ -58,8 +65,9 @@ class Recorder:
         self._redactions: dict[tuple[str, ...], Redaction] = {}
         self._metadata_without_store = metadata_without_store
         self._observer = observer
-        # One, since threads take turns all the same. What waits for it is held by its request, so that is bounded.
+        # One each, since threads take turns all the same. What waits is held by its request, so that is bounded.
         self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hansard-redaction")
+        self._aside_for_long = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hansard-redaction-long")
         self._running: set[asyncio.Task[Any]] = set()
 
     def policy(self, principal: Principal) -> policies.Storage:
@@ -102,7 +110,7 @@ class Recorder:
 
     def redacts_aside(self, redaction: Redaction | None, texts: Texts) -> bool:
         """Whether that takes so long that others are not to wait for it."""
-        return redaction is not None and len(texts.request) + len(texts.reply) >= _ASIDE_BYTES
+        return redaction is not None and texts.size >= _ASIDE_BYTES
 
     async def redacted(self, redaction: Redaction | None, texts: Texts) -> Texts:
         """As they may be kept."""
@@ -110,7 +118,8 @@ class Recorder:
             return texts
         if not self.redacts_aside(redaction, texts):
             return _redacted(redaction, texts)
-        return await asyncio.get_running_loop().run_in_executor(self._aside, _redacted, redaction, texts)
+        aside = self._aside_for_long if texts.size >= _LONG_BYTES else self._aside
+        return await asyncio.get_running_loop().run_in_executor(aside, _redacted, redaction, texts)
 
     async def check(self, principal: Principal) -> None:
         """Raise StoreUnavailable while the store is known to be down, so that no token is generated in vain.
@@ -186,7 +195,8 @@ class Recorder:
 
     def close(self) -> None:
         """Nothing more is redacted; waits for what is."""
-        self._aside.shutdown(cancel_futures=True)
+        for aside in (self._aside, self._aside_for_long):
+            aside.shutdown(cancel_futures=True)
 
     def _outcomes(self, principal: Principal) -> Outcomes:
         """Who wants no completion written down gets none, not even for a day."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Final, TypeAlias
+from itertools import accumulate
+from string import ascii_letters
+from typing import Final, NamedTuple, TypeAlias
 
 Span: TypeAlias = tuple[int, int]
 Finder: TypeAlias = Callable[[str], Iterable[Span]]
@@ -21,7 +23,7 @@ LONG: Final = 32 * 1024
 
 _LOCAL: Final = re.compile(r"[\w.%+\-]{1,64}\Z")
 _MOST_IN_LOCAL: Final = 64
-_DOMAIN: Final = re.compile(r"(?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24}")
+_AT_DOMAIN: Final = re.compile(r"@(?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24}")
 
 _PEM_BEGINS: Final = "-----BEGIN "
 
@@ -40,7 +42,8 @@ _SECRETS: Final = tuple(
         (("AKIA", "ASIA"), r"A(?<![A-Za-z0-9].)(?:KIA|SIA)[0-9A-Z]{16}"),
         (("AIza",), r"AIza(?<![A-Za-z0-9].{4})[0-9A-Za-z_\-]{35}"),
         (("hf_",), r"hf_(?<![A-Za-z0-9]...)[A-Za-z0-9]{30,}+"),
-        (("eyJ",), r"eyJ(?<![A-Za-z0-9]...)[\w\-]{10,}+\.eyJ[\w\-]{10,}+\.[\w\-]*+"),
+        # What only begins like one is passed over, not looked at again from its middle. The group is what makes it one.
+        (("eyJ",), r"eyJ(?<![A-Za-z0-9]...)[\w\-]{10,}+(\.eyJ[\w\-]{10,}+\.[\w\-]*+)?"),
         (("earer ",), r"(?<=[Bb]earer )[\w\-.~+/]{16,}+=*+"),
         (
             (_PEM_BEGINS,),
@@ -50,14 +53,12 @@ _SECRETS: Final = tuple(
 )
 
 # E.164: at most 15 digits; and the North American form, which goes without a country.
-_PHONE: Final = re.compile(
-    r"[+0](?<![\w+].)(?:(?<=\+)|(?<=0)0)[1-9][0-9]{0,2}(?:[ \-./()]{0,3}[0-9]{1,6}){2,7}(?![\w])"
-)
+_FEWEST_IN_PHONE: Final = 8
+_MOST_IN_PHONE: Final = 15 + 2  # with the 00
+_PHONE: Final = re.compile(rf"[+0](?<![\w+].)(?:(?<=\+)|(?<=0)0)[1-9](?:[ \-./()]{{0,3}}+[0-9]){{5,{_MOST_IN_PHONE}}}+")
 _AMERICAN_PHONE: Final = re.compile(
     r"[(2-9](?<![\w\-.].)(?:(?<=\()[2-9][0-9]{2}\) ?|(?<!\()[0-9]{2}[\-. ])[2-9][0-9]{2}[\-. ][0-9]{4}(?![\w\-])"
 )
-_FEWEST_IN_PHONE: Final = 8
-_MOST_IN_PHONE: Final = 15 + 2  # with the 00
 
 _IPV4: Final = re.compile(r"[0-9](?<![\w.:].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w:]|\.[0-9])")
 _COLON_OF_IPV6: Final = re.compile(r":[0-9A-Fa-f:]")
@@ -65,33 +66,44 @@ _BEFORE_COLON: Final = re.compile(r"[0-9A-Fa-f]{0,4}\Z")
 _IPV6: Final = re.compile(r"(?<![\w.:])[0-9A-Fa-f:.]{2,45}(?![\w:]|\.[0-9])")
 
 # Digits in groups of three and more, as people write cards; what of them is one is for the last digit to say
-# (ISO/IEC 7812).
-_GROUPS: Final = re.compile(r"[0-9](?<![0-9].)[0-9]{2,18}+(?![0-9])(?:[ \-][0-9]{3,19}+(?![0-9]))*+")
+# (ISO/IEC 7812). So many groups at a time, since sums are kept of them.
+_MOST_GROUPS: Final = 1000
+_GROUPS: Final = re.compile(
+    rf"[0-9](?<![0-9].)[0-9]{{2,18}}+(?![0-9])(?:[ \-][0-9]{{3,19}}+(?![0-9])){{0,{_MOST_GROUPS - 1}}}+"
+)
 _DIGITS: Final = re.compile(r"[0-9]+")
 _FEWEST_IN_CARD: Final = 13
 _MOST_IN_CARD: Final = 19
+_MOST_GROUPS_OF_CARD: Final = _MOST_IN_CARD // 3
+# The sum of the digits of twice each digit.
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
 
 # https://www.swift.com/standards/data-standards/iban-international-bank-account-number: 15 to 34 characters. The
 # expression begins behind the two letters.
 _IBAN: Final = re.compile(r"[0-9](?<=[A-Za-z]{2}.)(?<![A-Za-z0-9][A-Za-z]{2}.)[0-9](?: ?[A-Za-z0-9]){11,30}")
 _LETTERS_OF_IBAN: Final = 2
+_COUNTRY_AND_CHECK: Final = 4
 _FEWEST_IN_IBAN: Final = 15
+_MOST_IN_IBAN: Final = 34
+_SPELLED: Final = {ord(each): str(int(each, 36)) for each in ascii_letters}
+_MOST_KNOWN: Final = 1000
 
 
 def _emails(text: str) -> Iterator[Span]:
-    at, free = text.find("@"), 0
-    while at >= 0:
-        domain = _DOMAIN.match(text, at + 1)
-        local = domain and _LOCAL.search(text, max(free, at - _MOST_IN_LOCAL), at)
-        if domain and local:
+    free = 0
+    for domain in _AT_DOMAIN.finditer(text):
+        at = domain.start()
+        if local := _LOCAL.search(text, max(free, at - _MOST_IN_LOCAL), at):
             free = domain.end()
             yield local.start(), free
-        at = text.find("@", max(at + 1, free))
 
 
 def _secrets(text: str) -> Iterator[Span]:
     patterns = [pattern for had, pattern in _SECRETS if any(each in text for each in had)]
-    return _merged(found.span() for pattern in patterns for found in pattern.finditer(text))
+    hits = (
+        found for pattern in patterns for found in pattern.finditer(text) if (found.lastindex or 0) == pattern.groups
+    )
+    return _merged(found.span() for found in hits)
 
 
 def _phones(text: str) -> Iterator[Span]:
@@ -109,12 +121,15 @@ def _phones_like(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
 
 def _phone_at(found: re.Match[str]) -> Span | None:
     """The longest that begins there; what follows it may be another number."""
-    text, start = found.string, found.start()
-    for end in range(found.end(), start, -1):
-        is_whole = text[end - 1].isdigit() and (end == len(text) or not text[end].isalnum())
-        if is_whole and (digits := sum(each.isdigit() for each in text[start:end])) <= _MOST_IN_PHONE:
-            return (start, end) if digits >= _FEWEST_IN_PHONE else None
-    return None
+    text, count, ended = found.string, 0, None
+    for digits in _DIGITS.finditer(text, *found.span()):
+        count += digits.end() - digits.start()
+        if count > _MOST_IN_PHONE:
+            break
+        follows = text[digits.end() : digits.end() + 1]
+        if count >= _FEWEST_IN_PHONE and not (follows.isalnum() or follows == "_"):
+            ended = digits.end()
+    return None if ended is None else (found.start(), ended)
 
 
 def _ips(text: str) -> Iterator[Span]:
@@ -135,13 +150,15 @@ def _ipv6(text: str) -> Iterator[re.Match[str]]:
 
 def _ip_in(found: re.Match[str]) -> Span | None:
     said = found[0].rstrip(".")
-    if said.count(":") == 1:  # a time of day; an exception costs more than all else here
+    # An exception costs more than all else here.
+    is_time_of_day = "::" not in said and said.count(":") in range(1, 6)
+    if is_time_of_day or said.count("::") > 1 or not any(each.isalnum() for each in said):
         return None
     try:
         ip_address(said)
     except ValueError:
         return None
-    return (found.start(), found.start() + len(said)) if any(each.isalnum() for each in said) else None
+    return found.start(), found.start() + len(said)
 
 
 def _merged(spans: Iterable[Span]) -> Iterator[Span]:
@@ -159,57 +176,98 @@ def _merged(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def _cards(text: str) -> Iterator[Span]:
-    for found in _GROUPS.finditer(text):
-        if found.end() - found.start() >= _FEWEST_IN_CARD:
-            yield from _cards_of([each.span() for each in _DIGITS.finditer(text, *found.span())], text)
-
-
-def _cards_of(groups: Sequence[Span], text: str) -> Iterator[Span]:
-    """Those that begin and end where groups do; of several that begin at one the longest."""
     at = 0
-    while at < len(groups):
-        digits, card, following = "", None, at + 1
-        for last in range(at, len(groups)):
-            digits += text[slice(*groups[last])]
-            if len(digits) > _MOST_IN_CARD:
-                break
-            if len(digits) >= _FEWEST_IN_CARD and _is_card(digits):
-                card, following = (groups[at][0], groups[last][1]), last + 1
-        if card is not None:
+    while found := _GROUPS.search(text, at):
+        at = found.end()
+        if found.end() - found.start() < _FEWEST_IN_CARD:
+            continue
+        groups = [each.span() for each in _DIGITS.finditer(text, *found.span())]
+        whole = len(groups)
+        if whole == _MOST_GROUPS:  # more may follow: what begins among the last may go on there
+            whole -= _MOST_GROUPS_OF_CARD - 1
+            at = groups[whole][0]
+        for card in _cards_of(groups, text, beginning_among=whole):
+            at = max(at, card[1])
             yield card
-        at = following
 
 
-def _is_card(digits: str) -> bool:
-    """By the algorithm of Luhn; zeros alone are no number."""
-    doubled = [int(each) * (1 + at % 2) for at, each in enumerate(reversed(digits))]
-    return sum(each - 9 * (each > 9) for each in doubled) % 10 == 0 and digits.strip("0") != ""
+def _cards_of(groups: Sequence[Span], text: str, *, beginning_among: int) -> Iterator[Span]:
+    """Those that begin and end where groups do; of several that begin at one the longest."""
+    ends = [0, *accumulate(end - start for start, end in groups)]
+    sums = _sums("".join(text[start:end] for start, end in groups))
+    at = 0
+    while at < beginning_among:
+        begins, last = ends[at], 0
+        for to in range(at + 1, min(at + _MOST_GROUPS_OF_CARD, len(groups)) + 1):
+            length = ends[to] - begins
+            if length > _MOST_IN_CARD:
+                break
+            if length >= _FEWEST_IN_CARD:
+                of_last = sums[ends[to] % 2]
+                total = of_last[ends[to]] - of_last[begins]
+                if total % 10 == 0 and total:  # zeros alone are no number
+                    last = to
+        if last:
+            yield groups[at][0], groups[last - 1][1]
+        at = last or at + 1
+
+
+def _sums(digits: str) -> tuple[Sequence[int], Sequence[int]]:
+    """Those of Luhn of all digits before each: for numbers that end after an even count of them, and an odd one."""
+    doubled = digits.translate(_DOUBLED)
+    even, odd = [*map(int, digits)], [*map(int, digits)]
+    even[0::2], odd[1::2] = map(int, doubled[0::2]), map(int, doubled[1::2])
+    return [0, *accumulate(even)], [0, *accumulate(odd)]
 
 
 def _ibans(text: str) -> Iterator[Span]:
+    known = _Words()
     found = _IBAN.search(text)
     while found is not None:
-        span = _iban_at(found)
+        span = _iban_at(found, known)
         if span is not None:
             yield span
         found = _IBAN.search(text, found.start() + 2 if span is None else span[1])
 
 
-def _iban_at(found: re.Match[str]) -> Span | None:
-    """The longest that begins there; what follows it may be more words."""
+def _iban_at(found: re.Match[str], known: _Words) -> Span | None:
+    """The longest that begins there; what follows it may be more words.
+
+    By the check digits (ISO 7064, MOD 97-10): the country and they themselves count as if they stood at the end.
+    """
     text, start = found.string, found.start() - _LETTERS_OF_IBAN
-    for end in range(found.end(), start + _FEWEST_IN_IBAN - 1, -1):
-        is_whole = text[end - 1] != " " and (end == len(text) or not text[end].isalnum())
-        if is_whole and _is_iban(text[start:end].replace(" ", "").upper()):
-            return start, end
-    return None
+    said = text[start : found.end()]
+    words = said.split(" ")
+    if text[found.end() : found.end() + 1].isalnum():  # the last goes on
+        words.pop()
+    head, first = known[said[:_COUNTRY_AND_CHECK]], said[_COUNTRY_AND_CHECK : len(words[0]) if words else 0]
+    at, length, remainder, ended = start + _COUNTRY_AND_CHECK - 1, _COUNTRY_AND_CHECK, 0, None
+    for word in (first, *words[1:]):
+        each = known[word]
+        remainder = (remainder * each.factor + each.remainder) % 97
+        length += len(word)
+        at += 1 + len(word)
+        if (remainder * head.factor + head.remainder) % 97 == 1 and _FEWEST_IN_IBAN <= length <= _MOST_IN_IBAN:
+            ended = at
+    return None if ended is None else (start, ended)
 
 
-def _is_iban(said: str) -> bool:
-    """By the check digits (ISO 7064, MOD 97-10)."""
-    if not (_FEWEST_IN_IBAN <= len(said) <= 34 and said.isascii()):
-        return False
-    return int("".join(str(int(each, 36)) for each in said[4:] + said[:4])) % 97 == 1
+class _Word(NamedTuple):
+    """As digits, of which a letter makes two: what they are of 97, and what they make of digits before them."""
+
+    remainder: int
+    factor: int
+
+
+class _Words(dict[str, _Word]):
+    """The same ones are in many places that could be an account number."""
+
+    def __missing__(self, word: str) -> _Word:
+        if len(self) >= _MOST_KNOWN:
+            self.clear()
+        digits = word.translate(_SPELLED)
+        made = self[word] = _Word(int(digits or 0) % 97, 10 ** len(digits) % 97)
+        return made
 
 
 def _of_at_least(characters: int, finder: Finder) -> Finder:

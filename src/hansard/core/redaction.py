@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from hansard.core.finders import BUILT_IN as _BUILT_IN
-from hansard.core.finders import Finder
+from hansard.core.finders import Finder, Span
 from hansard.core.structure import Walk, is_file
+from hansard.patterns import MOST_STEPS
 
 _STRING: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
+
+
+# An operator's own looks through so many characters in one go: before it has found something no other thread runs.
+_AT_ONCE: Final = 4 * 1024
+# So far it sees at most, and then the end of a word or a line.
+_BEHIND: Final = MOST_STEPS + 2
 
 
 class Unknown(ValueError):
@@ -106,7 +113,20 @@ def _without_tokens(content: bytes) -> bytes:
 def _by_pattern(pattern: re.Pattern[str] | None) -> Finder | None:
     if pattern is None:
         return None
-    return lambda text: (found.span() for found in pattern.finditer(text) if found.end() > found.start())
+
+    def find(text: str) -> Iterator[Span]:
+        free = 0
+        for start in range(0, len(text), _AT_ONCE):
+            # What begins there may end behind it, and be looked at from further behind still.
+            end = min(start + _AT_ONCE, len(text))
+            for found in pattern.finditer(text, max(start, free), min(end + _BEHIND, len(text))):
+                if found.start() >= end:
+                    break
+                if found.end() > found.start():
+                    free = found.end()
+                    yield found.span()
+
+    return find
 
 
 BUILT_IN: Final = tuple(_BUILT_IN)
