@@ -81,6 +81,7 @@ def document(*, version: str, default_order: Order) -> Document:
             {"url": "/v1"},
             {"url": "/", "description": "The same without the prefix."},
             {"url": "/openai/v1", "description": "The same where clients of Azure look for it."},
+            {"url": "/openai", "description": "The same where older ones do."},
         ],
         "security": [{"ApiKey": []}, {"AzureKey": []}],
         "tags": [{"name": name} for name in ("Chat", "Models", "Record", "Server", "Admin")],
