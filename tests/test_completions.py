@@ -18,7 +18,15 @@ from hansard.core.validate import Received, parse_create
 from hansard.engines.base import Call, Chunks, Health
 from hansard.engines.echo import EchoEngine
 from hansard.engines.router import Router, Target
-from hansard.errors import BrokenOff, CompletionNotFound, InvalidRequest, StoreUnavailable, UpstreamFailed
+from hansard.errors import (
+    BrokenOff,
+    CompletionNotFound,
+    HansardError,
+    InvalidRequest,
+    StoreUnavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from hansard.observe import Event, RecordLost
 from hansard.recorder import Recorder
 from hansard.runs import Asked, Progress
@@ -208,10 +216,11 @@ async def test_a_stream_that_ends_early_is_an_error_and_not_stored() -> None:
     assert await house.stored() == []
 
 
+@pytest.mark.parametrize("failure", [BrokenOff, UpstreamTimeout])
 @pytest.mark.parametrize("store", [True, False])
-async def test_a_stream_cut_off_behind_its_finish_is_complete(store: bool) -> None:
+async def test_a_stream_cut_off_behind_its_finish_is_complete(store: bool, failure: type[HansardError]) -> None:
     """What is missing is ``[DONE]``, or usage: nothing that was said."""
-    house = House(*HELLO[:-1], BrokenOff("cut"))
+    house = House(*HELLO[:-1], failure("cut"))
 
     chunks = await house.stream(store=store)
 

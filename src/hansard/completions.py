@@ -33,6 +33,7 @@ from hansard.errors import (
     HansardError,
     InvalidRequest,
     ModelNotFound,
+    UpstreamTimeout,
 )
 from hansard.limits import Limiter, Reservation
 from hansard.observe.load import Load
@@ -333,7 +334,7 @@ class Completions:
                 if run.kept and seen.finished:
                     await self._conclude(run, seen.finish())
                 raise
-            except BrokenOff:
+            except (BrokenOff, UpstreamTimeout):
                 if not seen.finished:
                     raise
             run.all_came()

@@ -352,13 +352,51 @@ def test_feeding_changes_no_chunk() -> None:
     assert repr(fed) == before
 
 
-@pytest.mark.parametrize("other", [{"a": 1}, ["a"], 7, True])
+@pytest.mark.parametrize("other", [{"a": 1}, 7, True])
 def test_a_text_that_goes_on_as_something_else_is_not_lost_without_a_word(other: object) -> None:
     accumulator = Accumulator()
     accumulator.feed(chunk({"content": "Hel"}))
 
     with pytest.raises(MalformedStream):
         accumulator.feed(chunk({"content": other}))
+
+
+@pytest.mark.parametrize("said", [{"a": 1}, ["a"]])
+def test_what_is_no_text_and_goes_on_as_one_is_not_lost_without_a_word(said: object) -> None:
+    accumulator = Accumulator()
+    accumulator.feed(chunk({"own": said}))
+
+    with pytest.raises(MalformedStream):
+        accumulator.feed(chunk({"own": "text"}))
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hmm"}]}
+
+
+@pytest.mark.parametrize("opener", [{"role": "assistant", "content": ""}, {"role": "assistant"}])
+def test_a_content_of_parts_goes_on_as_text(opener: Document) -> None:
+    said = message(
+        chunk(opener), chunk({"content": [THOUGHT]}), chunk({"content": "Ans"}), chunk({"content": "wer"}), stopped()
+    )
+    assert said["content"] == [THOUGHT, {"type": "text", "text": "Answer"}]
+
+
+def test_a_text_goes_on_as_a_content_of_parts() -> None:
+    said = message(chunk({"content": "An"}), chunk({"content": "swer"}), chunk({"content": [THOUGHT]}), stopped())
+    assert said["content"] == [{"type": "text", "text": "Answer"}, THOUGHT]
+
+
+def test_what_is_too_deep_is_the_upstreams_fault() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    accumulator = Accumulator()
+    with pytest.raises(MalformedStream):
+        accumulator.feed(chunk({"own": {"deep": deep}}))
+        accumulator.feed(stopped())
+        accumulator.finish()
+    while isinstance(deep, list):  # let go of by hand: by itself it goes as deep as it is
+        deep = deep.pop()
 
 
 def test_an_empty_text_may_go_on_as_anything() -> None:

@@ -93,6 +93,11 @@ UNUSUAL: dict[str, str | bytes] = {
     "an index that is none": PLAIN.replace('"index":0', '"index":"0"'),
     "nothing": "",
 }
+NOT_TO_BE_LEARNED_FROM = PLAIN[:-1] + ',"own":1e999}'
+
+
+def test_a_first_chunk_that_only_a_full_look_cannot_read_has_to_be_decoded() -> None:
+    assert Speller().look(NOT_TO_BE_LEARNED_FROM.encode()) is None
 
 
 @pytest.mark.parametrize("name", UNUSUAL)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hansard.core.pieces import cut, joined, without_messages
@@ -117,6 +117,7 @@ def test_of_what_is_no_reply_its_name_stays(reply: bytes) -> None:
     assert bare(reply)["choices"] == []
 
 
+@example(b'{"model":"\x80"}')
 @given(st.binary() | st.recursive(st.none() | st.text(), st.lists).map(lambda said: json.dumps(said).encode()))
 def test_anything_can_be_stripped(said: bytes) -> None:
     assert json.loads(stripped(said))["messages"] == []

@@ -98,7 +98,15 @@ async def test_spaces_around_done_do_not_matter(tmp_path: Path, end: str, is_cut
         assert [payload async for read in client.stream("/x", b"{}") for payload in read] == [b"1"]
 
 
-@pytest.mark.parametrize("kind", [b"", b"content-type: text/plain\r\n", b"content-type: text/plain; charset=utf-8\r\n"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"",
+        b"content-type: text/plain\r\n",
+        b"content-type: text/plain; charset=utf-8\r\n",
+        b"content-type: application/json\r\n",
+    ],
+)
 @pytest.mark.parametrize("first", [b"data: 1\n\n", b": hello\n\ndata: 1\n\n", b"event: x\ndata: 1\n\n"])
 @pytest.mark.parametrize("cut", [1, 6, None])
 async def test_what_begins_like_events_without_being_called_so_is_a_stream(

@@ -110,7 +110,7 @@ class Accumulator:
                 self._feed_spelled(chunk)
             else:
                 self._text.append(chunk.piece)
-        except (AttributeError, TypeError, msgspec.DecodeError) as error:
+        except (AttributeError, TypeError, msgspec.DecodeError, RecursionError) as error:
             raise MalformedStream from error
 
     def finish(self) -> Document:
@@ -119,7 +119,7 @@ class Accumulator:
             raise IncompleteStream("The model's stream ended before its reply was complete.")
         try:
             choices = [_finished(index, self._choices[index]) for index in sorted(self._choices)]
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, RecursionError) as error:
             raise MalformedStream from error
         top = self._top
         completion: Document = {key: top[key] for key in _HEAD if key in top}
@@ -206,13 +206,21 @@ def _merge(into: Document, delta: Mapping[str, Any]) -> None:
         old = into.get(key)
         if key in _WHOLE:
             into[key] = value or old or value  # some upstreams repeat the key, emptied
-        elif isinstance(value, str):
+            continue
+        if type(old) is _Text and not isinstance(value, str):
+            # An opener's empty text is none; one that was said goes on as a list of parts, if it is a message's.
+            if any(old) and not (key == "content" and isinstance(value, list)):
+                raise TypeError("a text does not go on with anything else")
+            old = into[key] = [_part(old)] if any(old) else None
+        if isinstance(value, str):
             if type(old) is _Text:
                 old.append(value)
-            else:
+            elif not old:
                 into[key] = _Text([value])
-        elif type(old) is _Text and any(old):
-            raise TypeError("a text does not go on with anything else")
+            elif key == "content" and type(old) is list:
+                _say_in_parts(old, value)
+            else:
+                raise TypeError("what is no text does not go on with one")
         elif isinstance(value, dict):
             if not isinstance(old, dict):
                 old = into[key] = {}
@@ -223,6 +231,19 @@ def _merge(into: Document, delta: Mapping[str, Any]) -> None:
             _extend(old, value)
         else:
             into[key] = value
+
+
+def _part(text: _Text) -> Document:
+    return {"type": "text", "text": text}
+
+
+def _say_in_parts(parts: list[Any], text: str) -> None:
+    """Mistral's models think in parts of a list and then answer in plain text, which is one part more of it."""
+    last = parts[-1]
+    if isinstance(last, dict) and last.get("type") == "text" and type(last.get("text")) is _Text:
+        last["text"].append(text)
+    elif text:
+        parts.append(_part(_Text([text])))
 
 
 def _extend(into: list[Any], items: Sequence[Any]) -> None:

@@ -122,7 +122,10 @@ class Speller:
         chunk = Spelled(payload, self._head, payload[len(self._head) : -len(tail)], self._model, seen.choices)
         if self._lessons and _may_be_a_text(seen.choices):
             self._lessons -= 1
-            self._learn(chunk, tail)
+            try:
+                self._learn(chunk, tail)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return None  # a look passes over what it does not ask for
         return chunk
 
     def _learn(self, chunk: Spelled, tail: bytes) -> None:

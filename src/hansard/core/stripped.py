@@ -35,7 +35,9 @@ def stripped_request(parts: Cut) -> Cut:
     They stay one; of what is no JSON nothing stays.
     """
     try:
-        values = _raw_values.decode(without_messages(parts._replace(turns=())))
+        text = without_messages(parts._replace(turns=()))
+        text.decode()  # values are left as they are, so nobody else looks
+        values = _raw_values.decode(text)
     except _UNREADABLE:
         return Cut(b'{"messages":[]}')
     kept = {name: value for name, value in values.items() if name in _PARAMETERS}

@@ -28,7 +28,7 @@ _OBJECT = ord("{")
 # How long the body may go on behind ``[DONE]`` before its connection is given up; nobody waits meanwhile.
 DRAIN_S = 0.25
 # A type that servers fall back to, and how a stream of events begins that has it; JSON begins with none of these.
-_UNTOLD = ("", "text/plain")
+_UNTOLD = ("", "text/plain", "application/json", "application/octet-stream")
 _LIKE_EVENTS = (b"d", b"e", b":")
 LIMIT_BYTES = 64 * 1024 * 1024
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -169,6 +170,24 @@ async def test_what_a_taker_raises_ends_the_stream() -> None:
 
     assert [said(one) for one in client.seen] == ["a", "b"]
     assert client.failure is ZeroDivisionError
+
+
+async def test_after_a_bug_nothing_waits_for_the_garbage_collector() -> None:
+    client = Client(lambda offers: offers < 2 or 1 // 0 > 0)
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.disable()
+    try:
+        await play(client, sending([event(chunk({"content": text})) for text in "abc"], client))
+        gc.collect()
+        left = [type(each).__name__ for each in gc.garbage]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert client.failure is ZeroDivisionError
+    assert "_Rest" not in left
 
 
 async def test_each_chunk_that_is_taken_begins_the_time_to_the_next() -> None:

@@ -197,8 +197,12 @@ class _Rest:
         if (left := self._left) is not None:
             self._left = None
             return left
-        if self._failure is not None:
-            raise self._failure
+        if (failure := self._failure) is not None:
+            self._failure = None
+            try:
+                raise failure
+            finally:
+                del failure  # with its traceback it would lead back here, and hold all that this call leads to
         payloads = self._events.taken()
         if not payloads:
             return None if payloads is None else []
