@@ -43,6 +43,9 @@ class MemoryTenants:
     async def keys(self) -> Sequence[Key]:
         return sorted(self.of_key.values(), key=lambda key: (key.created, key.id))
 
+    async def key(self, key_id: str) -> Key | None:
+        return next((key for key in await self.keys() if key.id == key_id), None)
+
     async def keep(self, changed: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
         self._check()
         self._put(changed)

@@ -1,18 +1,18 @@
-"""administration.py: what a policy may say is judged when it is made, not when the first request meets it."""
+"""administration.py: what a policy may say is judged when it is made, and one key costs no look at the others."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from hansard.administration import Actor, Administration
-from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted
+from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted, Rotation
 from hansard.core.policies import Policy
-from hansard.errors import InvalidRequest
-from hansard.store.tenants import DEFAULT_PROJECT, Project
+from hansard.errors import InvalidRequest, NotFound
+from hansard.store.tenants import DEFAULT_PROJECT, Key, Project
 from tests.memory_tenants import MemoryTenants
 
 pytestmark = pytest.mark.anyio
@@ -63,3 +63,26 @@ async def test_built_in_patterns_and_the_operators_own_are_known(act: str) -> No
 def test_a_policy_that_no_request_could_meet_is_none(said: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(said, Policy)
+
+
+class Telling(MemoryTenants):
+    """Does not read all keys, of which there may be thousands."""
+
+    async def keys(self) -> Sequence[Key]:
+        raise AssertionError("all keys were read")
+
+    async def key(self, key_id: str) -> Key | None:
+        return self.of_key.get(key_id)
+
+
+async def test_who_shows_rotates_or_revokes_a_key_reads_no_other() -> None:
+    desk = Administration(tenants=Telling(Project(id=DEFAULT_PROJECT, name=DEFAULT_PROJECT, created=0)))
+    first = await desk.create_key(ACTOR, KeyWanted(project=DEFAULT_PROJECT, name="till"))
+
+    second = await desk.rotate_key(ACTOR, first.id, Rotation())
+    await desk.revoke_key(ACTOR, second.id)
+
+    assert (await desk.key(first.id)).revoked_at is not None
+    assert (await desk.key(second.id)).revoked_at is not None
+    with pytest.raises(NotFound):
+        await desk.key("key_unknown")

@@ -218,9 +218,10 @@ class Administration:
             raise
 
     async def _key(self, key_id: str) -> Key:
-        return _found(
-            [each for each in await self._tenants.keys() if each.id == key_id], f"Key {key_id[:200]} not found"
-        )
+        key = await self._tenants.key(key_id)
+        if key is None:
+            raise NotFound(f"Key {key_id[:200]} not found", code="not_found")
+        return key
 
 
 def _found(found: list[T], message: str) -> T:

@@ -52,6 +52,8 @@ async def test_a_key_is_found_by_its_digest_with_its_project(store: SqlStore) ->
     assert await store.tenants.holders([unknown, KEY.digest, digest("sk-3")]) == {KEY.digest: (KEY, SHOP)}
     assert await store.tenants.holders([unknown]) == {}
     assert await store.tenants.keys() == [KEY]
+    assert await store.tenants.key(KEY.id) == KEY
+    assert await store.tenants.key("key_unknown") is None
 
 
 async def test_the_default_project_is_always_there(store: SqlStore) -> None:

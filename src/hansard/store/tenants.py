@@ -85,6 +85,9 @@ class Tenants(Protocol):
     async def keys(self) -> Sequence[Key]:
         """All of them, revoked ones included, the oldest first."""
 
+    async def key(self, key_id: str) -> Key | None:
+        """The one of that id, revoked or not."""
+
     async def keep(self, changed: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
         """Keep these, new or in the place of those with their ids, and what the log says of it, all or nothing.
 

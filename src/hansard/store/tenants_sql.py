@@ -30,6 +30,7 @@ _HOLDERS: Final = (
     .join_from(keys, projects, keys.c.project == projects.c.project)
     .where(keys.c.digest.in_(bindparam("of_digests", expanding=True)))
 )
+_KEY: Final = select(keys).where(keys.c.id == bindparam("of_id"))
 _NAME_IS_TAKEN: Final = select(projects.c.project).where(
     projects.c.name == bindparam("of_name"), projects.c.project != bindparam("of_project")
 )
@@ -60,6 +61,11 @@ def all_projects(connection: Connection) -> Sequence[Project]:
 
 def all_keys(connection: Connection) -> Sequence[Key]:
     return [_key(row) for row in connection.execute(select(keys).order_by(keys.c.created, keys.c.id))]
+
+
+def one_key(connection: Connection, key_id: str) -> Key | None:
+    row = connection.execute(_KEY, {"of_id": key_id}).one_or_none()
+    return None if row is None else _key(row)
 
 
 def keep(connection: Connection, changed: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
@@ -127,6 +133,9 @@ class SqlTenants:
 
     async def keys(self) -> Sequence[Key]:
         return await self._read(all_keys)
+
+    async def key(self, key_id: str) -> Key | None:
+        return await self._read(partial(one_key, key_id=key_id))
 
     async def keep(self, changed: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
         return await self._write(partial(keep, changed=changed, entries=entries))
