@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -30,8 +30,6 @@ from hansard.core.policies import Policy
 from hansard.core.redaction import BUILT_IN
 from hansard.errors import Conflict, InvalidRequest, NotFound
 from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, Tenants
-
-T = TypeVar("T")
 
 NOBODY: Final = "anyone"
 """Who acts where no key is asked for."""
@@ -207,7 +205,9 @@ class Administration:
     async def _project(self, wanted: str) -> Project:
         known = await self._tenants.projects()
         found = [each for each in known if each.id == wanted] or [each for each in known if each.name == wanted]
-        return _found(found, f"Project {wanted[:200]} not found")
+        if not found:
+            raise NotFound(f"Project {wanted[:200]} not found", code="not_found")
+        return found[0]
 
     async def _logged_project(self, wanted: str) -> str:
         try:
@@ -222,12 +222,6 @@ class Administration:
         if key is None:
             raise NotFound(f"Key {key_id[:200]} not found", code="not_found")
         return key
-
-
-def _found(found: list[T], message: str) -> T:
-    if not found:
-        raise NotFound(message, code="not_found")
-    return found[0]
 
 
 def _minted(key: Key) -> tuple[Key, str]:

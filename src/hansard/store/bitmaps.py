@@ -57,7 +57,7 @@ def numbers(
     limit: int,
     look_up: LookUp,
 ) -> Sequence[int]:
-    """As ``ranges.numbers``."""
+    """The first ``limit`` past ``after`` of those that carry every label."""
     asked = ranges.page_of(connection, project, wanted, after=after, order=order, limit=limit)
     if asked.listed is None or ranges.most_read(asked) < _worth_it_from(connection):
         return [number for _, number in ranges.places(connection, asked)]

@@ -100,20 +100,6 @@ class _Shape(NamedTuple):
     within: bool
 
 
-def numbers(
-    connection: Connection,
-    project: str,
-    wanted: Collection[Label],
-    *,
-    after: Cursor | None,
-    order: Order,
-    limit: int,
-) -> Sequence[int]:
-    """The first ``limit`` past ``after`` of those that carry every label."""
-    asked = page_of(connection, project, wanted, after=after, order=order, limit=limit)
-    return [number for _, number in places(connection, asked)]
-
-
 def page_of(
     connection: Connection,
     project: str,
