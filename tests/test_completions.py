@@ -14,6 +14,7 @@ from hansard.completions import Completions, Readiness
 from hansard.contract import Document
 from hansard.core.accumulate import IncompleteStream
 from hansard.core.paging import ListQuery, MessagesQuery
+from hansard.core.policies import Policy
 from hansard.core.validate import Received, parse_create
 from hansard.engines.base import Call, Chunks, Health
 from hansard.engines.echo import EchoEngine
@@ -23,6 +24,7 @@ from hansard.errors import (
     CompletionNotFound,
     HansardError,
     InvalidRequest,
+    ModelForbidden,
     StoreUnavailable,
     UpstreamFailed,
     UpstreamTimeout,
@@ -79,9 +81,21 @@ class House:
         return list((await self.completions.page(ME, ListQuery()))["data"])
 
 
-def asked(**fields: object) -> Asked:
+def asked(principal: Principal = ME, **fields: object) -> Asked:
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
-    return Asked(principal=ME, received=parse_create(json.dumps(body).encode()), request_id="req_1")
+    return Asked(principal=principal, received=parse_create(json.dumps(body).encode()), request_id="req_1")
+
+
+async def test_models_that_an_upstream_may_take_instead_have_to_be_allowed_as_well() -> None:
+    bound = Principal("mine", policy=Policy(models=("m", "n")))
+    completions = House().completions
+
+    for more in (["n", "other"], "other"):
+        with pytest.raises(ModelForbidden, match="`other`"):
+            await completions.create(asked(bound, models=more), Progress())
+    for fine in (["n"], [], "n", None, [7]):
+        assert await completions.create(asked(bound, models=fine), Progress())
+    assert await completions.create(asked(models=["other"]), Progress())
 
 
 async def test_a_reply_carries_our_id_time_and_model_first() -> None:

@@ -277,7 +277,8 @@ class Completions:
 
     async def _begin(self, asked: Asked, progress: Progress, claim: Claim | None = None) -> Run:
         principal = asked.principal
-        principal.must_be_allowed(asked.received.request.model)
+        for model in asked.received.models:
+            principal.must_be_allowed(model)
         stored = self._recorder.wants(asked.received.request, principal)
         route = self._router.pick(asked.received.request.model)
         policy = policies.retention(principal.policy, principal.project_policy)

@@ -43,6 +43,16 @@ class Received(msgspec.Struct, frozen=True):
     document: dict[str, msgspec.Raw]
     body: bytes
 
+    @property
+    def models(self) -> Sequence[str]:
+        """The model asked for, and those that an upstream may take in its place.
+
+        That is ``models`` of https://openrouter.ai/docs/guides/routing/model-fallbacks, and no field of the API's.
+        """
+        said = msgspec.json.decode(self.document["models"]) if "models" in self.document else ()
+        others = said if isinstance(said, list | tuple) else (said,)
+        return [self.request.model, *(each for each in others if isinstance(each, str))]
+
 
 def parse_create(
     body: bytes,

@@ -103,6 +103,45 @@ async def cutting(asked: Asked) -> None:
 BOTH = pytest.mark.parametrize("streamed", [True, False])
 
 
+def quoting(status: int) -> Any:
+    """Refuses in words that repeat what it was sent in every header."""
+
+    async def handler(asked: Asked) -> None:
+        said = " ".join(asked.headers.values())
+        await asked.reply(status, {"error": {"message": said, "type": said, "param": said, "code": said}})
+
+    return handler
+
+
+@BOTH
+@pytest.mark.parametrize("status", [200, 400, 404, 409, 422, 429, 500, 503])
+async def test_an_upstream_that_quotes_the_operators_key_does_not_tell_the_client(
+    status: int, *, streamed: bool
+) -> None:
+    options = {"key": "sk-upstream-of-ours", "headers": {"x-second": "another secret", "x-short": "no"}, "retries": 0}
+    async with serving(quoting(status)) as mock, relaying(mock.base_url, **options) as relay:
+        with pytest.raises(HansardError) as caught:
+            await text(relay, streamed=streamed)
+
+    error = caught.value
+    told = " ".join(filter(None, (str(error), error.message, error.type, error.param, error.code)))
+    assert "sk-upstream" not in told
+    assert "another secret" not in told
+    assert "Bearer [hidden]" in error.message
+    assert " no" in error.message
+
+
+async def test_nor_does_one_that_breaks_off_midway_with_it() -> None:
+    async def handler(asked: Asked) -> None:
+        await asked.stream(
+            chunk({"content": "Hel"}), {"error": {"message": f"Lost: {asked.headers['authorization']}."}}
+        )
+
+    async with serving(handler) as mock, relaying(mock.base_url, key="sk-upstream-of-ours") as relay:
+        with pytest.raises(HansardError, match=r"^Lost: Bearer \[hidden\]\.$"):
+            await text(relay, streamed=True)
+
+
 async def test_it_lists_what_the_upstream_lists() -> None:
     async with serving(hello) as mock, relaying(mock.base_url) as relay:
         assert [(model.id, model.created) for model in relay.models()] == [("m", 0), ("org/m2", 7)]

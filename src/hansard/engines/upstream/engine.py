@@ -65,10 +65,12 @@ class UpstreamEngine:
         self.takes_any_model = takes_any_model
         self.takes_client_key = takes_client_key
         self._unsupported = unsupported
+        own = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
+        self._secrets = refusals.secrets(own)
         self._client = ChatClient(
             base_url=base_url,
             unix_socket=unix_socket,
-            headers={**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})},
+            headers=own,
             timeouts=timeouts,
             max_connections=max_connections,
             limit_bytes=limit_bytes,
@@ -123,23 +125,25 @@ class UpstreamEngine:
                 raise refusals.of_reply(answer, key_is_clients=self.takes_client_key)
             return reply.completion(answer.body)
 
-        return await self._attempts.first_byte(ask, errand)
+        with refusals.keeping(self._secrets):
+            return await self._attempts.first_byte(ask, errand)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunks, None]:
         sent, headers = body.encode(call, stream=True, unsupported=self._unsupported), self._headers(call)
         errand = self._client.errand(taken_up=call.taken_up)
-        opened = await self._attempts.first_byte(lambda: self._open(sent, headers, errand), errand)
-        if opened.events is None:
-            yield opened.first
-            return
-        with opened.events as events:
-            yield opened.first
-            rest = _Rest(events, opened, call.taker)
-            while (chunks := rest.taken()) is not None:
-                if chunks:
-                    yield chunks
-                else:
-                    await events.news()
+        with refusals.keeping(self._secrets):
+            opened = await self._attempts.first_byte(lambda: self._open(sent, headers, errand), errand)
+            if opened.events is None:
+                yield opened.first
+                return
+            with opened.events as events:
+                yield opened.first
+                rest = _Rest(events, opened, call.taker)
+                while (chunks := rest.taken()) is not None:
+                    if chunks:
+                        yield chunks
+                    else:
+                        await events.news()
 
     async def _open(self, sent: bytes, headers: Mapping[str, str] | None, errand: Errand) -> _Opened:
         """The first chunks: until they are here, the client has seen nothing."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +24,9 @@ from hansard.errors import (
 )
 
 _UNREADABLE = "The model server's reply could not be understood."
+_HIDDEN: Final = "[hidden]"
+# What is shorter may be a word of any text.
+_SHORTEST_SECRET: Final = 8
 _LONGEST_S = 10**6
 _OVERLOADED = (503, 529)
 
@@ -32,6 +36,31 @@ class _Failure(msgspec.Struct):
     type: str | None = None
     param: str | None = None
     code: str | None = None
+
+
+def secrets(headers: Mapping[str, str]) -> frozenset[str]:
+    """What is sent in the operator's own headers, and nobody else's to know: a key without its ``Bearer``."""
+    values = (value.split()[-1:] if name.lower() == "authorization" else [value] for name, value in headers.items())
+    return frozenset(value for some in values for value in some if len(value) >= _SHORTEST_SECRET)
+
+
+@contextmanager
+def keeping(secrets: Collection[str]) -> Iterator[None]:
+    """Errors that leave this block quote none of them, whatever the upstream says of what it was sent."""
+    try:
+        yield
+    except HansardError as error:
+        for name in ("message", "type", "param", "code"):
+            if (text := getattr(error, name)) is not None and any(secret in text for secret in secrets):
+                setattr(error, name, _without(text, secrets))
+        error.args = (error.message,)
+        raise
+
+
+def _without(text: str, secrets: Collection[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return text
 
 
 def unreadable() -> HansardError:
