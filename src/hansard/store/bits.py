@@ -48,7 +48,15 @@ def unpacked(bits: Bits, span: int) -> Sequence[int]:
 def changed(bits: Bits, offset: int, span: int, *, on: bool) -> Bits:
     """The bitmap with this one set, or not."""
     if len(bits) < _size(span):
-        return packed({*_read(bits), offset} if on else {*_read(bits)} - {offset}, span)
+        offsets = _read(bits)
+        at = bisect_left(offsets, offset)
+        if (at < len(offsets) and offsets[at] == offset) is on:
+            return bits
+        if not on:
+            del offsets[at]
+        else:
+            offsets.insert(at, offset)
+        return _little(offsets).tobytes() if len(offsets) * _ITEM < _size(span) else packed(offsets, span)
     some, mask = bytearray(bits), 1 << offset % _BITS
     some[offset // _BITS] = some[offset // _BITS] | mask if on else some[offset // _BITS] & ~mask
     return bytes(some)

@@ -72,6 +72,27 @@ def find(connection: Connection, column: Column[Any], values: Sequence[object], 
     return found
 
 
+def find_rows(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Sequence[object]],
+    shown: tuple[str, ...],
+) -> list[tuple[Any, ...]]:
+    """What is ``shown`` of the rows in which ``columns``, the whole of a key, have these values; of some twice.
+
+    Either database is told of them as ``delete_rows`` tells of what is to go.
+    """
+    mark = _MARKS[connection.dialect.paramstyle]
+    at_once = _MOST_AT_ONCE if connection.dialect.name == "sqlite" else 1
+    found: list[tuple[Any, ...]] = []
+    for start in range(0, len(rows), at_once):
+        some = filled(rows[start : start + at_once])
+        text = _text_to_show(table.name, columns, len(some), mark, shown)
+        found += run(connection, text, tuple(chain.from_iterable(some)), returns=True)
+    return found
+
+
 def delete_rows(
     connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[object]]
 ) -> None:
@@ -98,9 +119,18 @@ def _text_to_find(table: str, column: str, count: int, mark: str) -> str:
 
 
 @cache
+def _text_to_show(table: str, columns: tuple[str, ...], count: int, mark: str, shown: tuple[str, ...]) -> str:
+    return f"SELECT {', '.join(shown)} FROM {table} WHERE {_any_of(columns, count, mark)}"  # noqa: S608 - as below
+
+
+@cache
 def _text_to_delete(table: str, columns: tuple[str, ...], count: int, mark: str) -> str:
+    return f"DELETE FROM {table} WHERE {_any_of(columns, count, mark)}"  # noqa: S608 - as below
+
+
+def _any_of(columns: tuple[str, ...], count: int, mark: str) -> str:
     row = f"({' AND '.join(f'{column} = {mark}' for column in columns)})"
-    return f"DELETE FROM {table} WHERE {' OR '.join([row] * count)}"  # noqa: S608 - as below
+    return " OR ".join([row] * count)
 
 
 @lru_cache(_MOST_TEXTS)

@@ -11,17 +11,31 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.sql import ClauseElement
 
 from hansard.store import bits as bitmap
 from hansard.store import numbers, queries
 from hansard.store.bits import Bits
-from hansard.store.driver import fetch, tell
+from hansard.store.driver import fetch
 from hansard.store.queries import labels_of
 from hansard.store.ranges import LISTED, Label
-from hansard.store.rows import insert_rows
+from hansard.store.rows import filled, find_rows, insert_rows
 from hansard.store.schema import bitmaps, completions, labels, revisions, windows
 
 
@@ -215,19 +229,32 @@ def relabel(
     if work is not None:
         connection.execute(_SET_WORK, {**place, "new_work": 0})
         return
-    stretch = {"last_number": last, "first_created": first_created, "last_created": last_created}
-    for label in sorted({*gained, *lost}):
-        named = {"project": project, "key": label[0], "value": label[1], "first_number": first}
-        kept = fetch(connection, _BITS, named)
-        if kept:
-            changed = bitmap.changed(bytes(kept[0][0]), number - first, last - first + 1, on=label in gained)
-            tell(connection, _SET_BITS, {"of_" + name: value for name, value in named.items()} | {"new_bits": changed})
-        elif label in gained:
-            carriers = [each - first for (each,) in fetch(connection, CARRIERS, {**named, **stretch})]
-            if len(carriers) > _FEW:
-                insert_rows(
-                    connection, bitmaps, _BITMAP, [(*named.values(), bitmap.packed(carriers, last - first + 1))]
-                )
+    span = last - first + 1
+    named = [(project, *label, first) for label in sorted({*gained, *lost})]
+    kept = {(key, value): bytes(bits) for key, value, bits in find_rows(connection, bitmaps, _OF_BITS, named, _SHOWN)}
+    now = {label: bitmap.changed(bits, number - first, span, on=label in gained) for label, bits in kept.items()}
+    around = {"first_number": first, "last_number": last, "first_created": first_created, "last_created": last_created}
+    for label, carriers in _carriers(connection, project, sorted({*gained} - kept.keys()), around):
+        if len(carriers) > _FEW:
+            now[label] = bitmap.packed((each - first for each in carriers), span)
+    rows = [(project, *label, first, bits) for label, bits in now.items()]
+    insert_rows(connection, bitmaps, _BITMAP, rows, or_else=_ANEW)
+
+
+def _carriers(
+    connection: Connection, project: str, some: Sequence[Label], around: Mapping[str, int]
+) -> Iterator[tuple[Label, Sequence[int]]]:
+    """Which completions of a window carry each of these labels; none of a label that nobody carries."""
+    if not some:
+        return
+    asked = filled(some)
+    named = {
+        f"{part}_{n}": text for n, (key, value) in enumerate(asked) for part, text in (("key", key), ("value", value))
+    }
+    carried: list[list[int]] = [[] for _ in asked]
+    for n, number in fetch(connection, _carriers_of(len(asked)), {"project": project, **named, **around}):
+        carried[n].append(number)
+    yield from zip(some, carried, strict=False)  # what is only there to fill comes last
 
 
 def drop_empty(connection: Connection, *, listed: int) -> None:
@@ -251,7 +278,10 @@ _WINDOW: Final = ("project", "first_number", "last_number", *Bounds._fields, "wo
 _WIDER: Final = "ON CONFLICT (project, first_number) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in Bounds._fields
 )
-_BITMAP: Final = ("project", "key", "value", "first_number", "bits")
+_OF_BITS: Final = ("project", "key", "value", "first_number")
+_BITMAP: Final = (*_OF_BITS, "bits")
+_SHOWN: Final = ("key", "value", "bits")
+_ANEW: Final = f"ON CONFLICT ({', '.join(_OF_BITS)}) DO UPDATE SET bits = excluded.bits"
 
 _LISTED: Final = select(revisions.c.number).where(revisions.c.name == LISTED)
 _DUE: Final = (
@@ -328,19 +358,30 @@ _AROUND: Final = (
 )
 # Who changes bits waits here for whoever else does so in the window, or makes them; and the other way.
 _AROUND_LOCKED: Final = _AROUND.with_for_update()
-_BITS: Final = select(bitmaps.c.bits).where(*(bitmaps.c[name] == bindparam(name) for name in _BITMAP[:-1]))
-_SET_BITS: Final = (
-    update(bitmaps)
-    .where(*(bitmaps.c[name] == bindparam(f"of_{name}") for name in _BITMAP[:-1]))
-    .values(bits=bindparam("new_bits"))
-)
-CARRIERS: Final = select(labels.c.number).where(
-    *(labels.c[name] == bindparam(name) for name in ("project", "key", "value")),
-    labels.c.created >= bindparam("first_created"),
-    labels.c.created <= bindparam("last_created"),
-    labels.c.number >= bindparam("first_number"),
-    labels.c.number <= bindparam("last_number"),
-)
+
+
+def _carrying_label(*shown: ColumnElement[Any], n: str = "") -> Select[Any]:
+    """In the bounds of a window."""
+    return select(*shown, labels.c.number).where(
+        labels.c.project == bindparam("project"),
+        labels.c.key == bindparam(f"key{n}"),
+        labels.c.value == bindparam(f"value{n}"),
+        labels.c.created >= bindparam("first_created"),
+        labels.c.created <= bindparam("last_created"),
+        labels.c.number >= bindparam("first_number"),
+        labels.c.number <= bindparam("last_number"),
+    )
+
+
+CARRIERS: Final = _carrying_label()
+
+
+@cache
+def _carriers_of(count: int) -> ClauseElement:
+    """Of so many labels, each with its number among them."""
+    return union_all(*(_carrying_label(literal_column(str(n)), n=f"_{n}") for n in range(count)))
+
+
 _OLDEST: Final = (
     select(windows.c.project, func.min(windows.c.first_number), func.min(windows.c.last_number))
     .group_by(windows.c.project)
