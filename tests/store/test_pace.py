@@ -35,11 +35,11 @@ async def test_nobody_rests_where_nobody_reads() -> None:
     assert time.paused == []
 
 
-async def test_a_change_after_one_beside_reads_rests_twice_as_long_as_that_took() -> None:
+async def test_a_change_after_one_beside_reads_rests_four_times_as_long_as_that_took() -> None:
     time = Time()
     for _ in range(3):
         await time.change(takes_s=0.002, reads=1)
-    assert time.paused == [0.004, 0.004]
+    assert time.paused == [0.008, 0.008]
 
 
 async def test_what_has_passed_since_then_counts() -> None:
@@ -49,14 +49,14 @@ async def test_what_has_passed_since_then_counts() -> None:
     await time.change(reads=1)
     time.now += 1
     await time.change(reads=1)
-    assert time.paused == [0.003]
+    assert time.paused == [0.007]
 
 
 async def test_one_that_hung_is_not_rested_for_as_long() -> None:
     time = Time()
     await time.change(takes_s=10, reads=1)
     await time.change()
-    assert time.paused == [0.01]
+    assert time.paused == [0.02]
 
 
 async def test_one_that_failed_counts_as_well() -> None:
@@ -67,4 +67,4 @@ async def test_one_that_failed_counts_as_well() -> None:
             time.reads += 1
             raise ZeroDivisionError
     await time.change()
-    assert time.paused == [0.004]
+    assert time.paused == [0.008]
