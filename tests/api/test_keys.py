@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from hansard.administration import Actor
 from hansard.api.routes import PREFIXES
 from hansard.app import House
 from hansard.config import resolve
 from hansard.core.keys import Scope, digest
-from hansard.core.policies import Policy
+from hansard.core.policies import UNBOUND, Policy
 from hansard.observe import ignore
-from hansard.store.tenants import Key, Project
+from hansard.store.tenants import Entry, Key, Project
 from tests.api.asgi import Client, Reply
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +69,14 @@ class Site:
             given = {"authorization": f"Bearer {secret}", **given}
         path, _, query = path.partition("?")
         return await self.client.request(method, path, body, query=query.encode(), headers=given)
+
+    async def have(self, owner: Policy, *, project: Policy = UNBOUND) -> None:
+        """From now on the owner's key says this, and its project that."""
+        tenants = self.house.store.tenants
+        entries = [Entry(id=each, project="proj_mine", at=1, actor="", act="", target="") for each in ("1", "2")]
+        await tenants.change_project("proj_mine", lambda old: structs.replace(old, policy=project), entries[0])
+        await tenants.change_key("key_owner", lambda old: [structs.replace(old, policy=owner)], entries[1])
+        await self.house.gate.look()
 
     async def stored(self, who: str = "owner", **fields: object) -> str:
         reply = await self.ask(who, "POST", "/v1/chat/completions", {**ASKED, **fields})
@@ -232,8 +241,7 @@ async def test_a_missing_scope_is_said_in_the_live_apis_words(site: Site) -> Non
 
 
 async def test_a_model_that_is_not_allowed_is_said_in_the_live_apis_words_and_not_listed(site: Site) -> None:
-    await site.house.store.tenants.keep([key("owner", policy=Policy(models=("other",)))], [])
-    await site.house.gate.look()
+    await site.have(Policy(models=("other",)))
 
     for fields in ({}, {"stream": True}, {"store": False}):
         reply = await site.ask("owner", "POST", "/v1/chat/completions", {**ASKED, **fields})
@@ -253,8 +261,7 @@ async def test_a_model_that_is_not_allowed_is_said_in_the_live_apis_words_and_no
 
 async def test_a_check_names_and_asks_only_models_that_its_key_may_use(site: Site) -> None:
     assert [row["id"] for row in (await site.ask("owner", "POST", "/v1/check")).json["data"]] == ["echo"]
-    await site.house.store.tenants.keep([key("owner", policy=Policy(models=("other",)))], [])
-    await site.house.gate.look()
+    await site.have(Policy(models=("other",)))
 
     for ask in ("list", "completion"):
         named = await site.ask("owner", "POST", f"/v1/check?ask={ask}&model=echo")
@@ -263,12 +270,8 @@ async def test_a_check_names_and_asks_only_models_that_its_key_may_use(site: Sit
 
 
 async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> None:
-    project = Project(
-        id="proj_mine", name="mine", created=1, policy=Policy(models=("x",), metadata={"team": "p", "site": "p"})
-    )
-    owner = key("owner", policy=Policy(models=("echo",), metadata={"team": "k", "user": "k"}))
-    await site.house.store.tenants.keep([project, owner], [])
-    await site.house.gate.look()
+    project = Policy(models=("x",), metadata={"team": "p", "site": "p"})
+    await site.have(Policy(models=("echo",), metadata={"team": "k", "user": "k"}), project=project)
 
     made = await site.stored(metadata={"user": "r"})
 
@@ -278,12 +281,8 @@ async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> 
 
 async def test_what_project_and_key_add_leaves_metadata_that_its_client_can_send_back(site: Site) -> None:
     """16 pairs are the most (official document, Metadata); a request's own are never the ones that give way."""
-    project = Project(
-        id="proj_mine", name="mine", created=1, policy=Policy(metadata={f"p{each}": "p" for each in range(16)})
-    )
-    owner = key("owner", policy=Policy(metadata={f"k{each}": "k" for each in range(4)}))
-    await site.house.store.tenants.keep([project, owner], [])
-    await site.house.gate.look()
+    project = Policy(metadata={f"p{each}": "p" for each in range(16)})
+    await site.have(Policy(metadata={f"k{each}": "k" for each in range(4)}), project=project)
     asked = {f"r{each}": "r" for each in range(11)}
 
     made = await site.stored(metadata=asked)

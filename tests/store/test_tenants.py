@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+
 import msgspec
 import pytest
 from sqlalchemy import exc, text
 
+from hansard.administration import Actor, Administration
+from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted, Rotation
 from hansard.core.keys import digest
 from hansard.core.policies import Limits, Policy
-from hansard.errors import StartupError
+from hansard.departure import Departure
+from hansard.errors import Conflict, NotFound, StartupError
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
-from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, State
+from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Project, State
 from tests.store.conftest import Start
 from tests.store.test_migrate import once, schema, written_by
 
@@ -63,14 +69,16 @@ async def test_the_default_project_is_always_there(store: SqlStore) -> None:
 
 async def test_a_second_start_leaves_what_was_said_of_the_default_project(start: Start) -> None:
     store = await start()
-    [project] = await store.tenants.projects()
-    renamed = msgspec.structs.replace(project, name="house", policy=POLICY)
-    await store.tenants.keep([renamed], [entry(1)])
+    changed = await store.tenants.change_project(
+        DEFAULT_PROJECT, lambda project: msgspec.structs.replace(project, name="house", policy=POLICY), entry(1)
+    )
     await store.stop()
 
     again = await start()
 
-    assert await again.tenants.projects() == [renamed]
+    assert changed is not None
+    assert (changed.now.name, changed.now.policy) == ("house", POLICY)
+    assert await again.tenants.projects() == [changed.now]
 
 
 async def test_every_change_raises_the_revision_and_a_note_does_not(store: SqlStore) -> None:
@@ -83,16 +91,22 @@ async def test_every_change_raises_the_revision_and_a_note_does_not(store: SqlSt
     assert await store.tenants.state() == State(2, has_keys=True)
 
 
-async def test_a_revoked_key_stays_revoked(store: SqlStore) -> None:
-    """Who renames a key may have read it before it was revoked."""
+async def test_who_changes_a_key_sees_what_it_is(store: SqlStore) -> None:
     await store.tenants.keep([SHOP, KEY], [])
-    await store.tenants.keep([msgspec.structs.replace(KEY, revoked=1_700_000_009)], [])
-    await store.tenants.keep([msgspec.structs.replace(KEY, name="renamed")], [])
+    seen: list[Key] = []
 
-    [kept] = await store.tenants.keys()
+    def revoked(key: Key) -> list[Key]:
+        seen.append(key)
+        return [msgspec.structs.replace(key, revoked=1_700_000_009)] if key.revoked is None else []
 
-    assert (kept.name, kept.revoked) == ("renamed", 1_700_000_009)
-    assert await store.tenants.state() == State(3, has_keys=True)
+    first = await store.tenants.change_key(KEY.id, revoked, entry(1))
+    again = await store.tenants.change_key(KEY.id, revoked, entry(2))
+
+    now = msgspec.structs.replace(KEY, revoked=1_700_000_009)
+    assert (first, again, seen) == (Changed(now), Changed(now, is_done=False), [KEY, now])
+    assert await store.tenants.keys() == [now]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1)]
+    assert await store.tenants.change_key("key_unknown", revoked, entry(3)) is None
 
 
 async def test_two_projects_never_have_one_name_and_then_nothing_is_kept(store: SqlStore) -> None:
@@ -106,6 +120,19 @@ async def test_two_projects_never_have_one_name_and_then_nothing_is_kept(store: 
     assert (await store.tenants.state()).revision == 1
 
 
+async def test_nor_does_a_project_get_a_name_that_another_has(store: SqlStore) -> None:
+    other = msgspec.structs.replace(SHOP, id="proj_2", name="other")
+    await store.tenants.keep([SHOP, other], [])
+
+    changed = await store.tenants.change_project(
+        other.id, lambda project: msgspec.structs.replace(project, name="shop", archived=3), entry(1)
+    )
+
+    assert changed == Changed(other, is_done=False)
+    assert [project.name for project in await store.tenants.projects()] == [DEFAULT_PROJECT, "other", "shop"]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == []
+
+
 async def test_the_log_is_paged_in_order_of_time(store: SqlStore) -> None:
     entries = [entry(3, at=5), entry(1, at=7), entry(2, at=7, project="proj_2")]
     for each in reversed(entries):
@@ -117,13 +144,25 @@ async def test_the_log_is_paged_in_order_of_time(store: SqlStore) -> None:
 
 
 async def test_what_is_done_twice_is_done_once(store: SqlStore) -> None:
-    """A commit whose answer was lost is tried again."""
-    for _ in range(2):
-        await store.tenants.keep([SHOP, KEY], [entry(1)])
-        await store.tenants.note(entry(2))
+    """A commit whose answer was lost is tried again; what came between is not undone by it."""
+    archived = msgspec.structs.replace(SHOP, archived=1)
+    renamed = msgspec.structs.replace(archived, name="store")
+    ended = msgspec.structs.replace(KEY, expires=5)
+    new = msgspec.structs.replace(KEY, id="key_2", digest=b"2")
 
-    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1), entry(2)]
-    assert await store.tenants.keys() == [KEY]
+    for _ in range(2):
+        assert await store.tenants.keep([SHOP, KEY], [entry(1)])
+        await store.tenants.note(entry(2))
+    await store.tenants.change_project(SHOP.id, lambda _: archived, entry(3))
+    await store.tenants.change_project(SHOP.id, lambda _: renamed, entry(4))
+    again = await store.tenants.change_project(SHOP.id, lambda _: archived, entry(3))
+    replaced = [await store.tenants.change_key(KEY.id, lambda _: [ended, new], entry(5)) for _ in range(2)]
+
+    assert await store.tenants.keep([SHOP, KEY], [entry(1)])
+    assert again == Changed(renamed)
+    assert replaced == [Changed(ended)] * 2
+    assert await store.tenants.keys() == [ended, new]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(number) for number in range(1, 6)]
 
 
 ONLY_ONE_HAS = {"TRUNCATE": "postgresql", "REPLACE": "sqlite"}
@@ -204,3 +243,141 @@ async def test_tables_that_are_not_what_they_should_be_are_said_in_a_line(
     assert problem.startswith(f"{database.place}: the database failed (")
     assert damage.split()[-1] in problem or damage.split()[2] in problem
     assert "\n" not in problem
+
+
+ROUNDS = 20
+ME = Actor(name="key_0")
+
+
+class Replica:
+    """A server on the database, as far as whoever runs it can ask for something."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.desk = Administration(tenants=store.tenants)
+        self.departure = Departure(store=store, administration=self.desk, changed=self.changed)
+
+    async def changed(self) -> None:
+        pass
+
+    async def acts(self, project: str) -> Counter[str]:
+        return Counter(each.act for each in (await self.desk.audit(project=project, after=None, limit=100)).data)
+
+
+@pytest.fixture
+async def replicas(start: Start) -> tuple[Replica, Replica]:
+    return Replica(await start()), Replica(await start())
+
+
+async def test_what_two_change_of_a_project_at_once_is_changed_twice(replicas: tuple[Replica, Replica]) -> None:
+    """Or who archives a project is told so, and its keys go on."""
+    one, other = replicas
+    policy = Policy(store="never")
+    for number in range(ROUNDS):
+        project = await one.desk.create_project(ME, ProjectWanted(name=f"shop {number}"))
+
+        await asyncio.gather(
+            one.desk.update_project(ME, project.id, ProjectChange(archived=True)),
+            other.desk.update_project(ME, project.id, ProjectChange(policy=policy)),
+            one.desk.update_project(ME, project.id, ProjectChange(name=f"store {number}")),
+        )
+
+        now = await one.desk.project(project.id)
+        assert (now.name, now.policy, now.archived_at is None) == (f"store {number}", policy, False)
+
+
+async def test_a_project_that_leaves_is_not_brought_back_by_a_change(replicas: tuple[Replica, Replica]) -> None:
+    one, other = replicas
+    for number in range(ROUNDS):
+        project = await one.desk.create_project(ME, ProjectWanted(name=f"shop {number}"))
+
+        deleted, changed = await asyncio.gather(
+            one.departure.delete(ME, project.id),
+            other.desk.update_project(ME, project.id, ProjectChange(archived=True)),
+            return_exceptions=True,
+        )
+
+        assert not isinstance(deleted, BaseException)
+        assert deleted.done
+        assert isinstance(changed, NotFound) or not isinstance(changed, BaseException)
+        with pytest.raises(NotFound):
+            await other.desk.project(project.id)
+        noted = Counter({"project.created": 1, "project.deleted": 1})
+        noted["project.updated"] = int(not isinstance(changed, NotFound))
+        assert await one.acts(project.id) == noted
+
+
+async def test_a_key_is_made_for_a_project_that_is_there_or_not_at_all(replicas: tuple[Replica, Replica]) -> None:
+    one, other = replicas
+    for number in range(ROUNDS):
+        project = await one.desk.create_project(ME, ProjectWanted(name=f"shop {number}"))
+
+        deleted, made = await asyncio.gather(
+            one.departure.delete(ME, project.id),
+            other.desk.create_key(ME, KeyWanted(project=project.id, name="till")),
+            return_exceptions=True,
+        )
+
+        assert not isinstance(deleted, BaseException)
+        assert isinstance(made, NotFound) or not isinstance(made, BaseException)
+        assert (await other.desk.keys()).data == []
+        assert (await one.acts(project.id))["key.created"] == int(not isinstance(made, NotFound))
+
+
+@pytest.mark.parametrize("grace_s", [0, 600])
+async def test_a_key_that_is_revoked_and_replaced_at_once_is_revoked_in_the_end(
+    replicas: tuple[Replica, Replica], grace_s: int
+) -> None:
+    one, other = replicas
+    for number in range(ROUNDS):
+        project = await one.desk.create_project(ME, ProjectWanted(name=f"shop {number}"))
+        key = await one.desk.create_key(ME, KeyWanted(project=project.id, name="till"))
+
+        revoked, rotated = await asyncio.gather(
+            one.desk.revoke_key(ME, key.id),
+            other.desk.rotate_key(ME, key.id, Rotation(grace_s=grace_s)),
+            return_exceptions=True,
+        )
+
+        assert not isinstance(revoked, BaseException)
+        assert (await one.desk.key(key.id)).revoked_at is not None
+        # Who was refused has done nothing, and who was not is in the log.
+        was_refused = isinstance(rotated, Conflict)
+        assert was_refused or not isinstance(rotated, BaseException)
+        assert len((await one.desk.keys(project.id)).data) == 2 - was_refused
+        acts = await one.acts(project.id)
+        assert acts["key.rotated"] == 1 - was_refused
+        assert acts["key.revoked"] == int(was_refused or grace_s > 0)
+
+
+async def test_of_two_who_replace_a_key_at_once_one_does(replicas: tuple[Replica, Replica]) -> None:
+    one, _ = replicas
+    for number in range(ROUNDS):
+        project = await one.desk.create_project(ME, ProjectWanted(name=f"shop {number}"))
+        key = await one.desk.create_key(ME, KeyWanted(project=project.id, name="till"))
+
+        await asyncio.gather(
+            *(each.desk.rotate_key(ME, key.id, Rotation()) for each in replicas), return_exceptions=True
+        )
+
+        assert len((await one.desk.keys(project.id)).data) == 2
+        assert (await one.acts(project.id))["key.rotated"] == 1
+
+
+async def test_a_key_that_leaves_with_its_project_is_not_brought_back(replicas: tuple[Replica, Replica]) -> None:
+    one, other = replicas
+    for number in range(ROUNDS):
+        project = await one.desk.create_project(ME, ProjectWanted(name=f"shop {number}"))
+        key = await one.desk.create_key(ME, KeyWanted(project=project.id, name="till"))
+
+        deleted, rotated, revoked = await asyncio.gather(
+            one.departure.delete(ME, project.id),
+            other.desk.rotate_key(ME, key.id, Rotation()),
+            other.desk.revoke_key(ME, key.id),
+            return_exceptions=True,
+        )
+
+        assert not isinstance(deleted, BaseException)
+        for each in (rotated, revoked):
+            assert isinstance(each, NotFound | Conflict) or not isinstance(each, BaseException)
+        assert (await other.desk.keys()).data == []
