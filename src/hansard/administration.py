@@ -159,7 +159,7 @@ class Administration:
         details = {"name": new.name, "new": new.id, "grace_s": str(rotation.grace_s)}
         changed = await self._change(actor, "key.rotated", old, change, details=details)
         if not changed.is_done:
-            raise Conflict(f"The key {key_id} is revoked. Make a new one.", code="key_revoked")
+            raise _ended(changed.now)
         return _key(await self._key(new.id), secret=secret)
 
     async def audit(self, *, project: str | None, after: str | None, limit: int) -> EntryList:
@@ -244,13 +244,18 @@ def _revoked(key: Key, *, now: int) -> Sequence[Key]:
 
 def _replaced(key: Key, *, by: Key, now: int, grace_s: int) -> Sequence[Key]:
     """The key, which ends now or after the grace, and the new one, with all that is said of it; or nothing."""
-    if key.revoked is not None:
+    if key.revoked is not None or (key.expires is not None and key.expires <= now):
         return []
     new = msgspec.structs.replace(by, created=now, expires=key.expires)
     if not grace_s:
         return [msgspec.structs.replace(key, revoked=now), new]
     ends = now + grace_s
     return [msgspec.structs.replace(key, expires=ends if key.expires is None else min(ends, key.expires)), new]
+
+
+def _ended(key: Key) -> Conflict:
+    how, code = ("has expired", "key_expired") if key.revoked is None else ("is revoked", "key_revoked")
+    return Conflict(f"The key {key.id} {how}. Make a new one.", code=code)
 
 
 def _no_project(wanted: str) -> NotFound:

@@ -367,6 +367,36 @@ async def test_with_grace_both_keys_count(site: Site) -> None:
     assert 0 < old["expires_at"] - time.time() <= 600
 
 
+async def test_a_key_that_counts_no_more_is_not_replaced(site: Site) -> None:
+    """Its replacement would be dead already."""
+    before = (await site.ask("admin", "GET", "/hansard/v1/keys")).json
+
+    refused = [
+        (await site.ask("admin", "POST", f"/hansard/v1/keys/key_{each}/rotate", {})).json["error"]
+        for each in ("expired", "revoked")
+    ]
+
+    assert [each["code"] for each in refused] == ["key_expired", "key_revoked"]
+    assert refused[0]["message"] == "The key key_expired has expired. Make a new one."
+    assert (await site.ask("admin", "GET", "/hansard/v1/audit")).json["data"] == []
+    assert (await site.ask("admin", "GET", "/hansard/v1/keys")).json == before
+
+
+async def test_a_replacement_ends_when_what_it_replaces_would_have(site: Site) -> None:
+    """And that was shortened by the first of two."""
+    ends = int(time.time()) + 100
+    first = (
+        await site.ask("admin", "POST", "/hansard/v1/keys", {"project": "mine", "name": "a", "expires_at": ends})
+    ).json
+
+    second = (await site.ask("admin", "POST", f"/hansard/v1/keys/{first['id']}/rotate", {"grace_s": 50})).json
+    third = (await site.ask("admin", "POST", f"/hansard/v1/keys/{first['id']}/rotate", {"grace_s": 90})).json
+
+    assert second["expires_at"] == ends
+    assert third["expires_at"] == (await site.ask("admin", "GET", f"/hansard/v1/keys/{first['id']}")).json["expires_at"]
+    assert third["expires_at"] < ends
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -381,9 +411,15 @@ async def test_with_grace_both_keys_count(site: Site) -> None:
         ("POST", "/hansard/v1/keys", {"project": "mine", "name": "x", "scopes": []}, 400),
         ("POST", "/hansard/v1/keys", {"project": "mine", "name": "x", "expires_at": 5}, 400),
         ("POST", "/hansard/v1/keys/key_revoked/rotate", {}, 409),
+        ("POST", "/hansard/v1/keys/key_expired/rotate", {}, 409),
+        ("POST", "/hansard/v1/keys/key_expired/rotate", {"grace_s": 600}, 409),
         ("DELETE", "/hansard/v1/keys/key_none", b"", 404),
         ("GET", "/hansard/v1/audit?after=x", b"", 400),
         ("GET", "/hansard/v1/audit?limit=0", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=1001", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=-1", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=00000000100000000", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=000000001" + "9" * 5000, b"", 400),
     ],
 )
 async def test_what_cannot_be_is_refused(site: Site, method: str, path: str, body: object, status: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Final, TypeVar
@@ -169,8 +170,10 @@ def _asked(exchange: Exchange) -> Mapping[str, str]:
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_ENTRIES
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_ENTRIES:
+    # So many digits as for the lists; more than some thousands Python itself refuses to read.
+    limit = int(text) if re.fullmatch("[0-9]{1,50}", text) else 0
+    if not 1 <= limit <= MAX_ENTRIES:
         raise InvalidRequest(
             f"Invalid value for 'limit': expected 1 to {MAX_ENTRIES}.", param="limit", code="invalid_value"
         )
-    return int(text)
+    return limit
