@@ -228,6 +228,21 @@ async def test_an_idempotency_key_is_its_projects_own(site: Site) -> None:
     assert first.json["id"] != second.json["id"]
 
 
+async def test_an_idempotency_key_is_the_api_keys_own(site: Site) -> None:
+    """Or who may not read is given what another was answered, and nothing in the log says so."""
+    first, again, other = [
+        await site.ask(who, "POST", "/v1/chat/completions", ASKED, idempotency_key="one")
+        for who in ("owner", "owner", "creates")
+    ]
+
+    assert again.json == first.json
+    assert (other.status, other.json["id"] != first.json["id"]) == (200, True)
+    assert "idempotent-replayed" not in other.headers
+    unlike = await site.ask("creates", "POST", "/v1/chat/completions", {**ASKED, "n": 2}, idempotency_key="two")
+    assert (await site.ask("owner", "POST", "/v1/chat/completions", ASKED, idempotency_key="two")).status == 200
+    assert unlike.status == 200
+
+
 async def test_a_missing_scope_is_said_in_the_live_apis_words(site: Site) -> None:
     reply = await site.ask("reads", "POST", "/v1/chat/completions", ASKED)
     assert reply.json["error"] == {

@@ -115,7 +115,9 @@ def delete(completions: Completions) -> Handler:
 
 def _key(exchange: Exchange, body: bytes) -> IdempotencyKey | None:
     header = exchange.header(_IDEMPOTENCY_KEY)
-    return None if header is None else idempotency_key(header, body=body, metadata=exchange.header(_METADATA))
+    if header is None:
+        return None
+    return idempotency_key(header, by=exchange.principal.key, body=body, metadata=exchange.header(_METADATA))
 
 
 def _say_if_replayed(exchange: Exchange) -> None:
