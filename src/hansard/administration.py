@@ -27,7 +27,7 @@ from hansard.core.admin import (
     ProjectWanted,
     Rotation,
 )
-from hansard.core.policies import Policy
+from hansard.core.policies import UNBOUND, Policy
 from hansard.core.redaction import BUILT_IN
 from hansard.errors import Conflict, InvalidRequest, NotFound
 from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Project, Tenants
@@ -81,7 +81,8 @@ class Administration:
             created=int(time.time()),
             policy=wanted.policy,
         )
-        entry = logged(actor, "project.created", project=project.id, target=project.id, details={"name": project.name})
+        details = _details(name=project.name, policy=project.policy)
+        entry = logged(actor, "project.created", project=project.id, target=project.id, details=details)
         if not await self._tenants.keep([project], [entry]):
             raise _name_taken()
         await self._changed()
@@ -138,7 +139,8 @@ class Administration:
                 policy=wanted.policy,
             )
         )
-        details = {"name": key.name, "scopes": " ".join(sorted(key.scopes))}
+        scopes = " ".join(sorted(key.scopes))
+        details = _details(name=key.name, scopes=scopes, expires_at=key.expires, policy=key.policy)
         entry = logged(actor, "key.created", project=key.project, target=key.id, details=details)
         if not await self._tenants.keep([key], [entry]):
             raise _no_project(wanted.project)
@@ -288,6 +290,10 @@ def logged(actor: Actor, act: str, *, project: str, target: str, details: Mappin
         request_id=actor.request_id,
         details=details,
     )
+
+
+def _details(**said: object) -> Mapping[str, str]:
+    return {name: _told(value) for name, value in said.items() if value not in (None, UNBOUND)}
 
 
 def _told(value: object) -> str:
