@@ -475,11 +475,13 @@ async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> No
     read = await site.ask("owner", "GET", f"/v1/chat/completions/{made}")
     await site.ask("reads", "GET", "/v1/chat/completions?metadata[secret]=word")
     await site.ask("owner", "POST", f"/v1/chat/completions/{made}", {"metadata": {"secret": "word"}})
+    deleted = [(await site.ask("writes", "DELETE", f"/v1/chat/completions/{made}")).status for _ in range(2)]
     act = await site.ask("admin", "POST", "/hansard/v1/projects", {"name": "new"})
 
     page = (await site.ask("operator", "GET", "/hansard/v1/audit?limit=2")).json
     rest = (await site.ask("operator", "GET", f"/hansard/v1/audit?after={page['next_after']}")).json
 
+    assert deleted == [200, 404]
     assert (len(page["data"]), page["has_more"], rest["has_more"]) == (2, True, False)
     assert [
         (entry["project"], entry["actor"], entry["act"], entry["target"]) for entry in [*page["data"], *rest["data"]]
@@ -487,6 +489,7 @@ async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> No
         ("proj_mine", "key_owner", "completion.read", made),
         ("proj_mine", "key_reads", "completions.listed", ""),
         ("proj_mine", "key_owner", "completion.updated", made),
+        ("proj_mine", "key_writes", "completion.deleted", made),
         (act.json["id"], "key_admin", "project.created", act.json["id"]),
     ]
     assert page["data"][0]["request_id"] == read.headers["x-request-id"]

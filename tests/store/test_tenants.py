@@ -19,6 +19,7 @@ from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Project, State
 from tests.store.conftest import Start
+from tests.store.records import record
 from tests.store.test_migrate import once, schema, written_by
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +166,15 @@ async def test_what_is_done_twice_is_done_once(store: SqlStore) -> None:
     assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(number) for number in range(1, 6)]
 
 
+async def test_a_deletion_is_in_the_log_where_it_took_place(store: SqlStore) -> None:
+    await store.insert(record("a", project=DEFAULT_PROJECT))
+
+    done = [await store.delete(DEFAULT_PROJECT, "chatcmpl-a", entry(number)) for number in (1, 2)]
+
+    assert done == [True, False]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1)]
+
+
 ONLY_ONE_HAS = {"TRUNCATE": "postgresql", "REPLACE": "sqlite"}
 
 
@@ -199,8 +209,7 @@ async def test_what_the_fourth_version_wrote_belongs_to_the_default_project(data
 
     store = SqlStore(database)
     await store.start()
-    record = await store.get("default", "chatcmpl-a")
-    assert record is not None
+    assert await store.get("default", "chatcmpl-a") is not None
     assert [project.id for project in await store.tenants.projects()] == ["default"]
     await store.tenants.note(entry(1))
     await store.stop()

@@ -10,13 +10,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hansard.administration import NOBODY, Actor, Administration
+from hansard.administration import NOBODY, Actor, Administration, logged
 from hansard.api.exchange import LINES, Exchange
 from hansard.api.front import Handler
 from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted, Rotation
 from hansard.departure import Departure
 from hansard.errors import Forbidden, InvalidRequest
 from hansard.store.base import line
+from hansard.store.tenants import Entry
 
 W = TypeVar("W")
 
@@ -134,6 +135,18 @@ def noted(handler: Handler, act: str, administration: Administration | None) -> 
         await handler(exchange)
 
     return handle
+
+
+def entry(act: str, administration: Administration | None) -> Callable[[Exchange], Entry | None]:
+    """What the audit log is to say of an act on the completion that is asked for, once it is done; or nothing."""
+
+    def of(exchange: Exchange) -> Entry | None:
+        if administration is None or exchange.principal.key is None:
+            return None
+        project, target = exchange.principal.project, exchange.param("id")
+        return logged(actor(exchange), act, project=project, target=target, details={})
+
+    return of
 
 
 def actor(exchange: Exchange) -> Actor:
