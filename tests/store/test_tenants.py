@@ -166,6 +166,19 @@ async def test_what_is_done_twice_is_done_once(store: SqlStore) -> None:
     assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(number) for number in range(1, 6)]
 
 
+async def test_what_is_found_done_is_acknowledged_by_a_commit_that_writes(store: SqlStore) -> None:
+    """PostgreSQL shows what its standby may not have yet, and waits for it only with what has written something."""
+    made, read = entry(1), entry(2)
+    await store.tenants.keep([SHOP], [made])
+    await store.tenants.note(read)
+    before = await store.tenants.state()
+
+    await store.tenants.keep([SHOP], [made])
+    await store.tenants.note(read)
+
+    assert (await store.tenants.state()).revision == before.revision + 2
+
+
 async def test_a_deletion_is_in_the_log_where_it_took_place(store: SqlStore) -> None:
     await store.insert(record("a", project=DEFAULT_PROJECT))
 

@@ -153,9 +153,15 @@ def is_noted(connection: Connection, entry: Entry) -> bool:
     return connection.scalar(select(literal(1)).select_from(audit).where(*at)) is not None
 
 
+def note_once(connection: Connection, entry: Entry) -> None:
+    """The same, also if its commit was not answered, and had taken place."""
+    if is_noted(connection, entry):
+        _raise(connection, _REVISION)  # as in ``keep``
+    else:
+        note(connection, entry)
+
+
 def note(connection: Connection, entry: Entry) -> None:
-    if is_noted(connection, entry):  # its commit was not answered, and had taken place
-        return
     fields = {name: getattr(entry, name) for name in ("actor", "act", "target", "request_id")}
     connection.execute(insert(audit), {**_place(entry), **fields, "details": _json(dict(entry.details))})
 
@@ -211,7 +217,7 @@ class SqlTenants:
         return await self._write(partial(change_key, key_id=key_id, change=change, entry=entry))
 
     async def note(self, entry: Entry) -> None:
-        await self._write(partial(note, entry=entry))
+        await self._write(partial(note_once, entry=entry))
 
     async def audit(self, *, project: str | None, after: Place | None, limit: int) -> Sequence[Entry]:
         return await self._read(partial(log, project=project, after=after, limit=limit))
