@@ -108,7 +108,7 @@ class MemoryStore:
         self.records[completion_id] = changed = msgspec.structs.replace(record, metadata=metadata)
         return _bare(changed)
 
-    async def delete(self, project: str, completion_id: str) -> bool:
+    async def delete(self, project: str, completion_id: str, entry: Entry | None = None) -> bool:
         if await self.get(project, completion_id) is None:
             return False
         self.records[completion_id] = None

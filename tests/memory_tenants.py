@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hansard.errors import StoreUnavailable
-from hansard.store.tenants import Entry, Key, Place, Project, State
+from hansard.store.tenants import Changed, Entry, Key, Place, Project, State
 
 
 class MemoryTenants:
@@ -52,6 +52,32 @@ class MemoryTenants:
         self.entries += entries
         self.revision += 1
         return True
+
+    async def change_project(
+        self, project: str, change: Callable[[Project], Project], entry: Entry
+    ) -> Changed[Project] | None:
+        self._check()
+        if project not in self.of_project:
+            return None
+        now = self.of_project[project] = change(self.of_project[project])
+        self.entries.append(entry)
+        self.revision += 1
+        return Changed(now)
+
+    async def change_key(
+        self, key_id: str, change: Callable[[Key], Sequence[Key]], entry: Entry
+    ) -> Changed[Key] | None:
+        self._check()
+        key = self.of_key.get(key_id)
+        if key is None:
+            return None
+        changed = change(key)
+        if not changed:
+            return Changed(key, is_done=False)
+        self._put(changed)
+        self.entries.append(entry)
+        self.revision += 1
+        return Changed(changed[0])
 
     async def note(self, entry: Entry) -> None:
         self._check()

@@ -86,3 +86,25 @@ async def test_who_shows_rotates_or_revokes_a_key_reads_no_other() -> None:
     assert (await desk.key(second.id)).revoked_at is not None
     with pytest.raises(NotFound):
         await desk.key("key_unknown")
+
+
+async def test_the_log_says_what_a_new_project_and_a_new_key_may_do() -> None:
+    tenants = MemoryTenants()
+    desk = Administration(tenants=tenants)
+    shop = await desk.create_project(ACTOR, ProjectWanted(name="shop", policy=Policy(store="never")))
+    await desk.create_project(ACTOR, ProjectWanted(name="plain"))
+    wanted = KeyWanted(project=shop.id, name="till", expires_at=4_000_000_000, policy=Policy(models=("tiny",)))
+    await desk.create_key(ACTOR, wanted)
+    await desk.create_key(ACTOR, KeyWanted(project=shop.id, name="door", scopes=frozenset({"read", "write"})))
+
+    assert [entry.details for entry in tenants.entries] == [
+        {"name": "shop", "policy": '{"store":"never"}'},
+        {"name": "plain"},
+        {
+            "name": "till",
+            "scopes": "create read write",
+            "expires_at": "4000000000",
+            "policy": '{"models":["tiny"]}',
+        },
+        {"name": "door", "scopes": "read write"},
+    ]

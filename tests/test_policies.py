@@ -63,7 +63,7 @@ class House:
             principal=Principal("mine", "k", policy=key or Policy(), project_policy=project or Policy()),
             received=received,
             request_id="req_1",
-            idempotency_key=idempotency and idempotency_key(idempotency, body=body, metadata=None),  # type: ignore[arg-type]
+            idempotency_key=idempotency and idempotency_key(idempotency, by="k", body=body, metadata=None),  # type: ignore[arg-type]
             lifetimes=asked_for(header=ttl, body_header=None, metadata={}),
         )
         if not streamed:

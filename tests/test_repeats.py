@@ -103,7 +103,7 @@ def asked(key: str, principal: Principal, **fields: object) -> Asked:
         principal=principal,
         received=parse_create(body),
         request_id="req_1",
-        idempotency_key=idempotency_key(key, body=body, metadata=None),
+        idempotency_key=idempotency_key(key, by=principal.key, body=body, metadata=None),
     )
 
 

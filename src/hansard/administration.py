@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -26,10 +27,10 @@ from hansard.core.admin import (
     ProjectWanted,
     Rotation,
 )
-from hansard.core.policies import Policy
+from hansard.core.policies import UNBOUND, Policy
 from hansard.core.redaction import BUILT_IN
 from hansard.errors import Conflict, InvalidRequest, NotFound
-from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, Tenants
+from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Project, Tenants
 
 NOBODY: Final = "anyone"
 """Who acts where no key is asked for."""
@@ -80,7 +81,11 @@ class Administration:
             created=int(time.time()),
             policy=wanted.policy,
         )
-        await self._keep(actor, "project.created", project, details={"name": project.name})
+        details = _details(name=project.name, policy=project.policy)
+        entry = logged(actor, "project.created", project=project.id, target=project.id, details=details)
+        if not await self._tenants.keep([project], [entry]):
+            raise _name_taken()
+        await self._changed()
         return _project(project)
 
     async def update_project(self, actor: Actor, wanted: str, change: ProjectChange) -> ProjectShown:
@@ -89,20 +94,19 @@ class Administration:
         project = await self._project(wanted)
         if project.id == DEFAULT_PROJECT and change.archived is True:
             raise InvalidRequest("The default project cannot be archived.", param="archived", code="invalid_value")
-        archived = project.archived
-        if change.archived is not UNSET:
-            archived = (archived or int(time.time())) if change.archived else None
-        changed = msgspec.structs.replace(
-            project,
-            name=project.name if change.name is UNSET else change.name,
-            policy=project.policy if change.policy is UNSET else change.policy,
-            archived=archived,
-        )
         named = {
             name: _told(value) for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET
         }
-        await self._keep(actor, "project.updated", changed, details=named)
-        return _project(changed)
+        entry = logged(actor, "project.updated", project=project.id, target=project.id, details=named)
+        changed = await self._tenants.change_project(
+            project.id, partial(_with_change, change=change, now=int(time.time())), entry
+        )
+        if changed is None:
+            raise _no_project(wanted)
+        if not changed.is_done:
+            raise _name_taken()
+        await self._changed()
+        return _project(changed.now)
 
     async def keys(self, project: str | None = None) -> KeyList:
         """All of them, or those of the project of that id or name."""
@@ -135,33 +139,30 @@ class Administration:
                 policy=wanted.policy,
             )
         )
-        details = {"name": key.name, "scopes": " ".join(sorted(key.scopes))}
-        await self._keep(actor, "key.created", key, details=details)
+        scopes = " ".join(sorted(key.scopes))
+        details = _details(name=key.name, scopes=scopes, expires_at=key.expires, policy=key.policy)
+        entry = logged(actor, "key.created", project=key.project, target=key.id, details=details)
+        if not await self._tenants.keep([key], [entry]):
+            raise _no_project(wanted.project)
+        await self._changed()
         return _key(key, secret=secret)
 
     async def revoke_key(self, actor: Actor, key_id: str) -> KeyShown:
         """It counts no more, on no server. One that was revoked before stays as it is."""
         key = await self._key(key_id)
-        if key.revoked is None:
-            key = msgspec.structs.replace(key, revoked=int(time.time()))
-            await self._keep(actor, "key.revoked", key, details={"name": key.name})
-        return _key(key)
+        change = partial(_revoked, now=int(time.time()))
+        return _key((await self._change(actor, "key.revoked", key, change, details={"name": key.name})).now)
 
     async def rotate_key(self, actor: Actor, key_id: str, rotation: Rotation) -> KeyShown:
-        """A new key in the place of this one, which ends now or soon."""
+        """A new key in the place of this one, which ends now or soon; Conflict if it counts no more."""
         old = await self._key(key_id)
-        now = int(time.time())
-        if old.revoked is not None:
-            raise Conflict(f"The key {key_id} is revoked. Make a new one.", code="key_revoked")
-        new, secret = _minted(msgspec.structs.replace(old, created=now))
-        if rotation.grace_s:
-            ends = now + rotation.grace_s
-            old = msgspec.structs.replace(old, expires=ends if old.expires is None else min(ends, old.expires))
-        else:
-            old = msgspec.structs.replace(old, revoked=now)
+        new, secret = _minted(old)
+        change = partial(_replaced, by=new, now=int(time.time()), grace_s=rotation.grace_s)
         details = {"name": new.name, "new": new.id, "grace_s": str(rotation.grace_s)}
-        await self._keep(actor, "key.rotated", old, new, details=details)
-        return _key(new, secret=secret)
+        changed = await self._change(actor, "key.rotated", old, change, details=details)
+        if not changed.is_done:
+            raise _ended(changed.now)
+        return _key(await self._key(new.id), secret=secret)
 
     async def audit(self, *, project: str | None, after: str | None, limit: int) -> EntryList:
         """A page of the log; ``after`` is the ``next_after`` of the page before.
@@ -182,14 +183,16 @@ class Administration:
         """Somebody is about to read what is stored; returns once that is committed."""
         await self._tenants.note(logged(actor, act, project=project, target=target, details={}))
 
-    async def _keep(
-        self, actor: Actor, act: str, first: Project | Key, *others: Key, details: Mapping[str, str]
-    ) -> None:
-        project = first.id if isinstance(first, Project) else first.project
-        entry = logged(actor, act, project=project, target=first.id, details=details)
-        if not await self._tenants.keep([first, *others], [entry]):
-            raise Conflict("There is a project of that name.", param="name", code="name_taken")
-        await self._changed()
+    async def _change(
+        self, actor: Actor, act: str, key: Key, change: Callable[[Key], Sequence[Key]], *, details: Mapping[str, str]
+    ) -> Changed[Key]:
+        entry = logged(actor, act, project=key.project, target=key.id, details=details)
+        changed = await self._tenants.change_key(key.id, change, entry)
+        if changed is None:
+            raise _no_key(key.id)
+        if changed.is_done:
+            await self._changed()
+        return changed
 
     def _check(self, policy: Policy | UnsetType) -> None:
         """With an unknown pattern nothing could be kept, so nothing would be answered."""
@@ -206,7 +209,7 @@ class Administration:
         known = await self._tenants.projects()
         found = [each for each in known if each.id == wanted] or [each for each in known if each.name == wanted]
         if not found:
-            raise NotFound(f"Project {wanted[:200]} not found", code="not_found")
+            raise _no_project(wanted)
         return found[0]
 
     async def _logged_project(self, wanted: str) -> str:
@@ -220,8 +223,53 @@ class Administration:
     async def _key(self, key_id: str) -> Key:
         key = await self._tenants.key(key_id)
         if key is None:
-            raise NotFound(f"Key {key_id[:200]} not found", code="not_found")
+            raise _no_key(key_id)
         return key
+
+
+def _with_change(project: Project, *, change: ProjectChange, now: int) -> Project:
+    """One that is archived already stays so from the moment it was."""
+    archived = project.archived
+    if change.archived is not UNSET:
+        archived = (archived or now) if change.archived else None
+    return msgspec.structs.replace(
+        project,
+        name=project.name if change.name is UNSET else change.name,
+        policy=project.policy if change.policy is UNSET else change.policy,
+        archived=archived,
+    )
+
+
+def _revoked(key: Key, *, now: int) -> Sequence[Key]:
+    return [msgspec.structs.replace(key, revoked=now)] if key.revoked is None else []
+
+
+def _replaced(key: Key, *, by: Key, now: int, grace_s: int) -> Sequence[Key]:
+    """The key, which ends now or after the grace, and the new one, with all that is said of it; or nothing."""
+    if key.revoked is not None or (key.expires is not None and key.expires <= now):
+        return []
+    new = msgspec.structs.replace(by, created=now, expires=key.expires)
+    if not grace_s:
+        return [msgspec.structs.replace(key, revoked=now), new]
+    ends = now + grace_s
+    return [msgspec.structs.replace(key, expires=ends if key.expires is None else min(ends, key.expires)), new]
+
+
+def _ended(key: Key) -> Conflict:
+    how, code = ("has expired", "key_expired") if key.revoked is None else ("is revoked", "key_revoked")
+    return Conflict(f"The key {key.id} {how}. Make a new one.", code=code)
+
+
+def _no_project(wanted: str) -> NotFound:
+    return NotFound(f"Project {wanted[:200]} not found", code="not_found")
+
+
+def _no_key(key_id: str) -> NotFound:
+    return NotFound(f"Key {key_id[:200]} not found", code="not_found")
+
+
+def _name_taken() -> Conflict:
+    return Conflict("There is a project of that name.", param="name", code="name_taken")
 
 
 def _minted(key: Key) -> tuple[Key, str]:
@@ -242,6 +290,10 @@ def logged(actor: Actor, act: str, *, project: str, target: str, details: Mappin
         request_id=actor.request_id,
         details=details,
     )
+
+
+def _details(**said: object) -> Mapping[str, str]:
+    return {name: _told(value) for name, value in said.items() if value not in (None, UNBOUND)}
 
 
 def _told(value: object) -> str:

@@ -41,6 +41,7 @@ from hansard.recorder import Recorder, Texts
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Outlet, Passage, Progress, Run, Shown, replayed
 from hansard.store.base import Cursor, Outcome, Record, Store
+from hansard.store.tenants import Entry
 from hansard.tenancy import Principal
 
 # Its chunks are with the client already, so all that can be said is that they do not count.
@@ -246,9 +247,9 @@ class Completions:
             raise CompletionNotFound(completion_id)
         return _view(record)
 
-    async def delete(self, principal: Principal, completion_id: str) -> None:
-        """Forget the completion; from then on its id is unknown."""
-        if not await self._store.delete(principal.project, completion_id):
+    async def delete(self, principal: Principal, completion_id: str, entry: Entry | None = None) -> None:
+        """Forget the completion; from then on its id is unknown. ``entry`` is what the audit log is to say of it."""
+        if not await self._store.delete(principal.project, completion_id, entry):
             raise CompletionNotFound(completion_id)
 
     async def _claim(self, asked: Asked, key: IdempotencyKey) -> Claim | Outcome:

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from hansard.administration import Actor
 from hansard.api.routes import PREFIXES
 from hansard.app import House
 from hansard.config import resolve
 from hansard.core.keys import Scope, digest
-from hansard.core.policies import Policy
+from hansard.core.policies import UNBOUND, Policy
 from hansard.observe import ignore
-from hansard.store.tenants import Key, Project
+from hansard.store.tenants import Entry, Key, Project
 from tests.api.asgi import Client, Reply
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +69,14 @@ class Site:
             given = {"authorization": f"Bearer {secret}", **given}
         path, _, query = path.partition("?")
         return await self.client.request(method, path, body, query=query.encode(), headers=given)
+
+    async def have(self, owner: Policy, *, project: Policy = UNBOUND) -> None:
+        """From now on the owner's key says this, and its project that."""
+        tenants = self.house.store.tenants
+        entries = [Entry(id=each, project="proj_mine", at=1, actor="", act="", target="") for each in ("1", "2")]
+        await tenants.change_project("proj_mine", lambda old: structs.replace(old, policy=project), entries[0])
+        await tenants.change_key("key_owner", lambda old: [structs.replace(old, policy=owner)], entries[1])
+        await self.house.gate.look()
 
     async def stored(self, who: str = "owner", **fields: object) -> str:
         reply = await self.ask(who, "POST", "/v1/chat/completions", {**ASKED, **fields})
@@ -219,6 +228,21 @@ async def test_an_idempotency_key_is_its_projects_own(site: Site) -> None:
     assert first.json["id"] != second.json["id"]
 
 
+async def test_an_idempotency_key_is_the_api_keys_own(site: Site) -> None:
+    """Or who may not read is given what another was answered, and nothing in the log says so."""
+    first, again, other = [
+        await site.ask(who, "POST", "/v1/chat/completions", ASKED, idempotency_key="one")
+        for who in ("owner", "owner", "creates")
+    ]
+
+    assert again.json == first.json
+    assert (other.status, other.json["id"] != first.json["id"]) == (200, True)
+    assert "idempotent-replayed" not in other.headers
+    unlike = await site.ask("creates", "POST", "/v1/chat/completions", {**ASKED, "n": 2}, idempotency_key="two")
+    assert (await site.ask("owner", "POST", "/v1/chat/completions", ASKED, idempotency_key="two")).status == 200
+    assert unlike.status == 200
+
+
 async def test_a_missing_scope_is_said_in_the_live_apis_words(site: Site) -> None:
     reply = await site.ask("reads", "POST", "/v1/chat/completions", ASKED)
     assert reply.json["error"] == {
@@ -232,8 +256,7 @@ async def test_a_missing_scope_is_said_in_the_live_apis_words(site: Site) -> Non
 
 
 async def test_a_model_that_is_not_allowed_is_said_in_the_live_apis_words_and_not_listed(site: Site) -> None:
-    await site.house.store.tenants.keep([key("owner", policy=Policy(models=("other",)))], [])
-    await site.house.gate.look()
+    await site.have(Policy(models=("other",)))
 
     for fields in ({}, {"stream": True}, {"store": False}):
         reply = await site.ask("owner", "POST", "/v1/chat/completions", {**ASKED, **fields})
@@ -253,8 +276,7 @@ async def test_a_model_that_is_not_allowed_is_said_in_the_live_apis_words_and_no
 
 async def test_a_check_names_and_asks_only_models_that_its_key_may_use(site: Site) -> None:
     assert [row["id"] for row in (await site.ask("owner", "POST", "/v1/check")).json["data"]] == ["echo"]
-    await site.house.store.tenants.keep([key("owner", policy=Policy(models=("other",)))], [])
-    await site.house.gate.look()
+    await site.have(Policy(models=("other",)))
 
     for ask in ("list", "completion"):
         named = await site.ask("owner", "POST", f"/v1/check?ask={ask}&model=echo")
@@ -263,12 +285,8 @@ async def test_a_check_names_and_asks_only_models_that_its_key_may_use(site: Sit
 
 
 async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> None:
-    project = Project(
-        id="proj_mine", name="mine", created=1, policy=Policy(models=("x",), metadata={"team": "p", "site": "p"})
-    )
-    owner = key("owner", policy=Policy(models=("echo",), metadata={"team": "k", "user": "k"}))
-    await site.house.store.tenants.keep([project, owner], [])
-    await site.house.gate.look()
+    project = Policy(models=("x",), metadata={"team": "p", "site": "p"})
+    await site.have(Policy(models=("echo",), metadata={"team": "k", "user": "k"}), project=project)
 
     made = await site.stored(metadata={"user": "r"})
 
@@ -278,12 +296,8 @@ async def test_what_a_key_says_goes_before_what_its_project_says(site: Site) -> 
 
 async def test_what_project_and_key_add_leaves_metadata_that_its_client_can_send_back(site: Site) -> None:
     """16 pairs are the most (official document, Metadata); a request's own are never the ones that give way."""
-    project = Project(
-        id="proj_mine", name="mine", created=1, policy=Policy(metadata={f"p{each}": "p" for each in range(16)})
-    )
-    owner = key("owner", policy=Policy(metadata={f"k{each}": "k" for each in range(4)}))
-    await site.house.store.tenants.keep([project, owner], [])
-    await site.house.gate.look()
+    project = Policy(metadata={f"p{each}": "p" for each in range(16)})
+    await site.have(Policy(metadata={f"k{each}": "k" for each in range(4)}), project=project)
     asked = {f"r{each}": "r" for each in range(11)}
 
     made = await site.stored(metadata=asked)
@@ -368,6 +382,36 @@ async def test_with_grace_both_keys_count(site: Site) -> None:
     assert 0 < old["expires_at"] - time.time() <= 600
 
 
+async def test_a_key_that_counts_no_more_is_not_replaced(site: Site) -> None:
+    """Its replacement would be dead already."""
+    before = (await site.ask("admin", "GET", "/hansard/v1/keys")).json
+
+    refused = [
+        (await site.ask("admin", "POST", f"/hansard/v1/keys/key_{each}/rotate", {})).json["error"]
+        for each in ("expired", "revoked")
+    ]
+
+    assert [each["code"] for each in refused] == ["key_expired", "key_revoked"]
+    assert refused[0]["message"] == "The key key_expired has expired. Make a new one."
+    assert (await site.ask("admin", "GET", "/hansard/v1/audit")).json["data"] == []
+    assert (await site.ask("admin", "GET", "/hansard/v1/keys")).json == before
+
+
+async def test_a_replacement_ends_when_what_it_replaces_would_have(site: Site) -> None:
+    """And that was shortened by the first of two."""
+    ends = int(time.time()) + 100
+    first = (
+        await site.ask("admin", "POST", "/hansard/v1/keys", {"project": "mine", "name": "a", "expires_at": ends})
+    ).json
+
+    second = (await site.ask("admin", "POST", f"/hansard/v1/keys/{first['id']}/rotate", {"grace_s": 50})).json
+    third = (await site.ask("admin", "POST", f"/hansard/v1/keys/{first['id']}/rotate", {"grace_s": 90})).json
+
+    assert second["expires_at"] == ends
+    assert third["expires_at"] == (await site.ask("admin", "GET", f"/hansard/v1/keys/{first['id']}")).json["expires_at"]
+    assert third["expires_at"] < ends
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -382,9 +426,15 @@ async def test_with_grace_both_keys_count(site: Site) -> None:
         ("POST", "/hansard/v1/keys", {"project": "mine", "name": "x", "scopes": []}, 400),
         ("POST", "/hansard/v1/keys", {"project": "mine", "name": "x", "expires_at": 5}, 400),
         ("POST", "/hansard/v1/keys/key_revoked/rotate", {}, 409),
+        ("POST", "/hansard/v1/keys/key_expired/rotate", {}, 409),
+        ("POST", "/hansard/v1/keys/key_expired/rotate", {"grace_s": 600}, 409),
         ("DELETE", "/hansard/v1/keys/key_none", b"", 404),
         ("GET", "/hansard/v1/audit?after=x", b"", 400),
         ("GET", "/hansard/v1/audit?limit=0", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=1001", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=-1", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=00000000100000000", b"", 400),
+        ("GET", "/hansard/v1/audit?limit=000000001" + "9" * 5000, b"", 400),
     ],
 )
 async def test_what_cannot_be_is_refused(site: Site, method: str, path: str, body: object, status: int) -> None:
@@ -425,11 +475,13 @@ async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> No
     read = await site.ask("owner", "GET", f"/v1/chat/completions/{made}")
     await site.ask("reads", "GET", "/v1/chat/completions?metadata[secret]=word")
     await site.ask("owner", "POST", f"/v1/chat/completions/{made}", {"metadata": {"secret": "word"}})
+    deleted = [(await site.ask("writes", "DELETE", f"/v1/chat/completions/{made}")).status for _ in range(2)]
     act = await site.ask("admin", "POST", "/hansard/v1/projects", {"name": "new"})
 
     page = (await site.ask("operator", "GET", "/hansard/v1/audit?limit=2")).json
     rest = (await site.ask("operator", "GET", f"/hansard/v1/audit?after={page['next_after']}")).json
 
+    assert deleted == [200, 404]
     assert (len(page["data"]), page["has_more"], rest["has_more"]) == (2, True, False)
     assert [
         (entry["project"], entry["actor"], entry["act"], entry["target"]) for entry in [*page["data"], *rest["data"]]
@@ -437,6 +489,7 @@ async def test_acts_and_reads_are_in_the_log_with_who_and_what(site: Site) -> No
         ("proj_mine", "key_owner", "completion.read", made),
         ("proj_mine", "key_reads", "completions.listed", ""),
         ("proj_mine", "key_owner", "completion.updated", made),
+        ("proj_mine", "key_writes", "completion.deleted", made),
         (act.json["id"], "key_admin", "project.created", act.json["id"]),
     ]
     assert page["data"][0]["request_id"] == read.headers["x-request-id"]

@@ -48,6 +48,15 @@ def test_a_key_is_rotated_and_revoked(run: Run, data: Path) -> None:
     assert kept(data, "SELECT count(*) FROM keys WHERE revoked IS NULL") == [(0,)]
 
 
+def test_until_when_a_new_key_counts_is_said(run: Run, data: Path) -> None:
+    """What is made of a key in its grace ends with it, which nobody may have meant."""
+    made = run("keys", "create", "--name", "till", "--data", str(data))
+    [(first,)] = kept(data, "SELECT id FROM keys")
+    second, third = (run("keys", "rotate", str(first), "--grace", "1h", "--data", str(data)) for _ in range(2))
+
+    assert ["It counts until" in each.err for each in (made, second, third)] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

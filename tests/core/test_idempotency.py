@@ -12,13 +12,21 @@ from hansard.errors import InvalidRequest
 
 @pytest.mark.parametrize("key", ["k", "x" * 255, '"8e03978e-40d5-43dd-bc93-6894a57f9324"', "order 66 ~"])
 def test_any_printable_ascii_is_a_key_and_kept_as_its_digest(key: str) -> None:
-    assert idempotency_key(key, body=b"{}", metadata=None).key == hashlib.sha256(key.encode()).hexdigest()
+    assert idempotency_key(key, by=None, body=b"{}", metadata=None).key == hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_of_two_who_send_the_same_key_each_has_their_own() -> None:
+    kept = {
+        idempotency_key(key, by=by, body=b"{}", metadata=None).key
+        for by, key in [(None, "k"), ("key_1", "k"), ("key_2", "k"), ("key_", "1k"), (None, "key_1k")]
+    }
+    assert len(kept) == 5
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "a\x7f", "caf\xe9"])
 def test_anything_else_is_refused_by_the_name_of_the_header(key: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        idempotency_key(key, body=b"{}", metadata=None)
+        idempotency_key(key, by=None, body=b"{}", metadata=None)
     assert (refused.value.status, refused.value.param, refused.value.code) == (400, "Idempotency-Key", "invalid_value")
     assert key[:200] not in refused.value.message or key == ""
 
@@ -31,6 +39,8 @@ def test_only_equal_requests_have_equal_fingerprints() -> None:
         (b'{"a":1}', '{"k":"v"}'),
         (b'{"a":1}{"k":"v"}', None),
     ]
-    prints = {idempotency_key("k", body=body, metadata=metadata).fingerprint for body, metadata in requests}
+    prints = {idempotency_key("k", by=None, body=body, metadata=metadata).fingerprint for body, metadata in requests}
     assert len(prints) == len(requests)
-    assert idempotency_key("k", body=b"{}", metadata="m") == idempotency_key("k", body=b"{}", metadata="m")
+    assert idempotency_key("k", by=None, body=b"{}", metadata="m") == idempotency_key(
+        "k", by=None, body=b"{}", metadata="m"
+    )

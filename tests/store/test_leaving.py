@@ -104,7 +104,10 @@ async def test_a_server_closes_and_clears_it_too(start: Start) -> None:
     assert (await store.left_of(MINE), await store.closed_projects()) == (None, [])
 
     assert await store.close_project(MINE, said)
+    closed = await store.tenants.state()
     assert await store.close_project(MINE, said)  # as after a commit whose answer was lost
+    # Nor is that acknowledged but by a commit that has written something, and so is in every copy.
+    assert (await store.tenants.state()).revision > closed.revision
     assert not await store.close_project(MINE, entry("again"))
     assert (await store.left_of(MINE), await store.closed_projects()) == ((72, True), [MINE])
     with pytest.raises(ProjectGone):

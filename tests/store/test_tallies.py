@@ -19,7 +19,7 @@ from hansard.runs import Progress
 from hansard.store import tallies
 from hansard.store.base import Tally
 from hansard.store.sql import SqlStore
-from hansard.store.tenants import Key, Project
+from hansard.store.tenants import Entry, Key, Project
 from hansard.tenancy import Principal
 from tests.store.conftest import Start
 
@@ -274,10 +274,11 @@ async def test_the_month_of_a_key_that_counts_no_more_is_not_held(
     server = Server(await start(), Limits(tokens_per_month=1000), let_go=1)
     key = Key(id="k", project="acme", digest=b"d", name="till", shown="sk...", created=1_700_000_000, scopes=EVERY)
     await server.store.tenants.keep([Project(id="acme", name="acme", created=1_700_000_000), key], [])
+    entry = Entry(id="audit_1", project="acme", at=1, actor="test", act="key.changed", target="k")
     async with server.limiter.at_work():
         assert server.admits(spends=200)
         await server.exchange()
-        await server.store.tenants.keep([msgspec.structs.replace(key, **end)], [])
+        await server.store.tenants.change_key(key.id, lambda key: [msgspec.structs.replace(key, **end)], entry)
 
         server.now += 100
         await server.exchange()

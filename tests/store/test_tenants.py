@@ -11,8 +11,9 @@ from hansard.core.policies import Limits, Policy
 from hansard.errors import StartupError
 from hansard.store.database import Database
 from hansard.store.sql import SqlStore
-from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Project, State
+from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Project, State
 from tests.store.conftest import Start
+from tests.store.records import record
 from tests.store.test_migrate import once, schema, written_by
 
 pytestmark = pytest.mark.anyio
@@ -63,14 +64,16 @@ async def test_the_default_project_is_always_there(store: SqlStore) -> None:
 
 async def test_a_second_start_leaves_what_was_said_of_the_default_project(start: Start) -> None:
     store = await start()
-    [project] = await store.tenants.projects()
-    renamed = msgspec.structs.replace(project, name="house", policy=POLICY)
-    await store.tenants.keep([renamed], [entry(1)])
+    changed = await store.tenants.change_project(
+        DEFAULT_PROJECT, lambda project: msgspec.structs.replace(project, name="house", policy=POLICY), entry(1)
+    )
     await store.stop()
 
     again = await start()
 
-    assert await again.tenants.projects() == [renamed]
+    assert changed is not None
+    assert (changed.now.name, changed.now.policy) == ("house", POLICY)
+    assert await again.tenants.projects() == [changed.now]
 
 
 async def test_every_change_raises_the_revision_and_a_note_does_not(store: SqlStore) -> None:
@@ -83,16 +86,22 @@ async def test_every_change_raises_the_revision_and_a_note_does_not(store: SqlSt
     assert await store.tenants.state() == State(2, has_keys=True)
 
 
-async def test_a_revoked_key_stays_revoked(store: SqlStore) -> None:
-    """Who renames a key may have read it before it was revoked."""
+async def test_who_changes_a_key_sees_what_it_is(store: SqlStore) -> None:
     await store.tenants.keep([SHOP, KEY], [])
-    await store.tenants.keep([msgspec.structs.replace(KEY, revoked=1_700_000_009)], [])
-    await store.tenants.keep([msgspec.structs.replace(KEY, name="renamed")], [])
+    seen: list[Key] = []
 
-    [kept] = await store.tenants.keys()
+    def revoked(key: Key) -> list[Key]:
+        seen.append(key)
+        return [msgspec.structs.replace(key, revoked=1_700_000_009)] if key.revoked is None else []
 
-    assert (kept.name, kept.revoked) == ("renamed", 1_700_000_009)
-    assert await store.tenants.state() == State(3, has_keys=True)
+    first = await store.tenants.change_key(KEY.id, revoked, entry(1))
+    again = await store.tenants.change_key(KEY.id, revoked, entry(2))
+
+    now = msgspec.structs.replace(KEY, revoked=1_700_000_009)
+    assert (first, again, seen) == (Changed(now), Changed(now, is_done=False), [KEY, now])
+    assert await store.tenants.keys() == [now]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1)]
+    assert await store.tenants.change_key("key_unknown", revoked, entry(3)) is None
 
 
 async def test_two_projects_never_have_one_name_and_then_nothing_is_kept(store: SqlStore) -> None:
@@ -106,6 +115,19 @@ async def test_two_projects_never_have_one_name_and_then_nothing_is_kept(store: 
     assert (await store.tenants.state()).revision == 1
 
 
+async def test_nor_does_a_project_get_a_name_that_another_has(store: SqlStore) -> None:
+    other = msgspec.structs.replace(SHOP, id="proj_2", name="other")
+    await store.tenants.keep([SHOP, other], [])
+
+    changed = await store.tenants.change_project(
+        other.id, lambda project: msgspec.structs.replace(project, name="shop", archived=3), entry(1)
+    )
+
+    assert changed == Changed(other, is_done=False)
+    assert [project.name for project in await store.tenants.projects()] == [DEFAULT_PROJECT, "other", "shop"]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == []
+
+
 async def test_the_log_is_paged_in_order_of_time(store: SqlStore) -> None:
     entries = [entry(3, at=5), entry(1, at=7), entry(2, at=7, project="proj_2")]
     for each in reversed(entries):
@@ -117,13 +139,47 @@ async def test_the_log_is_paged_in_order_of_time(store: SqlStore) -> None:
 
 
 async def test_what_is_done_twice_is_done_once(store: SqlStore) -> None:
-    """A commit whose answer was lost is tried again."""
-    for _ in range(2):
-        await store.tenants.keep([SHOP, KEY], [entry(1)])
-        await store.tenants.note(entry(2))
+    """A commit whose answer was lost is tried again; what came between is not undone by it."""
+    archived = msgspec.structs.replace(SHOP, archived=1)
+    renamed = msgspec.structs.replace(archived, name="store")
+    ended = msgspec.structs.replace(KEY, expires=5)
+    new = msgspec.structs.replace(KEY, id="key_2", digest=b"2")
 
-    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1), entry(2)]
-    assert await store.tenants.keys() == [KEY]
+    for _ in range(2):
+        assert await store.tenants.keep([SHOP, KEY], [entry(1)])
+        await store.tenants.note(entry(2))
+    await store.tenants.change_project(SHOP.id, lambda _: archived, entry(3))
+    await store.tenants.change_project(SHOP.id, lambda _: renamed, entry(4))
+    again = await store.tenants.change_project(SHOP.id, lambda _: archived, entry(3))
+    replaced = [await store.tenants.change_key(KEY.id, lambda _: [ended, new], entry(5)) for _ in range(2)]
+
+    assert await store.tenants.keep([SHOP, KEY], [entry(1)])
+    assert again == Changed(renamed)
+    assert replaced == [Changed(ended)] * 2
+    assert await store.tenants.keys() == [ended, new]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(number) for number in range(1, 6)]
+
+
+async def test_what_is_found_done_is_acknowledged_by_a_commit_that_writes(store: SqlStore) -> None:
+    """PostgreSQL shows what its standby may not have yet, and waits for it only with what has written something."""
+    made, read = entry(1), entry(2)
+    await store.tenants.keep([SHOP], [made])
+    await store.tenants.note(read)
+    before = await store.tenants.state()
+
+    await store.tenants.keep([SHOP], [made])
+    await store.tenants.note(read)
+
+    assert (await store.tenants.state()).revision == before.revision + 2
+
+
+async def test_a_deletion_is_in_the_log_where_it_took_place(store: SqlStore) -> None:
+    await store.insert(record("a", project=DEFAULT_PROJECT))
+
+    done = [await store.delete(DEFAULT_PROJECT, "chatcmpl-a", entry(number)) for number in (1, 2)]
+
+    assert done == [True, False]
+    assert await store.tenants.audit(project=None, after=None, limit=9) == [entry(1)]
 
 
 ONLY_ONE_HAS = {"TRUNCATE": "postgresql", "REPLACE": "sqlite"}
@@ -160,8 +216,7 @@ async def test_what_the_fourth_version_wrote_belongs_to_the_default_project(data
 
     store = SqlStore(database)
     await store.start()
-    record = await store.get("default", "chatcmpl-a")
-    assert record is not None
+    assert await store.get("default", "chatcmpl-a") is not None
     assert [project.id for project in await store.tenants.projects()] == ["default"]
     await store.tenants.note(entry(1))
     await store.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Final, TypeVar
@@ -9,13 +10,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hansard.administration import NOBODY, Actor, Administration
+from hansard.administration import NOBODY, Actor, Administration, logged
 from hansard.api.exchange import LINES, Exchange
 from hansard.api.front import Handler
 from hansard.core.admin import KeyWanted, ProjectChange, ProjectWanted, Rotation
 from hansard.departure import Departure
 from hansard.errors import Forbidden, InvalidRequest
 from hansard.store.base import line
+from hansard.store.tenants import Entry
 
 W = TypeVar("W")
 
@@ -135,6 +137,18 @@ def noted(handler: Handler, act: str, administration: Administration | None) -> 
     return handle
 
 
+def entry(act: str, administration: Administration | None) -> Callable[[Exchange], Entry | None]:
+    """What the audit log is to say of an act on the completion that is asked for, once it is done; or nothing."""
+
+    def of(exchange: Exchange) -> Entry | None:
+        if administration is None or exchange.principal.key is None:
+            return None
+        project, target = exchange.principal.project, exchange.param("id")
+        return logged(actor(exchange), act, project=project, target=target, details={})
+
+    return of
+
+
 def actor(exchange: Exchange) -> Actor:
     """Who asks, for the log."""
     return Actor(name=exchange.principal.key or NOBODY, request_id=exchange.request_id)
@@ -169,8 +183,10 @@ def _asked(exchange: Exchange) -> Mapping[str, str]:
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_ENTRIES
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_ENTRIES:
+    # So many digits as for the lists; more than some thousands Python itself refuses to read.
+    limit = int(text) if re.fullmatch("[0-9]{1,50}", text) else 0
+    if not 1 <= limit <= MAX_ENTRIES:
         raise InvalidRequest(
             f"Invalid value for 'limit': expected 1 to {MAX_ENTRIES}.", param="limit", code="invalid_value"
         )
-    return int(text)
+    return limit

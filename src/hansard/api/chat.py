@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 
@@ -13,6 +13,7 @@ from hansard.completions import Completions
 from hansard.core import lifetimes, normalize, paging, sse, validate
 from hansard.core.idempotency import IdempotencyKey, idempotency_key
 from hansard.runs import Asked, Shown
+from hansard.store.tenants import Entry
 
 # For clients whose libraries swallow the field (LangChain, LiteLLM, DSPy): a JSON object, with the field's limits.
 _METADATA = b"x-hansard-metadata"
@@ -102,12 +103,12 @@ def update(completions: Completions) -> Handler:
     return handle
 
 
-def delete(completions: Completions) -> Handler:
+def delete(completions: Completions, *, entry: Callable[[Exchange], Entry | None]) -> Handler:
     """DELETE /chat/completions/{id}. A body, if there is one, is not read (decision 32)."""
 
     async def handle(exchange: Exchange) -> None:
         completion_id = exchange.param("id")
-        await completions.delete(exchange.principal, completion_id)
+        await completions.delete(exchange.principal, completion_id, entry(exchange))
         await exchange.reply(200, {"object": "chat.completion.deleted", "id": completion_id, "deleted": True})
 
     return handle
@@ -115,7 +116,9 @@ def delete(completions: Completions) -> Handler:
 
 def _key(exchange: Exchange, body: bytes) -> IdempotencyKey | None:
     header = exchange.header(_IDEMPOTENCY_KEY)
-    return None if header is None else idempotency_key(header, body=body, metadata=exchange.header(_METADATA))
+    if header is None:
+        return None
+    return idempotency_key(header, by=exchange.principal.key, body=body, metadata=exchange.header(_METADATA))
 
 
 def _say_if_replayed(exchange: Exchange) -> None:

@@ -66,7 +66,7 @@ def application(
                 "GET": admin.noted(chat.get(completions), "completion.read", log),
                 # Its reply is the whole stored object.
                 "POST": also_having(READ, admin.noted(chat.update(completions), "completion.updated", log)),
-                "DELETE": chat.delete(completions),
+                "DELETE": chat.delete(completions, entry=admin.entry("completion.deleted", log)),
             },
             scopes={"GET": READ, "POST": WRITE, "DELETE": WRITE},
         ),

@@ -144,7 +144,8 @@ def _say_made(key: dict[str, Any], *, as_json: bool) -> None:
         say_json(key)
         return
     say(key["key"])
-    hint(f"{key['id']} ({key['name']}) of {key['project']}. The key is shown this once: keep it now.")
+    ends = "" if key["expires_at"] is None else f" It counts until {local_time(key['expires_at'])}."
+    hint(f"{key['id']} ({key['name']}) of {key['project']}.{ends} The key is shown this once: keep it now.")
 
 
 def _row(key: dict[str, Any]) -> list[str]:

@@ -75,7 +75,8 @@ def serve(
         Text, typer.Option(metavar="ID", help="What OpenAI-Organization must say if it is sent.  [default: anything]")
     ] = None,
     audit: Annotated[
-        Text, typer.Option(metavar="all|acts", help="Log who reads what is stored, or acts only.  [default: all]")
+        Text,
+        typer.Option(metavar="all|acts", help="Log who reads or deletes what is stored, or acts only.  [default: all]"),
     ] = None,
     store: Annotated[
         Text, typer.Option(metavar="asked|always|never", help="Which completions to keep.  [default: asked]")

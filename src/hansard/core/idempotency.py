@@ -20,15 +20,19 @@ MAX_LENGTH: Final = 255
 class IdempotencyKey(msgspec.Struct, frozen=True):
     """The key, and the ``fingerprint`` of what it was sent with: 32 bytes, equal only for equal requests.
 
-    ``key`` is the SHA-256 of what the client sent, in hex: that may be an address or a name, and is kept for a day.
+    ``key`` is the SHA-256 of what the client sent, and of who it is, in hex: that may be an address or a name, and is
+    kept for a day.
     """
 
     key: str
     fingerprint: bytes
 
 
-def idempotency_key(header: str, *, body: bytes, metadata: str | None) -> IdempotencyKey:
-    """The key in a header, for a request with this body, which is JSON, and this metadata header, if there is one."""
+def idempotency_key(header: str, *, by: str | None, body: bytes, metadata: str | None) -> IdempotencyKey:
+    """The key in a header, for a request with this body, which is JSON, and this metadata header, if there is one.
+
+    ``by`` is the id of the API key it came with: who only creates is not to be given what another was answered.
+    """
     if not (header.isascii() and header.isprintable() and 1 <= len(header) <= MAX_LENGTH):
         raise InvalidRequest(
             f"Invalid '{HEADER}': expected 1 to {MAX_LENGTH} printable ASCII characters.",
@@ -37,4 +41,6 @@ def idempotency_key(header: str, *, body: bytes, metadata: str | None) -> Idempo
         )
     # JSON text has no zero byte, so no body can be mistaken for another with metadata behind it.
     beside = b"" if metadata is None else b"\0" + metadata.encode("latin-1")
-    return IdempotencyKey(hashlib.sha256(header.encode()).hexdigest(), hashlib.sha256(body + beside).digest())
+    # Nor has a header one.
+    named = header if by is None else f"{by}\0{header}"
+    return IdempotencyKey(hashlib.sha256(named.encode()).hexdigest(), hashlib.sha256(body + beside).digest())

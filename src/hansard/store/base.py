@@ -260,5 +260,8 @@ class Store(Outcomes, Protocol):
     async def set_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> Record | None:
         """Replace the metadata; the record as it then is, as in a page, or None if unknown or deleted."""
 
-    async def delete(self, project: str, completion_id: str) -> bool:
-        """Forget the content, and its outcome, but keep its place in the order; False if unknown or already deleted."""
+    async def delete(self, project: str, completion_id: str, entry: Entry | None = None) -> bool:
+        """Forget the content, and its outcome, but keep its place in the order; False if unknown or already deleted.
+
+        ``entry`` is in the audit log if it is done.
+        """

@@ -64,7 +64,9 @@ def close(connection: Connection, project: str, entry: Entry) -> bool:
 
 def close_once(connection: Connection, project: str, entry: Entry) -> bool:
     """The same, and True as well if it is this very entry's closing that was done before: its commit was not told."""
-    return close(connection, project, entry) or tenants_sql.is_noted(connection, entry)
+    if close(connection, project, entry):
+        return True
+    return tenants_sql.is_noted(connection, entry) and tenants_sql.keep(connection, [], [entry])
 
 
 def closed(connection: Connection) -> Sequence[str]:

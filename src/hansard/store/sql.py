@@ -180,8 +180,12 @@ class SqlStore:
         async with self._pace.kept():
             return await self._writer.write(change)
 
-    async def delete(self, project: str, completion_id: str) -> bool:
-        delete = partial(changes.delete_record, project=project, completion_id=completion_id)
+    async def delete(self, project: str, completion_id: str, entry: Entry | None = None) -> bool:
+        def delete(connection: Connection) -> bool:
+            done = changes.delete_record(connection, project, completion_id)
+            if done and entry is not None:
+                tenants_sql.note(connection, entry)
+            return done
 
         def was_done(connection: Connection) -> tuple[()] | tuple[bool]:
             return self._confirmed(connection, changes.is_deleted(connection, project, completion_id))

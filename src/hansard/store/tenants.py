@@ -6,13 +6,15 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from hansard.core.keys import Scope
 from hansard.core.policies import UNBOUND, Policy
+
+T = TypeVar("T")
 
 DEFAULT_PROJECT: Final = "default"
 """The project that is always there: the operator's own key's, and everybody's where no key is asked for."""
@@ -59,6 +61,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     details: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
+class Changed(msgspec.Struct, Generic[T], frozen=True):
+    """What was to be changed, as it now is; not ``is_done``: as it was before, and nothing was changed."""
+
+    now: T
+    is_done: bool = True
+
+
 class State(msgspec.Struct, frozen=True):
     """``revision`` rises with every change to projects and keys. ``has_keys``: there was ever a key, if only once."""
 
@@ -88,12 +97,27 @@ class Tenants(Protocol):
     async def key(self, key_id: str) -> Key | None:
         """The one of that id, revoked or not."""
 
-    async def keep(self, changed: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
-        """Keep these, new or in the place of those with their ids, and what the log says of it, all or nothing.
+    async def keep(self, made: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
+        """Keep these, which are new, and what the log says of it, all or nothing.
 
-        False, and nothing is kept, if another project has the name of one. A revoked key stays revoked. It is the same
-        to do it twice.
+        False, and nothing is kept, if another project has the name of one, or a key's project is not there. It is the
+        same to do it twice.
         """
+
+    async def change_project(
+        self, project: str, change: Callable[[Project], Project], entry: Entry
+    ) -> Changed[Project] | None:
+        """Make of the one of that id what ``change`` makes of it, and what the log says of it; None: it is not there.
+
+        Nobody changes it meanwhile, whoever uses the same database. ``change`` may be called again, and must give the
+        same for the same. Not done if another project has the name it is to have.
+        """
+
+    async def change_key(
+        self, key_id: str, change: Callable[[Key], Sequence[Key]], entry: Entry
+    ) -> Changed[Key] | None:
+        """The same of a key of the entry's project. ``change`` gives the key, and new ones that come with it; where it
+        gives nothing, nothing is done."""
 
     async def note(self, entry: Entry) -> None:
         """Add to the log what changes neither a project nor a key; returns once it is committed."""

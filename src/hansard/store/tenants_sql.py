@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, Table, bindparam, exists, func, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, exists, insert, literal, select, tuple_, update
 
 from hansard.core.keys import scopes_of
 from hansard.core.policies import Policy
+from hansard.store import closing
 from hansard.store.rows import filled
 from hansard.store.schema import audit, keys, projects, revisions
-from hansard.store.tenants import DEFAULT_PROJECT, Entry, Key, Place, Project, State
+from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Place, Project, State
 
 T = TypeVar("T")
 
@@ -31,6 +32,12 @@ _HOLDERS: Final = (
     .where(keys.c.digest.in_(bindparam("of_digests", expanding=True)))
 )
 _KEY: Final = select(keys).where(keys.c.id == bindparam("of_id"))
+# Who changes one waits for whoever else does, on another server as well, and then sees what that has made of it. Who
+# only stores something for a project is not held up by who changes it.
+_PROJECT_TO_CHANGE: Final = (
+    select(projects).where(projects.c.project == bindparam("of_project")).with_for_update(key_share=True)
+)
+_KEY_TO_CHANGE: Final = _KEY.with_for_update()
 _NAME_IS_TAKEN: Final = select(projects.c.project).where(
     projects.c.name == bindparam("of_name"), projects.c.project != bindparam("of_project")
 )
@@ -68,20 +75,72 @@ def one_key(connection: Connection, key_id: str) -> Key | None:
     return None if row is None else _key(row)
 
 
-def keep(connection: Connection, changed: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
-    for each in changed:
-        if isinstance(each, Project):
-            if connection.scalar(_NAME_IS_TAKEN, {"of_name": each.name, "of_project": each.id}) is not None:
-                return False
-            _put(connection, projects, _row(each))
-        else:
-            _put(connection, keys, _key_row(each))
-    for entry in entries:
-        note(connection, entry)
+def keep(connection: Connection, made: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
+    # Its commit was perhaps not answered, and had taken place: then whoever came since is not to be undone.
+    if not entries or not all(is_noted(connection, entry) for entry in entries):
+        if not _may_be_kept(connection, made):
+            return False
+        for each in made:
+            table, row = (projects, _row(each)) if isinstance(each, Project) else (keys, _key_row(each))
+            connection.execute(insert(table), row)
+        for entry in entries:
+            note(connection, entry)
+    # Also of what was found there: that a standby has it as well is known by a commit that has written something.
     _raise(connection, _REVISION)
-    if any(isinstance(each, Key) for each in changed):
+    if any(isinstance(each, Key) for each in made):
         _raise(connection, _KEYS)
     return True
+
+
+def change_project(
+    connection: Connection, project: str, change: Callable[[Project], Project], entry: Entry
+) -> Changed[Project] | None:
+    row = connection.execute(_PROJECT_TO_CHANGE, {"of_project": project}).one_or_none()
+    if row is None:
+        return None
+    now = _project(row)
+    if not is_noted(connection, entry):
+        changed = change(now)
+        if _is_taken(connection, changed):
+            return Changed(now, is_done=False)
+        now = changed
+        connection.execute(update(projects).where(projects.c.project == project).values(_row(now)))
+        note(connection, entry)
+    _raise(connection, _REVISION)
+    return Changed(now)
+
+
+def change_key(
+    connection: Connection, key_id: str, change: Callable[[Key], Sequence[Key]], entry: Entry
+) -> Changed[Key] | None:
+    closing.there(connection, [entry.project])  # locked before its key, as who deletes it does
+    row = connection.execute(_KEY_TO_CHANGE, {"of_id": key_id}).one_or_none()
+    if row is None:
+        return None
+    now = _key(row)
+    if not is_noted(connection, entry):
+        changed = change(now)
+        if not changed:
+            return Changed(now, is_done=False)
+        now, *new = changed
+        connection.execute(update(keys).where(keys.c.id == key_id).values(_key_row(now)))
+        for each in new:
+            connection.execute(insert(keys), _key_row(each))
+        note(connection, entry)
+    _raise(connection, _REVISION)
+    return Changed(now)
+
+
+def _may_be_kept(connection: Connection, made: Sequence[Project | Key]) -> bool:
+    """Whether no name is taken, and every key's project is there, and stays until this transaction ends."""
+    new = [each for each in made if isinstance(each, Project)]
+    of_keys = {each.project for each in made if isinstance(each, Key)}.difference(each.id for each in new)
+    return not any(_is_taken(connection, each) for each in new) and closing.there(connection, of_keys) == of_keys
+
+
+def _is_taken(connection: Connection, project: Project) -> bool:
+    named = {"of_name": project.name, "of_project": project.id}
+    return connection.scalar(_NAME_IS_TAKEN, named) is not None
 
 
 def _raise(connection: Connection, name: str) -> None:
@@ -90,12 +149,19 @@ def _raise(connection: Connection, name: str) -> None:
 
 
 def is_noted(connection: Connection, entry: Entry) -> bool:
-    return _is_there(connection, audit, _place(entry))
+    at = [audit.c[name] == value for name, value in _place(entry).items()]
+    return connection.scalar(select(literal(1)).select_from(audit).where(*at)) is not None
+
+
+def note_once(connection: Connection, entry: Entry) -> None:
+    """The same, also if its commit was not answered, and had taken place."""
+    if is_noted(connection, entry):
+        _raise(connection, _REVISION)  # as in ``keep``
+    else:
+        note(connection, entry)
 
 
 def note(connection: Connection, entry: Entry) -> None:
-    if is_noted(connection, entry):  # its commit was not answered, and had taken place
-        return
     fields = {name: getattr(entry, name) for name in ("actor", "act", "target", "request_id")}
     connection.execute(insert(audit), {**_place(entry), **fields, "details": _json(dict(entry.details))})
 
@@ -137,38 +203,28 @@ class SqlTenants:
     async def key(self, key_id: str) -> Key | None:
         return await self._read(partial(one_key, key_id=key_id))
 
-    async def keep(self, changed: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
-        return await self._write(partial(keep, changed=changed, entries=entries))
+    async def keep(self, made: Sequence[Project | Key], entries: Sequence[Entry]) -> bool:
+        return await self._write(partial(keep, made=made, entries=entries))
+
+    async def change_project(
+        self, project: str, change: Callable[[Project], Project], entry: Entry
+    ) -> Changed[Project] | None:
+        return await self._write(partial(change_project, project=project, change=change, entry=entry))
+
+    async def change_key(
+        self, key_id: str, change: Callable[[Key], Sequence[Key]], entry: Entry
+    ) -> Changed[Key] | None:
+        return await self._write(partial(change_key, key_id=key_id, change=change, entry=entry))
 
     async def note(self, entry: Entry) -> None:
-        await self._write(partial(note, entry=entry))
+        await self._write(partial(note_once, entry=entry))
 
     async def audit(self, *, project: str | None, after: Place | None, limit: int) -> Sequence[Entry]:
         return await self._read(partial(log, project=project, after=after, limit=limit))
 
 
-def _put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert the row, or change the one with its key; no key is taken back out of those that are revoked."""
-    place = {column.name: row[column.name] for column in table.primary_key}
-    if not _is_there(connection, table, place):
-        connection.execute(insert(table), row)
-        return
-    values: dict[str, Any] = {name: value for name, value in row.items() if name not in place}
-    if table is keys:
-        values["revoked"] = func.coalesce(keys.c.revoked, values["revoked"])
-    connection.execute(update(table).where(*_at(table, place)).values(values))
-
-
-def _is_there(connection: Connection, table: Table, place: Mapping[str, Any]) -> bool:
-    return connection.scalar(select(literal(1)).select_from(table).where(*_at(table, place))) is not None
-
-
 def _place(entry: Entry) -> Mapping[str, Any]:
     return {"project": entry.project, "at": entry.at, "id": entry.id}
-
-
-def _at(table: Table, place: Mapping[str, Any]) -> list[Any]:
-    return [table.c[name] == value for name, value in place.items()]
 
 
 def _row(project: Project) -> dict[str, Any]:
