@@ -23,6 +23,7 @@ from hansard.api.corked import corked
 from hansard.api.exchange import STANDING_HEADERS
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
+from hansard.api.in_turn import in_turn
 from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.api.unread import impatient
@@ -307,7 +308,7 @@ def _protocol(server: type[asyncio.Protocol], observer: Observer, settings: Sett
     patient = enveloped(
         without_upgrades(server), observer=observer, silence_s=settings.silence_s, body_s=settings.body_s
     )
-    return corked(noticing(impatient(patient, unread_s=settings.unread_s)))
+    return corked(noticing(impatient(in_turn(patient), unread_s=settings.unread_s)))
 
 
 async def _start_all(engines: Sequence[Engine]) -> None:

@@ -198,7 +198,7 @@ def enveloped(
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self.put_off is not None and self.cycle.response_complete:
+            if self.put_off is not None and (self.cycle.response_complete or not self.pipeline):
                 self.refuse(self.put_off)
 
         def send_400_response(self, msg: str) -> None:
@@ -216,8 +216,8 @@ def enveloped(
         def refuse(self, error: HansardError) -> None:
             if self.transport.is_closing():
                 return
-            # A request that came whole has its reply first.
-            if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_started):
+            # Requests that came whole have their replies first.
+            if self.pipeline or (self.cycle is not None and not (self.cycle.more_body or self.cycle.response_started)):
                 self.put_off = error
                 return
             # In the midst of a reply an envelope would become a part of it.
