@@ -26,7 +26,7 @@ from hansard.observe import ignore
 
 pytestmark = pytest.mark.anyio
 
-# Of those that were made when one more came in the same read.
+# Of those that were made beside the one that is answered.
 BOUND = 2 * MOST_AT_ONCE + 1
 
 

@@ -175,23 +175,20 @@ def enveloped(
             if version not in _VERSIONS:
                 self.fault = InvalidRequest(_NOT_HTTP)
                 raise self.fault
-            if not self.has_its_host(version):
+            # RFC 9112, 3.2; of several each proxy in front could have meant another one.
+            hosts = [name for name, _ in self.headers].count(b"host")
+            if hosts != 1 and (hosts or version != "1.0"):
                 self.fault = InvalidRequest(_NO_HOST)
                 raise self.fault
             self.is_one_head = False
             self.bodiless_bytes = -len(self.data)
             super().on_headers_complete()
-            if self.scope.get("http_version") == "1.0" and self.cycle is not None:
+            if version == "1.0" and self.cycle is not None:
                 self.cycle.transport = UnchunkedTransport(self.transport)
 
         def on_body(self, body: bytes) -> None:
             self.bodiless_bytes = -len(self.data)
             super().on_body(body)
-
-        def has_its_host(self, version: str) -> bool:
-            """RFC 9112, 3.2; of several each proxy in front could have meant another one."""
-            hosts = [name for name, _ in self.headers].count(b"host")
-            return hosts == 1 or (not hosts and version == "1.0")
 
         def head_bytes(self) -> int:
             return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -13,6 +13,11 @@ MOST_AT_ONCE: Final = 16
 """So many requests may end in one piece of what is read, which is as many as the usual clients send at once."""
 
 PIECE_BYTES: Final = 64 * 1024
+"""And so many bytes a piece has at most."""
+
+# So short that few requests fit in. Behind it most of what is read has no line that ends so: bodies of JSON have none.
+_SHORT_BYTES: Final = 1024
+_LINE_END: Final = b"\r"
 
 # Each head ends with it, and with nothing else (llhttp in its strict form; RFC 9112, section 2.1).
 _BLANK: Final = b"\r\n\r\n"
@@ -43,8 +48,8 @@ def in_turn(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
         def data_received(self, data: bytes) -> None:
             if self.flow.held or self.pipeline:  # TLS had it in its hands already
                 self.hold(self.flow.held + data)
-            elif len(data) <= PIECE_BYTES and data.find(b"\r", data.find(_BLANK) + len(_BLANK)) < 0:
-                super().data_received(data)  # one request, or a part of one
+            elif len(data) <= PIECE_BYTES and data.find(_LINE_END, _SHORT_BYTES) < 0:
+                super().data_received(data)
             else:
                 self.take(data)
 
