@@ -20,7 +20,7 @@ from hansard.app import House
 from hansard.config import resolve
 from hansard.core.paging import ListQuery
 from hansard.errors import StartupError
-from hansard.observe import ignore
+from hansard.observe import Event, Observer, RequestServed, ignore
 from hansard.tenancy import Gate
 from tests.api.asgi import Client, Reply
 from tests.engines.mock import Asked, chunk, completion, event, hello, serving
@@ -48,11 +48,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running(directory: Path, toml: str = "", **flags: object) -> AsyncIterator[Running]:
+async def running(
+    directory: Path, toml: str = "", *, observer: Observer = ignore, **flags: object
+) -> AsyncIterator[Running]:
     (directory / "config").mkdir()
     (directory / "config" / "hansard.toml").write_text(toml)
     settings = resolve(flags, {}, config_dir=directory / "config", data_dir=directory / "data")
-    house = House(settings, observer=ignore)
+    house = House(settings, observer=observer)
     async with house.opened():
         yield Running(house)
 
@@ -414,6 +416,50 @@ async def test_pages_may_ask_where_their_origin_is_named_and_nowhere_else(tmp_pa
     assert {"x-request-id", "retry-after", "retry-after-ms", "x-should-retry"} <= set(shown)
     standing = {f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")}
     assert standing <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        ({"origin": "https://shop.example", "access-control-request-method": "POST"}, 200, None),
+        (
+            {"origin": "https://elsewhere.example", "access-control-request-method": "POST"},
+            400,
+            "This server refuses the preflight request of a page: Disallowed CORS origin.",
+        ),
+        (
+            {"origin": "https://shop.example", "access-control-request-method": "PATCH"},
+            400,
+            "This server refuses the preflight request of a page: Disallowed CORS method.",
+        ),
+    ],
+)
+async def test_what_browsers_ask_before_has_an_id_and_a_line_and_a_refusal_its_envelope(
+    tmp_path: Path, asked: dict[str, str], status: int, said: str | None
+) -> None:
+    events: list[Event] = []
+    async with (
+        serving(hello) as mock,
+        running(
+            tmp_path, upstream("a", mock.base_url), observer=events.append, cors=["https://shop.example"]
+        ) as server,
+    ):
+        before = await server.client.request("OPTIONS", "/v1/chat/completions", headers=asked)
+
+    assert before.status == status
+    assert before.headers["vary"].startswith("Origin")
+    [line] = [event for event in events if isinstance(event, RequestServed)]
+    assert (line.method, line.path, line.status) == ("OPTIONS", "/v1/chat/completions", status)
+    assert line.request_id == before.headers["x-request-id"]
+    if said is None:
+        assert before.headers["access-control-allow-methods"] == "GET, POST, DELETE"
+    else:
+        assert before.json["error"] == {
+            "message": said,
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        }
 
 
 async def test_without_it_no_page_may(tmp_path: Path) -> None:

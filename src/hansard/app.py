@@ -20,9 +20,9 @@ from hansard import __version__
 from hansard.administration import Administration
 from hansard.allocator import share_one_arena
 from hansard.api.corked import corked
-from hansard.api.exchange import STANDING_HEADERS
 from hansard.api.front import Front
 from hansard.api.garbled import enveloped
+from hansard.api.in_turn import in_turn
 from hansard.api.leaving import noticing
 from hansard.api.routes import application
 from hansard.api.unread import impatient
@@ -64,12 +64,6 @@ ECHO = "echo"
 
 # Longer than the pools of the usual clients and balancers keep an idle connection, so that they close first.
 KEEP_ALIVE_S = 75
-
-# Of the headers of a reply those that clients read; a page sees of them only what it is told of.
-_READ_BY_CLIENTS = (
-    *("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "idempotent-replayed"),
-    *("openai-processing-ms", "openai-version", "openai-project", "openai-organization"),
-)
 
 # A request leaves no cycles behind, so the collector's usual pace (700) only costs, 6 % of a relayed request.
 GC_THRESHOLDS = (20_000, 20, 20)
@@ -166,7 +160,11 @@ class House:
         )
         if self._tracing is not None:
             app = self._tracing.application(app)
-        return _open_to_pages(app, self._cors) if self._cors else app
+        if self._cors:
+            from hansard.api.pages import OpenToPages
+
+            return OpenToPages(app, self._cors, front=self.front)
+        return app
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -307,7 +305,7 @@ def _protocol(server: type[asyncio.Protocol], observer: Observer, settings: Sett
     patient = enveloped(
         without_upgrades(server), observer=observer, silence_s=settings.silence_s, body_s=settings.body_s
     )
-    return corked(noticing(impatient(patient, unread_s=settings.unread_s)))
+    return corked(noticing(impatient(in_turn(patient), unread_s=settings.unread_s)))
 
 
 async def _start_all(engines: Sequence[Engine]) -> None:
@@ -408,17 +406,4 @@ def _open_to_all(host: str) -> str:
     return (
         f"{host} can be reached by other machines, and there is no key; make one with `hansard keys create`, "
         "set HANSARD_API_KEY or --api-key-file, or listen on 127.0.0.1."
-    )
-
-
-def _open_to_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """For pages of these origins. No credentials but the key in a header, which a page must know."""
-    from starlette.middleware.cors import CORSMiddleware
-
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=[*_READ_BY_CLIENTS, *STANDING_HEADERS],
     )

@@ -24,6 +24,7 @@ HansardError                         what a client sees: status, type, param, co
 │   ├── RequestTooCostly
 │   └── QuotaExhausted
 ├── HeadTooLarge                431
+│   └── TrailersTooLarge
 ├── InternalError               500
 ├── UpstreamFailed              502  what an engine elsewhere did wrong
 ├── Unavailable                 503  Retry-After is always sent
@@ -292,6 +293,15 @@ class HeadTooLarge(HansardError):
     def __init__(self, limit_bytes: int, most: int) -> None:
         super().__init__(
             f"The request's headers are larger than this server accepts ({limit_bytes} bytes, {most} headers)."
+        )
+
+
+class TrailersTooLarge(HeadTooLarge):
+    """What stands behind the body is over the limit, in bytes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        HansardError.__init__(
+            self, f"What follows the request's body is larger than this server accepts ({limit_bytes} bytes)."
         )
 
 

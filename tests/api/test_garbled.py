@@ -89,6 +89,9 @@ GARBLED: dict[str, bytes] = {
     "TLS": bytes.fromhex("160301020001000001fc0303"),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no such version": b"GET /health HTTP/9.9\r\nHost: a\r\n\r\n",
+    "a version with frames": b"GET /health HTTP/2.0\r\nHost: a\r\n\r\n",
+    "a version with frames and no host": b"GET /health HTTP/2.0\r\n\r\n",
+    "a version without headers": b"GET /health\r\n\r\n",
     "a path that is not ASCII": b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n",
     "a path without its slash": b"GET health HTTP/1.1\r\nHost: a\r\n\r\n",
     "a proxy's method": b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -403,6 +406,88 @@ async def test_what_stands_behind_a_body_is_no_header() -> None:
             assert reply.startswith(b"HTTP/1.1 204")
 
     assert [name for name, _ in headers] == [b"host", b"connection", b"transfer-encoding"] * 2
+
+
+LAST_CHUNK = CREATE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+BEHIND_A_BODY: dict[str, tuple[bytes, bytes]] = {
+    "one trailer": (LAST_CHUNK + b"X: ", b"a"),
+    "a trailer's name": (LAST_CHUNK, b"a"),
+    "many trailers": (LAST_CHUNK, b"X: a\r\n"),
+    "a chunk's extension": (LAST_CHUNK.removesuffix(b"\r\n") + b";", b"a"),
+    "a chunk's length": (LAST_CHUNK.removesuffix(b"\r\n"), b"0"),
+}
+
+
+async def without_end(port: int, first: bytes, more: bytes, *, has_come: asyncio.Event) -> bytes:
+    """All that comes back to so much behind a body that it may not be longer; sent once the body has come."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(first)
+    await has_come.wait()
+    writer.write(more * (HEAD_LIMIT_BYTES // len(more) + 1))
+    reply = await reader.read()
+    writer.close()
+    return reply
+
+
+@pytest.mark.parametrize(("first", "more"), BEHIND_A_BODY.values(), ids=BEHIND_A_BODY.keys())
+async def test_what_stands_behind_a_body_has_an_end(first: bytes, more: bytes) -> None:
+    has_come = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            if message["body"]:
+                has_come.set()
+
+    events: list[Event] = []
+    async with listening(app, observer=events.append) as port, asyncio.timeout(10):
+        status, headers, document = parted(await without_end(port, first, more, has_come=has_come))
+
+    assert status == "HTTP/1.1 431 Request Header Fields Too Large"
+    assert headers["connection"] == "close"
+    assert document["error"] == {
+        "message": f"What follows the request's body is larger than this server accepts ({HEAD_LIMIT_BYTES} bytes).",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "request_head_too_large",
+    }
+    assert [event.error for event in events if isinstance(event, RequestServed)] == ["request_head_too_large"]
+
+
+async def test_behind_a_reply_that_is_whole_it_is_cut_off_without_a_word() -> None:
+    is_answered = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+        is_answered.set()
+
+    events: list[Event] = []
+    async with listening(app, observer=events.append) as port, asyncio.timeout(10):
+        reply = await without_end(port, LAST_CHUNK + b"X: ", b"a", has_come=is_answered)
+
+    assert reply.startswith(b"HTTP/1.1 204")
+    assert reply.count(b"HTTP/1.1") == 1
+    assert events == []
+
+
+async def test_trailers_of_many_requests_are_not_added_up() -> None:
+    trailer = b"X: " + b"a" * (HEAD_LIMIT_BYTES // 2) + b"\r\n\r\n"
+    async with listening(read_only) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(4):
+            writer.write(LAST_CHUNK + trailer[:9])
+            writer.write(trailer[9:])
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        writer.close()
+
+
+async def test_a_body_of_small_pieces_has_no_trailers() -> None:
+    """What stands around the pieces is more than what may stand behind them."""
+    chunks = [b"1\r\nx\r\n" * 500] * (HEAD_LIMIT_BYTES // 1000)
+    head = CREATE + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with listening(read_only) as port:
+        assert (await answer(port, head, *chunks, b"0\r\n\r\n")).startswith(b"HTTP/1.1 204")
 
 
 async def test_a_client_of_http_1_0_needs_no_host() -> None:

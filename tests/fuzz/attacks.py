@@ -191,6 +191,18 @@ def _pipelined(chance: Random) -> Attack:
     return Attack("pipelined", (sent,), replies=len(several))
 
 
+def _burst(chance: Random) -> Attack:
+    """More than is made at once, in one write or a few."""
+    routes = [path for method, path in ROUTES if method == "GET" and "{" not in path and "metrics" not in path]
+    several = [
+        _request(chance, "GET", chance.choice(routes), None, hostile=False) for _ in range(chance.randint(20, 200))
+    ]
+    sent = b"".join(several)
+    cut = chance.randint(1, len(sent) - 1)
+    pieces = chance.choice([(sent,), (sent[:cut], sent[cut:])])
+    return Attack("burst", pieces, replies=len(several), then=chance.choice(["wait", "wait", "leave"]))
+
+
 _METHODS = (
     *("HEAD", "OPTIONS", "TRACE", "CONNECT", "PUT", "PATCH", "PRI", "M-SEARCH", "PROPFIND", "QUERY", "SOURCE", "get"),
     *("Get", "POSTT", "GE", "G" * 5000, "", " ", "G\0T", "\xff", "GET\t", "!#$%", "*"),
@@ -343,6 +355,17 @@ def _bad_chunks(chance: Random) -> Attack:
     return Attack("chunks", (head + b"\r\n" + chance.choice(_BAD_CHUNKS) + _SMUGGLED,), replies=2, statuses=REFUSED)
 
 
+def _long_trailers(chance: Random) -> Attack:
+    """Behind the last chunk something that goes on for longer than anything may."""
+    head = _head(chance, "POST", "/v1/check", b"Transfer-Encoding: chunked", hostile=False)
+    begun, more = chance.choice(
+        [(b"0\r\nX: ", b"a"), (b"0\r\n", b"a"), (b"0\r\n", b"X: a\r\n"), (b"0;", b"a"), (b"", b"0")]
+    )
+    pieces = (head + b"\r\n2\r\n{}\r\n" + begun, *[more * (16_384 // len(more))] * 12)
+    # One that is not read in time for it may be told that first.
+    return Attack("trailers", pieces, pause_s=chance.choice([0.0, 0.001]), statuses=frozenset({431, 408}))
+
+
 def _odd_ends(chance: Random) -> Attack:
     """Lines that end, or go on, in other ways."""
     method, target, body = _made_up(chance)
@@ -393,12 +416,14 @@ _KINDS: Final[tuple[Callable[[Random], Attack], ...]] = (
         _cut,
         _leaving,
         _pipelined,
+        _burst,
         _odd_line,
         _odd_headers,
         _smuggling,
         _bad_chunks,
+        _long_trailers,
         _odd_ends,
         _noise,
     ),
 )
-_WEIGHTS: Final = (40, 6, 10, 6, 5, 10, 8, 6, 3, 3, 3)
+_WEIGHTS: Final = (40, 6, 10, 6, 5, 1, 10, 8, 6, 3, 1, 3, 3)

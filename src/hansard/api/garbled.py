@@ -29,17 +29,22 @@ from hansard.errors import (
     HeadTooLate,
     InvalidRequest,
     MethodNotAllowed,
+    TrailersTooLarge,
 )
 from hansard.observe import Observer, RequestServed
 
 HEAD_LIMIT_BYTES = 64 * 1024
-"""How long a request line and headers may be together; the parser has no bound."""
+"""How long a request line and headers may be together, and what is no body in or behind one at a stretch; the parser
+has no bound, and joins a trailer anew with every read."""
 
 MOST_HEADERS = 256
 
 _NOT_HTTP = "We could not understand the request: what was sent is not valid HTTP/1.1."
 
 _NO_HOST = "We could not understand the request: a request of HTTP/1.1 has one Host header."
+
+# The parser takes HTTP/2.0 as well, which has no request lines, and HTTP/0.9, which has no replies that we could send.
+_VERSIONS = ("1.1", "1.0")
 
 # The parser gives up at a method that it does not know; a line that is sound but for that asks for one we do not have.
 _ANY_METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) \S+ HTTP/1\.[01]\r?\n")
@@ -67,6 +72,7 @@ def enveloped(
         fault: HansardError | None = None
         data = b""
         is_one_head = True  # all of the data
+        bodiless_bytes = 0  # since the last of a body
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
@@ -94,6 +100,11 @@ def enveloped(
                     return
                 self.wait_no_more()
                 if self.cycle.more_body:
+                    self.bodiless_bytes += len(data)
+                    if self.bodiless_bytes > HEAD_LIMIT_BYTES:
+                        self.put_off = TrailersTooLarge(HEAD_LIMIT_BYTES)
+                        self.give_up(self.put_off)
+                        return
                     self.wait_for(self.miss_the_body)
                     if self.body_timer is None:
                         self.bound_the_body()
@@ -160,25 +171,31 @@ def enveloped(
             if len(self.headers) > MOST_HEADERS or (may_be_long and self.head_bytes() > HEAD_LIMIT_BYTES):
                 self.fault = HeadTooLarge(HEAD_LIMIT_BYTES, MOST_HEADERS)
                 raise self.fault  # the parser stops, and the server sends its 400: see below
-            if not self.has_its_host():
+            version = self.parser.get_http_version()
+            if version not in _VERSIONS:
+                self.fault = InvalidRequest(_NOT_HTTP)
+                raise self.fault
+            # RFC 9112, 3.2; of several each proxy in front could have meant another one.
+            hosts = [name for name, _ in self.headers].count(b"host")
+            if hosts != 1 and (hosts or version != "1.0"):
                 self.fault = InvalidRequest(_NO_HOST)
                 raise self.fault
             self.is_one_head = False
+            self.bodiless_bytes = -len(self.data)
             super().on_headers_complete()
-            if self.scope.get("http_version") == "1.0" and self.cycle is not None:
+            if version == "1.0" and self.cycle is not None:
                 self.cycle.transport = UnchunkedTransport(self.transport)
 
-        def has_its_host(self) -> bool:
-            """RFC 9112, 3.2; of several each proxy in front could have meant another one."""
-            hosts = sum(name == b"host" for name, _ in self.headers)
-            return hosts == 1 or (not hosts and self.parser.get_http_version() != "1.1")
+        def on_body(self, body: bytes) -> None:
+            self.bodiless_bytes = -len(self.data)
+            super().on_body(body)
 
         def head_bytes(self) -> int:
             return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self.put_off is not None and self.cycle.response_complete:
+            if self.put_off is not None and (self.cycle.response_complete or not self.pipeline):
                 self.refuse(self.put_off)
 
         def send_400_response(self, msg: str) -> None:
@@ -196,8 +213,8 @@ def enveloped(
         def refuse(self, error: HansardError) -> None:
             if self.transport.is_closing():
                 return
-            # A request that came whole has its reply first.
-            if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_started):
+            # Requests that came whole have their replies first.
+            if self.pipeline or (self.cycle is not None and not (self.cycle.more_body or self.cycle.response_started)):
                 self.put_off = error
                 return
             # In the midst of a reply an envelope would become a part of it.

@@ -83,19 +83,24 @@ def noticing(
         def look_whether_left(self) -> None:
             """While requests wait their turn the server reads nothing, and so not that their client has left either."""
             self.looker = None
-            if self.pipeline and _is_closed(self.transport):
+            if self.has_more and _is_closed(self.transport):
                 self.transport.abort()
-            elif self.pipeline:
+            elif self.has_more:
                 self.looker = self.loop.call_later(look_s, self.look_whether_left)
 
         def eof_received(self) -> bool:
             """True keeps the other side open."""
             cycle = self.cycle
-            if cycle is None or cycle.more_body or cycle.response_complete or self.pipeline:
+            if cycle is None or cycle.more_body or cycle.response_complete or self.has_more:
                 return False
             self.has_said_all = True
             self.loop.call_later(last_s, self.wait_no_longer, self.writes)
             return True
+
+        @property
+        def has_more(self) -> bool:
+            """Requests behind the one that is answered, made or as they came (``in_turn``)."""
+            return bool(self.pipeline) or bool(getattr(self.flow, "held", b""))
 
         @property
         def writes(self) -> int:
