@@ -25,9 +25,7 @@ _FEWEST_IN_PHONE: Final = 8
 _FEWEST_IF_SAID: Final = 5
 _MOST_IN_PHONE: Final = 15 + 2  # with the 00
 _SEPARATED: Final = rf"(?:[ \-./()]{{0,3}}+[0-9]){{%d,{_MOST_IN_PHONE}}}+"
-_PHONE: Final = re.compile(
-    rf"[+0](?<![\w+].)(?<![0-9]\..)(?:(?<=\+)\(?|(?<=0)0)[1-9]{_SEPARATED % (_FEWEST_IN_PHONE - 3)}"
-)
+_PHONE: Final = re.compile(rf"[+0](?<![\w+].)(?:(?<=\+)\(?|(?<=0)0)[1-9]{_SEPARATED % (_FEWEST_IN_PHONE - 3)}")
 _SAID_TO_BE_ONE: Final = re.compile(
     r":(?<=[LSXlsx.].)(?:(?<=(?i:tel|sms|fax):)(?<!\w....)|(?<=(?i:tel|fax)\.:)(?<!\w.....))"
     rf" ?([(+]{{0,2}}[0-9]{_SEPARATED % (_FEWEST_IF_SAID - 1)})"
@@ -52,6 +50,7 @@ _MOST_IN_IPV4: Final = 255
 _COLON_OF_IPV6: Final = re.compile(r":[0-9A-Fa-f:]")
 _BEFORE_COLON: Final = re.compile(r"[0-9A-Fa-f]{0,4}\Z")
 _IPV6: Final = re.compile(r"[0-9A-Fa-f:.]{2,}+")
+_FULL_STOP: Final = re.compile(r"\.(?![0-9])")
 _MOST_IN_IPV6: Final = 45
 _GROUPS: Final = 8
 _MOST_IN_GROUP: Final = 4
@@ -157,9 +156,10 @@ def _start_of_ipv6(text: str, colon: int, *, free: int) -> int | None:
 def _length_of_ipv6(run: re.Match[str]) -> int:
     """Of the address that begins where these digits, dots and colons do; 0 if none does."""
     said = run[0]
-    if run.string[run.end() : run.end() + 1].isalnum():  # the last group is a word
+    if stop := _FULL_STOP.search(said):
+        said = said[: stop.start()]
+    elif run.string[run.end() : run.end() + 1].isalnum():  # the last group is a word
         said = said[: said.rfind(":")].rstrip(":")
-    said = said.rstrip(".")
     if said.endswith(":") and (said.endswith(":::") or not said.endswith("::")):
         said = said[:-1]
     if len(said) > _MOST_IN_IPV6 + len(":65535"):
