@@ -491,6 +491,12 @@ MISTAKES: list[tuple[dict[str, object], dict[str, str], str]] = [
     ({"aliases": ["gpt-4o"]}, {}, "--alias: 'gpt-4o' is not NAME=MODEL."),
     ({"redactions": ["T 1=x"]}, {}, "--redaction: 'T 1' is no name for a pattern; use small letters, digits and _."),
     (
+        {"redactions": [r"t=\b"]},
+        {},
+        "--redaction: the pattern 't' cannot be used: it can find only the empty text, so it would redact nothing; ask "
+        "for one character at least.",
+    ),
+    (
         {"redactions": ["t=.*x"]},
         {},
         "--redaction: the pattern 't' cannot be used: a repeat without a bound can take long; write {1,64} for + "

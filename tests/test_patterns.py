@@ -39,6 +39,10 @@ REFUSED = {
     r"(a)\1": "refers back",
     r"(": "no regular expression",
     r"a{0,3}": "finds nothing",
+    r"\b": "can find only the empty text",
+    r"(?=a)": "can find only the empty text",
+    r"^": "finds nothing",
+    r"(?<=x)(?:\b|$)(?!y)": "can find only the empty text",
     "a" * 501: "500 characters",
 }
 

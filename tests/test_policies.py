@@ -16,7 +16,7 @@ from hansard.completions import Completions
 from hansard.core.idempotency import idempotency_key
 from hansard.core.lifetimes import Lifetimes, asked_for
 from hansard.core.policies import Policy, redacted, retention, storage
-from hansard.core.validate import parse_create
+from hansard.core.validate import parse_create, parse_update
 from hansard.engines.router import Router
 from hansard.errors import InvalidRequest, StoreUnavailable
 from hansard.observe import ignore
@@ -169,6 +169,25 @@ async def test_a_new_label_is_redacted_as_well() -> None:
 
     [changed] = house.kept
     assert changed.metadata == {"who": REDACTED}
+
+
+async def test_labels_stay_as_many_and_short_enough_to_be_sent_back() -> None:
+    house = House()
+    labels = {"ada@example.com": "a@b.cc " * 73, "bob@example.com": "b"}
+    await house.create(project=Policy(redact=("email",)), store=True, metadata=labels)
+    [record] = house.kept
+
+    sent = parse_update(json.dumps({"metadata": record.metadata}).encode())
+
+    assert sent == {REDACTED: "* " * 73, f"{REDACTED}#2": "b"}
+
+
+async def test_what_only_a_reply_has_is_redacted_in_a_request() -> None:
+    house = House()
+    await house.create(project=Policy(redact=("email",)), store=True, id=ADA, object=ADA, system_fingerprint=ADA)
+
+    [record] = house.kept
+    assert ADA.encode() not in record.request
 
 
 @pytest.mark.parametrize("stored", [False, True])

@@ -21,13 +21,16 @@ def bounded(text: str) -> re.Pattern[str]:
         compiled = re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"it is no regular expression of Python's: {error}.") from error
-    if _sequence(parser.parse(text)).steps > MOST_STEPS:
+    parsed = parser.parse(text)
+    if _sequence(parsed).steps > MOST_STEPS:
         raise ValueError(
             f"it can take more than {MOST_STEPS:,} steps at one place; bound its repeats more closely, "
             "write {1,64}+, which never backs up, and [ab] for (a|b)."
         )
     if compiled.match(""):
         raise ValueError("it finds nothing, everywhere; ask for one character at least.")
+    if parsed.getwidth()[1] == 0:
+        raise ValueError("it can find only the empty text, so it would redact nothing; ask for one character at least.")
     return compiled
 
 

@@ -222,4 +222,4 @@ class Recorder:
 
 
 def _redacted(redaction: Redaction, texts: Texts) -> Texts:
-    return Texts(request=redaction.json(texts.request), reply=redaction.reply(texts.reply))
+    return Texts(request=redaction.request(texts.request), reply=redaction.reply(texts.reply))

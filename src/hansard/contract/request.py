@@ -167,8 +167,10 @@ class Moderation(Struct, frozen=True, kw_only=True):
 
 Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
 TokenCap: TypeAlias = Annotated[int, Meta(ge=1)]
+MAX_KEY: Final = 64
+MAX_VALUE: Final = 512
 Metadata: TypeAlias = Annotated[
-    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+    dict[Annotated[str, Meta(max_length=MAX_KEY)], Annotated[str, Meta(max_length=MAX_VALUE)]], Meta(max_length=16)
 ]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex", "scale", "priority", "fast"]

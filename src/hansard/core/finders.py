@@ -1,38 +1,35 @@
-"""The built-in patterns of ``redaction``: where in a text a card number, an address or a secret stands.
+"""The built-in patterns of ``redaction``, by name, and those among them that find secrets and numbers of accounts.
 
-Pure. Each takes time by the length of a text alone: none backs up over more than a bounded part of it. And each begins
-with something rare that every hit has (an ``@``, a digit, ``sk-``) and looks from there to both sides: Python's
-expressions skip fast only to a character that they begin with, and so do not begin with what stands before a hit.
+Pure. What they have in common is said in ``spans``; the others are in ``addresses``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from ipaddress import ip_address
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from string import ascii_letters
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-Span: TypeAlias = tuple[int, int]
-Finder: TypeAlias = Callable[[str], Iterable[Span]]
-"""Where in a text it is: in order, none over another."""
+from hansard.core.addresses import emails, ips, phones
+from hansard.core.spans import Finder, Span, merged
 
 LONG: Final = 32 * 1024
 """So many characters are looked through in one go, where there are lines."""
 
-_LOCAL: Final = re.compile(r"[\w.%+\-]{1,64}\Z")
-_MOST_IN_LOCAL: Final = 64
-_AT_DOMAIN: Final = re.compile(r"@(?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24}")
-
 _PEM_BEGINS: Final = "-----BEGIN "
+_BEARER: Final = "(?i:bearer)"
 
-# What every hit has, and the pattern. Sources:
+# How keys begin at vendors that give them no other mark: Groq, Cerebras, xAI, NVIDIA, Perplexity, Replicate, npm, PyPI,
+# Slack (of apps), Google (OAuth).
+_BEGINNINGS: Final = ("gsk_", "csk-", "xai-", "nvapi-", "pplx-", "r8_", "npm_", "pypi-", "xapp-", "ya29.")
+
+# What every hit has, in any case, and the pattern. Sources:
 # https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
 # (gh?_), https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html (AKIA, ASIA),
 # https://api.slack.com/concepts/token-types (xox?-), RFC 7519 (a JWT begins with the base64 of `{"`), RFC 7468 (PEM).
 _SECRETS: Final = tuple(
-    (had, re.compile(pattern, re.DOTALL))
+    (each.lower(), compiled)
     for had, pattern in (
         (("k-", "k_"), r"[spr](?<![A-Za-z0-9].)k[-_][A-Za-z0-9_\-]{16,}+"),
         (("gho_", "ghp_", "ghr_", "ghs_", "ghu_"), r"gh(?<![A-Za-z0-9]..)[pousr]_[A-Za-z0-9]{30,}+"),
@@ -42,28 +39,22 @@ _SECRETS: Final = tuple(
         (("AKIA", "ASIA"), r"A(?<![A-Za-z0-9].)(?:KIA|SIA)[0-9A-Z]{16}"),
         (("AIza",), r"AIza(?<![A-Za-z0-9].{4})[0-9A-Za-z_\-]{35}"),
         (("hf_",), r"hf_(?<![A-Za-z0-9]...)[A-Za-z0-9]{30,}+"),
+        *(
+            ((begins,), rf"{re.escape(begins)}(?<![A-Za-z0-9]{'.' * len(begins)})[A-Za-z0-9_\-]{{30,}}+")
+            for begins in _BEGINNINGS
+        ),
         # What only begins like one is passed over, not looked at again from its middle. The group is what makes it one.
         (("eyJ",), r"eyJ(?<![A-Za-z0-9]...)[\w\-]{10,}+(\.eyJ[\w\-]{10,}+\.[\w\-]*+)?"),
-        (("earer ",), r"(?<=[Bb]earer )[\w\-.~+/]{16,}+=*+"),
+        # RFC 6750, 2.1, and RFC 9110, 11.1: the word in any case. It stays.
+        (("earer",), rf"[Rr](?<={_BEARER})[ \t]{{1,8}}+(?P<token>[\w\-.~+/]{{16,}}+=*+)"),
         (
             (_PEM_BEGINS,),
             rf"{_PEM_BEGINS}[A-Z ]{{0,40}}PRIVATE KEY-----.*?(?:-----END [A-Z ]{{0,40}}PRIVATE KEY-----|\Z)",
         ),
     )
+    for compiled in (re.compile(pattern, re.DOTALL),)
+    for each in had
 )
-
-# E.164: at most 15 digits; and the North American form, which goes without a country.
-_FEWEST_IN_PHONE: Final = 8
-_MOST_IN_PHONE: Final = 15 + 2  # with the 00
-_PHONE: Final = re.compile(rf"[+0](?<![\w+].)(?:(?<=\+)|(?<=0)0)[1-9](?:[ \-./()]{{0,3}}+[0-9]){{5,{_MOST_IN_PHONE}}}+")
-_AMERICAN_PHONE: Final = re.compile(
-    r"[(2-9](?<![\w\-.].)(?:(?<=\()[2-9][0-9]{2}\) ?|(?<!\()[0-9]{2}[\-. ])[2-9][0-9]{2}[\-. ][0-9]{4}(?![\w\-])"
-)
-
-_IPV4: Final = re.compile(r"[0-9](?<![\w.:].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w:]|\.[0-9])")
-_COLON_OF_IPV6: Final = re.compile(r":[0-9A-Fa-f:]")
-_BEFORE_COLON: Final = re.compile(r"[0-9A-Fa-f]{0,4}\Z")
-_IPV6: Final = re.compile(r"(?<![\w.:])[0-9A-Fa-f:.]{2,45}(?![\w:]|\.[0-9])")
 
 # Digits in groups of three and more, as people write cards; what of them is one is for the last digit to say
 # (ISO/IEC 7812). So many groups at a time, since sums are kept of them.
@@ -89,90 +80,15 @@ _SPELLED: Final = {ord(each): str(int(each, 36)) for each in ascii_letters}
 _MOST_KNOWN: Final = 1000
 
 
-def _emails(text: str) -> Iterator[Span]:
-    free = 0
-    for domain in _AT_DOMAIN.finditer(text):
-        at = domain.start()
-        if local := _LOCAL.search(text, max(free, at - _MOST_IN_LOCAL), at):
-            free = domain.end()
-            yield local.start(), free
-
-
 def _secrets(text: str) -> Iterator[Span]:
-    patterns = [pattern for had, pattern in _SECRETS if any(each in text for each in had)]
+    lowered = text.lower()
+    patterns = dict.fromkeys([pattern for had, pattern in _SECRETS if had in lowered])
+    if not patterns:
+        return iter(())
     hits = (
         found for pattern in patterns for found in pattern.finditer(text) if (found.lastindex or 0) == pattern.groups
     )
-    return _merged(found.span() for found in hits)
-
-
-def _phones(text: str) -> Iterator[Span]:
-    return _merged(span for pattern in (_PHONE, _AMERICAN_PHONE) for span in _phones_like(pattern, text))
-
-
-def _phones_like(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
-    found = pattern.search(text)
-    while found is not None:
-        span = _phone_at(found)
-        if span is not None:
-            yield span
-        found = pattern.search(text, found.start() + 1 if span is None else span[1])
-
-
-def _phone_at(found: re.Match[str]) -> Span | None:
-    """The longest that begins there; what follows it may be another number."""
-    text, count, ended = found.string, 0, None
-    for digits in _DIGITS.finditer(text, *found.span()):
-        count += digits.end() - digits.start()
-        if count > _MOST_IN_PHONE:
-            break
-        follows = text[digits.end() : digits.end() + 1]
-        if count >= _FEWEST_IN_PHONE and not (follows.isalnum() or follows == "_"):
-            ended = digits.end()
-    return None if ended is None else (found.start(), ended)
-
-
-def _ips(text: str) -> Iterator[Span]:
-    return _merged(span for found in (*_IPV4.finditer(text), *_ipv6(text)) if (span := _ip_in(found)) is not None)
-
-
-def _ipv6(text: str) -> Iterator[re.Match[str]]:
-    free = 0
-    for colon in _COLON_OF_IPV6.finditer(text):
-        at = colon.start()
-        if at < free:
-            continue
-        before = _BEFORE_COLON.search(text, max(at - 4, free), at)
-        if before and (found := _IPV6.match(text, before.start())):
-            free = found.end()
-            yield found
-
-
-def _ip_in(found: re.Match[str]) -> Span | None:
-    said = found[0].rstrip(".")
-    # An exception costs more than all else here.
-    is_time_of_day = "::" not in said and said.count(":") in range(1, 6)
-    if is_time_of_day or said.count("::") > 1 or not any(each.isalnum() for each in said):
-        return None
-    try:
-        ip_address(said)
-    except ValueError:
-        return None
-    return found.start(), found.start() + len(said)
-
-
-def _merged(spans: Iterable[Span]) -> Iterator[Span]:
-    """In order, and as one where they overlap."""
-    whole: Span | None = None
-    for start, end in sorted(spans):
-        if whole is None or start >= whole[1]:
-            if whole is not None:
-                yield whole
-            whole = start, end
-        else:
-            whole = whole[0], max(whole[1], end)
-    if whole is not None:
-        yield whole
+    return merged(found.span(found.lastgroup or 0) for found in hits)
 
 
 def _cards(text: str) -> Iterator[Span]:
@@ -296,10 +212,10 @@ def _by_lines(text: str, finder: Finder) -> Iterator[Span]:
 
 BUILT_IN: Final[Mapping[str, Finder]] = {
     "credit_card": _of_at_least(_FEWEST_IN_CARD, _cards),
-    "email": _of_at_least(len("a@b.cc"), _emails),
+    "email": _of_at_least(len("a@b.cc"), emails),
     "iban": _of_at_least(_FEWEST_IN_IBAN, _ibans),
-    "ip": _of_at_least(len("::1"), _ips),
-    "phone": _of_at_least(_FEWEST_IN_PHONE, _phones),
+    "ip": _of_at_least(len("::1"), ips),
+    "phone": _of_at_least(len("12345678"), phones),
     "secret": _of_at_least(len("xoxb-") + 10, _secrets),
 }
 """The names of those that are always there."""

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from hansard.contract.request import MAX_KEY, MAX_VALUE
 from hansard.core.lifetimes import Lifetimes
 
 Storage: TypeAlias = Literal["asked", "always", "never"]
@@ -19,7 +20,8 @@ Count: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
 # The limits of a request's own (official document).
 MAX_PAIRS: Final = 16
 Metadata: TypeAlias = Annotated[
-    Mapping[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=MAX_PAIRS)
+    Mapping[Annotated[str, Meta(max_length=MAX_KEY)], Annotated[str, Meta(max_length=MAX_VALUE)]],
+    Meta(max_length=MAX_PAIRS),
 ]
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, Final
 
 import msgspec
 
+from hansard.contract.request import MAX_KEY, MAX_VALUE
 from hansard.core.finders import BUILT_IN as _BUILT_IN
-from hansard.core.finders import Finder, Span
-from hansard.core.structure import Walk, is_file
+from hansard.core.spans import Finder, Span, plain
+from hansard.core.structure import REPLY, REQUEST, Structure, Walk, is_file
 from hansard.patterns import MOST_STEPS
 
 _STRING: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
@@ -25,6 +27,10 @@ _STRING: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
 _AT_ONCE: Final = 4 * 1024
 # So far it sees at most, and then the end of a word or a line.
 _BEHIND: Final = MOST_STEPS + 2
+
+
+# Where the usual one makes a label too long. It is not longer than anything that is found.
+_SHORT_MARK: Final = "*"
 
 
 class Unknown(ValueError):
@@ -40,55 +46,114 @@ class Redaction:
         for name, finder in found.items():
             if finder is None:
                 raise Unknown(name)
-        self._finders = [(f"[redacted:{name}]", finder) for name, finder in found.items() if finder is not None]
+        self._finders = [
+            (f"[redacted:{name}]", finder, name in _BUILT_IN) for name, finder in found.items() if finder is not None
+        ]
 
-    def text(self, text: str) -> str:
-        """The text without what is found in it."""
-        for mark, finder in self._finders:
-            pieces: list[str] = []
-            at = 0
-            for start, end in finder(text):
-                pieces += (text[at:start], mark)
-                at = end
-            if at:
-                text = "".join(pieces) + text[at:]
+    def text(self, text: str, *, mark: str | None = None) -> str:
+        """The text without what is found in it: there is its mark, or the one that is given."""
+        looked_at = plain(text)
+        is_plain = looked_at == text
+        for usual, finder, in_plain in self._finders:
+            spans = [*finder(looked_at if in_plain else text)]
+            if spans:
+                text = _without(text, spans, mark or usual)
+                looked_at = text if is_plain else _without(looked_at, spans, mark or usual)
         return text
 
     def metadata(self, metadata: Mapping[str, str]) -> Mapping[str, str]:
-        """Its values; keys as well, since clients choose them."""
-        return {self.text(key): self.text(value) for key, value in metadata.items()}
+        """Its values; keys as well, since clients choose them. As many as they were, and as short as labels are."""
+        names = {key: self._short(key, MAX_KEY) for key in metadata}
+        kept = {key for key, name in names.items() if name == key}
+        labels: dict[str, str] = {}
+        for key, value in metadata.items():
+            name = names[key]
+            if name != key:
+                name = next(each for each in _numbered(name) if each not in kept)
+                kept.add(name)
+            labels[name] = self._short(value, MAX_VALUE)
+        return labels
 
-    def json(self, content: bytes) -> bytes:
-        """The JSON text without what is found in its strings."""
+    def request(self, content: bytes) -> bytes:
+        """The JSON text of a request without what is found in its strings."""
+        return self._json(content, REQUEST)
+
+    def reply(self, content: bytes) -> bytes:
+        """The same of a completion; of one in which something was found the tokens go as well, that spell it again."""
+        kept = self._json(content, REPLY)
+        return kept if kept is content else _without_tokens(kept)
+
+    def _json(self, content: bytes, structure: Structure) -> bytes:
         text = content.decode("utf-8", "surrogatepass")
-        pieces: list[str] = []
-        known: dict[str, str] = {}  # keys are the same again and again
-        walk = Walk()
-        at = ended = 0
+        edits: list[tuple[Span, str]] = []
+        names = _Names(self.text)
+        walk = Walk(structure)
+        ended = 0
         for found in _STRING.finditer(text):
             spelled, colon = found.groups()
             walk.passed(text[ended : found.start()])
             ended = found.end()
+            span = found.start(), found.end(1) + 1
             said = json.loads(f'"{spelled}"', strict=False) if "\\" in spelled else spelled
-            if colon is None:
-                kind = walk.kind()
-                if kind == "word" or (kind == "file" and is_file(said)):
-                    continue
-                kept = self.text(said)
+            if colon is not None:
+                kept = said if walk.named(said) else names[said]
+            elif (kind := walk.kind()) == "word" or (kind == "file" and is_file(said)):
+                walk.leaves(span, said)
+                continue
             else:
-                walk.named(said)
-                kept = known[said] if said in known else known.setdefault(said, self.text(said))
+                kept = self.text(said)
             if kept != said:
-                pieces += (text[at : found.start()], _spelled(kept))
-                at = found.end(1) + 1
-        if not at:
-            return content
-        return ("".join(pieces) + text[at:]).encode("utf-8", "surrogatepass")
+                edits.append((span, kept))
+        edits += [(span, kept) for span, said in walk.overruled if (kept := self.text(said)) != said]
+        return _edited(text, edits).encode("utf-8", "surrogatepass") if edits else content
 
-    def reply(self, content: bytes) -> bytes:
-        """The same of a completion; of one in which something was found the tokens go as well, that spell it again."""
-        kept = self.json(content)
-        return kept if kept is content else _without_tokens(kept)
+    def _short(self, text: str, most: int) -> str:
+        kept = self.text(text)
+        return kept if len(kept) <= most or kept == text else self.text(text, mark=_SHORT_MARK)
+
+
+class _Names(dict[str, str]):
+    """Names in a document, which are the same again and again, as they are kept: no two are the same then."""
+
+    def __init__(self, redacted: Callable[[str], str]) -> None:
+        super().__init__()
+        self._redacted = redacted
+        self._taken: dict[str, int] = {}
+
+    def __missing__(self, name: str) -> str:
+        base = kept = self._redacted(name)
+        while kept in self._taken:
+            self._taken[base] += 1
+            kept = f"{base}#{self._taken[base]}"
+        self._taken[kept] = 1
+        self[name] = kept
+        return kept
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Names for what is to be kept apart from others, none longer than a key may be."""
+    yield name
+    for number in count(2):
+        ending = f"#{number}"
+        yield name[: MAX_KEY - len(ending)] + ending
+
+
+def _without(text: str, spans: Iterable[Span], mark: str) -> str:
+    pieces: list[str] = []
+    at = 0
+    for start, end in spans:
+        pieces += (text[at:start], mark)
+        at = end
+    return "".join(pieces) + text[at:]
+
+
+def _edited(text: str, edits: list[tuple[Span, str]]) -> str:
+    pieces: list[str] = []
+    at = 0
+    for (start, end), kept in sorted(edits):
+        pieces += (text[at:start], _spelled(kept))
+        at = end
+    return "".join(pieces) + text[at:]
 
 
 def _spelled(text: str) -> str:
