@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-# For each second of a change so many for reads, which it holds up for some two: the interpreter goes to and fro. But not
-# what a slow disk takes: that is no time of the interpreter's.
+# For each second of a change so many for reads, which it holds up for some two as the interpreter goes to and fro. But
+# not what a slow disk takes: that is no time of the interpreter's.
 _REST: Final = 4.0
 _LONGEST_REST_S: Final = 0.02
 
