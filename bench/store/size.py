@@ -54,7 +54,7 @@ _LENGTH: Final = {"sqlite": "length", "postgresql": "pg_column_size"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this bench can be told."""
-    parser.add_argument("--completions", type=int, default=3_200, help="of each data set (default 3200)")
+    parser.add_argument("--completions", type=int, default=4_800, help="of each data set (default 4800)")
 
 
 def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def short(request: dict[str, Any]) -> dict[str, Any]:
     if request.get("n") is not None:
         request["n"] = min(request["n"], 2)
     if request.get("logit_bias"):
-        request["logit_bias"] = dict(enumerate(request["logit_bias"].values()))
+        request["logit_bias"] = {str(token): bias for token, bias in enumerate(request["logit_bias"].values())}
     return request
 
 
