@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
@@ -41,6 +41,9 @@ class Database(Protocol):
 
     def engine_for_walking(self) -> Engine:
         """One connection, for transactions that read whole tables of one moment, however long it takes."""
+
+    def interrupt(self, connection: Any) -> None:
+        """Ask it to end what it does on a connection of the driver's, for another thread. Waits for nothing."""
 
     def make(self) -> None:
         """What must be there before the first connection. Raises OSError."""

@@ -104,6 +104,10 @@ class Sqlite:
     def engine_for_walking(self) -> Engine:
         return engine_for_walking(self.path.absolute(), patience_s=self.patience_s)
 
+    def interrupt(self, connection: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):  # it was closed meanwhile
+            connection.interrupt()
+
     def make(self) -> None:
         if self.library < _OLDEST:
             found, needed = (".".join(map(str, version)) for version in (self.library, _OLDEST))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,8 +22,9 @@ from sqlalchemy import Connection, Engine, exc
 
 from hansard.errors import StoreUnavailable
 from hansard.observe import Committed, Observer, ignore
+from hansard.store.aside import LEAST_S, Ending, tell, thread
 from hansard.store.failures import is_away, is_collision, is_outage, refusal
-from hansard.store.outage import Outage
+from hansard.store.outage import ENDS_S, TOO_LONG, WAITS_S, Outage
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -35,14 +35,9 @@ _MOST_AT_ONCE: Final = 256
 # Nor does it wait longer for others: about what a disk takes for a commit.
 _GATHERED_S: Final = 0.005
 
-# Whoever waits longer than any outage is ridden out is refused: a standby that is away, a disk that hangs.
-_WAITS_S: Final = 30.0
-
 # Two writers that lock the same rows in another order can collide again, but hardly so often.
 _MOST_COLLISIONS: Final = 10
 _LONGEST_PAUSE_S: Final = 0.2
-
-_TOO_LONG: Final = "The store is unavailable: the database took too long."
 
 
 class _Failed:
@@ -105,7 +100,7 @@ class Writer:
         outage: Outage,
         observer: Observer = ignore,
         gathered_s: float = _GATHERED_S,
-        waits_s: float = _WAITS_S,
+        waits_s: float = WAITS_S,
     ) -> None:
         self._engine = engine
         self._guard = guard
@@ -119,7 +114,7 @@ class Writer:
         self._line: deque[_Job] = deque()
         self._turns: SimpleQueue[bool] = SimpleQueue()  # True: the line is the thread's to take; False: to its end
         self._connection: Connection | None = None  # the thread's
-        self._thread = threading.Thread(target=self._serve, name="hansard-store-writer", daemon=True)
+        self._thread = thread("hansard-store-writer", self._serve)
         # Touched on the event loop only, hence without a lock.
         self._accepting = False
         self._idle = True  # nothing is under way, nor about to be
@@ -127,22 +122,28 @@ class Writer:
         self._waiting_bytes = 0
         self._watch: asyncio.TimerHandle | None = None
         self._hangs = False  # somebody has waited too long, and nothing was committed since
+        self._ending = Ending(give_up=self._give_up)
         self.healthy = True
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._accepting = True
-        self._thread.start()
+        self._ending.start([self._thread])
 
     async def stop(self) -> None:
-        """Return once everything in the line is committed or refused."""
-        self._accepting = False
-        if self._thread.is_alive():
+        """Return once everything in the line is committed or refused, or has been waited for long enough."""
+        if self._accepting:
+            self._accepting = False
             self._turns.put(False)  # noqa: FBT003
-            while self._thread.is_alive() and not self._hangs:
-                await asyncio.to_thread(self._thread.join, self._waits_s)
+            self.end(within_s=ENDS_S)
+            if not self._hangs:
+                await self._ending.wait()
         if self._watch is not None:
             self._watch.cancel()
+
+    def end(self, *, within_s: float) -> None:
+        """Whoever waits still then is refused, whoever comes later soon, and ``stop`` waits no longer."""
+        self._ending.within(within_s)
 
     @property
     def waiting(self) -> int:
@@ -192,7 +193,7 @@ class Writer:
         if not self._accepting:
             raise StoreUnavailable("The store is unavailable: it is stopped.")
         if self._hangs:
-            raise StoreUnavailable(_TOO_LONG)
+            raise StoreUnavailable(TOO_LONG)
         if not self.has_room(size_bytes):
             raise StoreUnavailable("The store is unavailable: too many writes are waiting.")
         future: asyncio.Future[T] = self._loop.create_future()
@@ -227,12 +228,25 @@ class Writer:
         last = self._loop.time() - self._waits_s
         on_time = next((job for job in self._unsettled if job.since > last), None)
         for job in takewhile(lambda job: job is not on_time, self._unsettled):
-            self._hangs = True
-            if not job.future.done():
-                job.future.set_exception(StoreUnavailable(_TOO_LONG))
+            self._refuse(job)
         self._watch = None
         if on_time is not None:
             self._watch = self._loop.call_at(on_time.since + self._waits_s, self._refuse_late)
+
+    def _refuse(self, job: _Job) -> None:
+        self._hangs = True
+        if not self._accepting:
+            self._ending.abandon()
+        if not job.future.done():
+            job.future.set_exception(StoreUnavailable(TOO_LONG))
+
+    def _give_up(self) -> None:
+        self._waits_s = LEAST_S
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        for job in self._unsettled:
+            self._refuse(job)
 
     def _serve(self) -> None:
         try:
@@ -242,6 +256,7 @@ class Writer:
                 pass
         finally:
             self._disconnect()
+            self._ending.one_has_ended()
 
     def _take_turn(self) -> bool:
         """Commit the head of the line; False if the loop was closed without stop(): then nobody waits any more."""
@@ -250,11 +265,7 @@ class Writer:
         began = time.monotonic()
         outcomes, healthy = self._commit(jobs)
         took_s = time.monotonic() - began
-        try:
-            self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy, took_s)
-        except RuntimeError:
-            return False
-        return True
+        return tell(self._loop, self._settle, jobs, outcomes, healthy, took_s)
 
     def _commit(self, jobs: list[_Job]) -> tuple[Sequence[_Outcome], bool]:
         """Perform these and whoever waits behind them: their outcomes, and whether the database works."""
