@@ -73,6 +73,14 @@ class Database(Protocol):
     def give_back(self, connection: Connection) -> int:
         """Give some of what lies free back to the disk, in a transaction that writes: bytes, 0 if there is no more."""
 
+    def write_anew(self, connection: Connection) -> None:
+        """Between two transactions, by the driver itself, on a connection that can write: have nothing in the file of
+        the tables of what they do not have any more, if that holds nobody up for long.
+        """
+
+    def empty_log(self, connection: Connection) -> bool:
+        """The same of what is beside that file; False while somebody who reads keeps it there: then ask again."""
+
     def startup_error(self, error: BaseException) -> StartupError:
         """One line for the operator: where, what is wrong, what to do."""
 

@@ -174,6 +174,13 @@ class Postgresql:
         """Its own autovacuum frees what was deleted, for the rows to come."""
         return 0
 
+    def write_anew(self, connection: Connection) -> None:
+        """Its autovacuum overwrites what was deleted, with the rows to come."""
+
+    def empty_log(self, connection: Connection) -> bool:
+        """Its log is its server's, which keeps and archives it as it is set up."""
+        return True
+
     def startup_error(self, error: BaseException) -> StartupError:
         what, advice, _ = trouble(error)
         libpq = _said(error)

@@ -45,9 +45,6 @@ from hansard.store.writer import Writer
 _PAUSE_S: Final = 0.02
 _PAUSE_IN_OUTAGE_S: Final = 1.0
 
-# For each second of the writer's so many for everybody else.
-_REST_OF_SCRUBBING: Final = 4.0
-
 # Whoever asks whether writes are taken is answered by the last commit, if it is no older: asking writes.
 _SURE_S: Final = 10.0
 
@@ -116,7 +113,7 @@ class SqlStore:
         self._indexing = Indexing(
             read=self._look, write=self._writer.write, under_way=database.under_way, sizes=windows
         )
-        self._scrubbing = Scrubbing(write=self._writer.write)
+        self._scrubbing = Scrubbing(database, write=self._writer.write, between=self._writer.between)
         self.tenants: Tenants = tenants_sql.SqlTenants(read=self._readers.read, write=self._writer.write)
 
     async def start(self) -> None:
@@ -250,9 +247,7 @@ class SqlStore:
                     yield took_s
 
     async def scrub(self) -> None:
-        async with aclosing(self._scrubbing.steps(at_once=True)) as steps:
-            async for took_s in steps:
-                await asyncio.sleep(_REST_OF_SCRUBBING * took_s)
+        await self._scrubbing.scrub()
 
     async def close_project(self, project: str, entry: Entry) -> bool:
         return await self._writer.write(partial(leaving.close_once, project=project, entry=entry))

@@ -59,9 +59,10 @@ class _Job:
 
     ``work`` takes the items of all neighbours with the same work, and gives a result for each. A job is in doubt
     when the database went away from its commit; ``was_done`` then tells its result, in a tuple, if it was committed.
+    One that ``is_between`` comes into no transaction.
     """
 
-    __slots__ = ("future", "in_doubt", "item", "since", "size_bytes", "was_done", "work")
+    __slots__ = ("future", "in_doubt", "is_between", "item", "since", "size_bytes", "was_done", "work")
 
     def __init__(
         self,
@@ -72,8 +73,10 @@ class _Job:
         future: asyncio.Future[Any],
         since: float,
         size_bytes: int,
+        is_between: bool = False,
     ) -> None:
         self.work = work
+        self.is_between = is_between
         self.item = item
         self.was_done = was_done
         self.in_doubt = False
@@ -190,22 +193,38 @@ class Writer:
         size_bytes: int = 0,
     ) -> T:
         """As ``write``, but neighbours with the same ``work`` are done by one call of it, each item in its order."""
+        future: asyncio.Future[T] = self._future(size_bytes)
+        self._put(_Job(work, item, was_done, future=future, since=self._loop.time(), size_bytes=size_bytes))
+        return await future
+
+    async def between(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` between two transactions, by the driver: SQLAlchemy would begin one."""
+
+        def alone(connection: Connection, _: Sequence[object]) -> Sequence[object]:
+            return [work(connection)]
+
+        future: asyncio.Future[T] = self._future(0)
+        self._put(_Job(alone, None, None, future=future, since=self._loop.time(), size_bytes=0, is_between=True))
+        return await future
+
+    def _future(self, size_bytes: int) -> asyncio.Future[Any]:
+        """Of a job that there is room for."""
         if not self._accepting:
             raise StoreUnavailable("The store is unavailable: it is stopped.")
         if self._hangs:
             raise StoreUnavailable(TOO_LONG)
         if not self.has_room(size_bytes):
             raise StoreUnavailable("The store is unavailable: too many writes are waiting.")
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting_bytes += size_bytes
-        job = _Job(work, item, was_done, future=future, since=self._loop.time(), size_bytes=size_bytes)
+        return self._loop.create_future()
+
+    def _put(self, job: _Job) -> None:
+        self._waiting_bytes += job.size_bytes
         self._unsettled.append(job)
         self._line.append(job)
         if self._watch is None:
             self._watch = self._loop.call_later(self._waits_s, self._refuse_late)
         if self._idle:
             self._gather()
-        return await future
 
     def _gather(self) -> None:
         self._idle = False
@@ -263,7 +282,7 @@ class Writer:
         jobs: list[_Job] = []
         self._join(jobs, most=1)
         began = time.monotonic()
-        outcomes, healthy = self._commit(jobs)
+        outcomes, healthy = self._outside(jobs[0]) if jobs[0].is_between else self._commit(jobs)
         took_s = time.monotonic() - began
         return tell(self._loop, self._settle, jobs, outcomes, healthy, took_s)
 
@@ -291,6 +310,13 @@ class Writer:
             self._outage.ended()
             return outcomes, True
 
+    def _outside(self, job: _Job) -> tuple[Sequence[_Outcome], bool]:
+        try:
+            return job.work(self._connected(), [job.item]), True
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, as in ``_commit``
+            self._disconnect()
+            return [_Failed(error)], not is_outage(error)
+
     def _transaction(
         self, jobs: list[_Job], perform: Callable[[Connection, Sequence[_Job]], Sequence[_Outcome]]
     ) -> Sequence[_Outcome]:
@@ -316,8 +342,8 @@ class Writer:
         self._engine.dispose()
 
     def _join(self, jobs: list[_Job], *, most: int | None = None) -> None:
-        """Move the line, or its head, behind ``jobs``."""
-        while self._line and (most is None or len(jobs) < most):
+        """Move the line, or its head, behind ``jobs``; of those between two transactions only the first in it."""
+        while self._line and (most is None or len(jobs) < most) and not (jobs and self._line[0].is_between):
             jobs.append(self._line.popleft())
 
     def _settle(
