@@ -117,10 +117,14 @@ class PostgresServer:
             self._keeper.communicate(timeout=60)  # returns when it has ended
             self._keeper = None
 
+    def processes(self) -> list[psutil.Process]:
+        """All that it is, the first of them before those that it has started."""
+        server = psutil.Process(self._pid)
+        return [server, *server.children(recursive=True)]
+
     def crash(self) -> None:
         """As a machine that loses power: every process of it ends at once, and answers nobody any more."""
-        server = psutil.Process(self._pid)
-        for process in [server, *server.children(recursive=True)]:
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.stop(how=signal.SIGKILL)

@@ -114,6 +114,39 @@ async def test_it_is_done_once_its_words_are_gone_as_well() -> None:
     assert (meanwhile.completions_left, meanwhile.done) == (0, False)
 
 
+async def test_what_was_cleared_before_the_start_is_done_once_it_has_been_scrubbed() -> None:
+    """Whoever cleared it may have been killed before it had scrubbed."""
+    store = Scrubbed()
+    store.closed.add(SHOP)
+    site = Site(store=store)
+    async with site.departure.at_work():
+        await until(lambda: store.has_begun)
+        asked = await site.departure.deletion(SHOP)
+        store.over.set()
+        async with asyncio.timeout(5):
+            while not (await site.departure.deletion(SHOP)).done:
+                await asyncio.sleep(0.001)
+
+    assert not asked.done
+
+
+async def test_one_that_another_server_cleared_is_scrubbed_when_it_is_asked_about() -> None:
+    class Cleared(Failing):
+        async def closed_projects(self) -> list[str]:
+            return []  # nothing of it is left
+
+    store = Cleared()
+    store.closed.add(SHOP)
+    site = Site(store=store)
+    async with site.departure.at_work():
+        first = await site.departure.deletion(SHOP)
+        async with asyncio.timeout(5):
+            while not (await site.departure.deletion(SHOP)).done:
+                await asyncio.sleep(0.001)
+
+    assert not first.done
+
+
 async def test_of_a_project_that_is_not_closed_nothing_is_told() -> None:
     with pytest.raises(NotFound):
         await Site().departure.deletion(SHOP)

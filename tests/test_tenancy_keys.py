@@ -210,6 +210,18 @@ async def test_a_request_that_ends_while_it_looks_keys_up_leaves_that_to_the_nex
     assert (await asyncio.gather(first, return_exceptions=True))[0].__class__ is asyncio.CancelledError
 
 
+async def test_a_database_that_hangs_makes_unknown_keys_503_in_time_and_is_asked_again() -> None:
+    tenants = MemoryTenants(SHOP, KEY)
+    gate = await looked(tenants, waits_s=0.05)
+    tenants.held = asyncio.Event()
+    tries = [asyncio.create_task(gate.admit(f"Bearer sk-{number}")) for number in range(4500)]
+    ends = await asyncio.gather(*tries, return_exceptions=True)
+    assert {type(end) for end in ends} == {StoreUnavailable}
+    tenants.held = None
+
+    assert (await gate.admit(ASKED)).key == "key_1"
+
+
 async def test_a_key_that_was_good_and_is_revoked_waits_in_line_with_the_others() -> None:
     tenants = MemoryTenants(SHOP, KEY)
     gate = await looked(tenants)

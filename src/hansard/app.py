@@ -37,6 +37,7 @@ from hansard.errors import StartupError, StoreUnavailable
 from hansard.janitor import Janitor
 from hansard.limits import Limiter
 from hansard.listening import (
+    LAST_WORD_S,
     base_url,
     ends_at_once,
     listening,
@@ -52,6 +53,7 @@ from hansard.observe.metrics import Metrics
 from hansard.recorder import Recorder
 from hansard.store.database import database
 from hansard.store.lock import alone
+from hansard.store.outage import ENDS_S
 from hansard.store.sql import SqlStore
 from hansard.tenancy import Gate
 
@@ -195,10 +197,12 @@ class House:
         """From then on (monotonic seconds) running requests have ``drain`` in all, whoever waits for them."""
         self.completions.shut_down()
         self._drained_by = at + self._drain_s
+        self.store.end(within_s=self._drained_by + ENDS_S - time.monotonic())
 
     def hurry(self) -> None:
         """From now on nothing is waited for."""
         self._drained_by = -math.inf
+        self.store.end(within_s=LAST_WORD_S)
 
     async def _drain(self) -> None:
         left_s = self._drain_s if self._drained_by is None else max(self._drained_by - time.monotonic(), 0.0)
@@ -285,7 +289,7 @@ async def _serve(
     config.load()
     config.ssl = certified
     nothing_is_said_twice()
-    with signals_cut_waiting_short():
+    with signals_cut_waiting_short(hurry=house.hurry):
         async with house.opened():
             with on_signals(lambda: None):  # the server raises what it has handled once more when it is done
                 await Server(config).serve(sockets=[listener])

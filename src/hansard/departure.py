@@ -51,7 +51,9 @@ class Departure:
         self._looks_every_s = looks_every_s
         self._rest_s = rest_s
         self._closed = asyncio.Event()
-        self._clearing: set[str] = set()
+        self._asked: set[str] = set()
+        """Of which nothing is left, cleared by another or before the start: whether it was scrubbed, nobody knows."""
+        self._done: set[str] = set()
 
     async def records(self, actor: Actor, wanted: str, *, after: str | None) -> AsyncGenerator[Record, None]:
         """All completions of the project of that id or name, the oldest first, or those behind the one of that id.
@@ -86,11 +88,14 @@ class Departure:
         return await self.deletion(project.id)
 
     async def deletion(self, project: str) -> ProjectDeletion:
-        """How far it is with a project that was closed; NotFound for any other."""
+        """How far it is with a project that was closed; NotFound for any other. Done is what is in no file any more."""
         left = await self._store.left_of(project)
         if left is None:
             raise NotFound(f"Project {project[:200]} not found", code="not_found")
-        done = not left.anything and project not in self._clearing
+        done = not left.anything and project in self._done
+        if not left.anything and not done:
+            self._asked.add(project)
+            self._closed.set()
         return ProjectDeletion(id=project, completions_left=left.completions, done=done)
 
     @asynccontextmanager
@@ -105,17 +110,21 @@ class Departure:
             await asyncio.wait([task])
 
     async def clear(self) -> None:
-        """Delete all that is left of what is closed."""
+        """Delete all that is left of what is closed, and what of it is in files still."""
         for project in await self._store.closed_projects():
-            self._clearing.add(project)
-            try:
-                while True:
-                    if not await self._store.clear_some(project):
-                        break
-                    await asyncio.sleep(self._rest_s)
-                await self._store.scrub()
-            finally:
-                self._clearing.remove(project)
+            while True:
+                if not await self._store.clear_some(project):
+                    break
+                await asyncio.sleep(self._rest_s)
+            await self._scrub(project)
+        if self._asked:
+            await self._scrub()
+
+    async def _scrub(self, *cleared: str) -> None:
+        gone = {*cleared, *self._asked}
+        await self._store.scrub()
+        self._done |= gone
+        self._asked -= gone
 
     async def _pages(self, project: str, after: str | None) -> AsyncGenerator[Record, None]:
         query = ListQuery(order="asc")

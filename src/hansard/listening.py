@@ -117,16 +117,23 @@ def ends_at_once(server: type[uvicorn.Server], *, hurry: Callable[[], None]) -> 
 
 
 @contextmanager
-def signals_cut_waiting_short() -> Iterator[None]:
+def signals_cut_waiting_short(*, hurry: Callable[[], None]) -> Iterator[None]:
     """While the house opens or closes, a signal ends what it waits for; all that is open is closed all the same.
+
+    ``hurry`` is called first, so that closing does not wait for it either.
 
     The default handlers would end the process on the spot, with an engine's socket left behind. While the server
     runs, it handles signals itself.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
+
+    def cut_short() -> None:
+        hurry()
+        task.cancel()
+
     try:
-        with on_signals(lambda: loop.call_soon_threadsafe(task.cancel)):
+        with on_signals(lambda: loop.call_soon_threadsafe(cut_short)):
             yield
     except asyncio.CancelledError:
         task.uncancel()

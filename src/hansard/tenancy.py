@@ -22,6 +22,7 @@ from hansard.core.keys import EVERY, Scope, digest
 from hansard.core.policies import UNBOUND, Policy
 from hansard.errors import AuthenticationFailed, Forbidden, ModelForbidden, StoreUnavailable
 from hansard.observe import Crashed, Observer, ignore
+from hansard.store.outage import TOO_LONG, WAITS_S
 from hansard.store.tenants import DEFAULT_PROJECT, Key, Project, Tenants
 
 __all__ = ["DEFAULT_PROJECT", "Gate", "Principal"]
@@ -114,6 +115,7 @@ class Gate:
         observer: Observer = ignore,
         looks_every_s: float = LOOKS_EVERY_S,
         trusted_s: float = TRUSTED_S,
+        waits_s: float = WAITS_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._digest = None if key is None else digest(key)
@@ -129,7 +131,7 @@ class Gate:
         self._wrong: dict[bytes, float] = {}
         self._good: dict[bytes, None] = {}
         """Those that counted when last looked up. Nobody tries their way in here, so they wait for no one who tries."""
-        self._line_of_good, self._line_of_others = _Line(self._holders), _Line(self._holders)
+        self._line_of_good, self._line_of_others = (_Line(self._holders, waits_s=waits_s) for _ in range(2))
         self._revision = 0
         self._trusted_until = 0.0
         self.is_open = key is None
@@ -228,17 +230,29 @@ class Gate:
 
 class _Line:
     """Keys that wait to be looked up, one lookup at a time for as many as are there: trying keys keeps nobody waiting
-    longer than two lookups, and takes one reader away. StoreUnavailable for whoever finds it full."""
+    longer than two lookups, and takes one reader away. StoreUnavailable for whoever finds it full, or has waited
+    ``waits_s``."""
 
-    def __init__(self, look_up: Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, _Found]]]) -> None:
+    def __init__(
+        self, look_up: Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, _Found]]], *, waits_s: float
+    ) -> None:
         self._look_up = look_up
+        self._waits_s = waits_s
         self._turn = asyncio.Lock()
         self._waiting: dict[bytes, asyncio.Future[_Found]] = {}
 
     async def find(self, sought: bytes) -> _Found:
+        try:
+            async with asyncio.timeout(self._waits_s):
+                return await self._find(sought)
+        except TimeoutError as error:
+            raise StoreUnavailable(TOO_LONG) from error
+
+    async def _find(self, sought: bytes) -> _Found:
         found = self._waiting.get(sought)
         if found is None:
-            if len(self._waiting) >= _MOST_WAITING:
+            # Where nobody looks any up, those there have been left by whoever waited: then it is our turn to do it.
+            if len(self._waiting) >= _MOST_WAITING and self._turn.locked():
                 raise StoreUnavailable("The store is unavailable: too many keys are being looked up.")
             found = self._waiting[sought] = asyncio.get_running_loop().create_future()
         while not found.done():

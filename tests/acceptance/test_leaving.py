@@ -145,6 +145,7 @@ def test_a_project_that_is_being_written_to_goes_whole_and_the_others_do_not_not
             timeout=100,
         )
         assert done.returncode == 0, done.stderr
+        assert place.arguments[0] == "--db" or not spelled_in_files(server)
         eventually(lambda: all(each.refusal for each in leaving), "all of them to be refused", server=server)
         after = sum(len(each.stored) for each in staying)
         eventually(lambda: sum(len(each.stored) for each in staying) > after, "the others to go on", server=server)
@@ -163,5 +164,30 @@ def test_a_project_that_is_being_written_to_goes_whole_and_the_others_do_not_not
     assert rows.keys() >= {"projects", "keys", "completions", "labels", "pieces"}
     assert rows_of(place, ids["other"])["completions"] == len(kept)
     hansard("db", "check", *place.arguments)
-    if place.arguments[0] == "--data":
-        assert MARK.encode() not in (server.data / "hansard.sqlite3").read_bytes()
+
+
+def test_what_a_server_says_is_done_is_in_no_file_while_it_runs(make_server: Workshop) -> None:
+    server = make_server("--search", "on", model=ECHO, environment={"HANSARD_API_KEY": "sk-operator"})
+    server.start()
+    operator = {"authorization": "Bearer sk-operator"}
+    shop = server.post("/hansard/v1/projects", {"name": "shop"}, **operator).json()["id"]
+    keys = [
+        server.post("/hansard/v1/keys", {"project": project, "name": "x"}, **operator).json()["key"]
+        for project in (shop, "default")
+    ]
+    for number in range(60):
+        for key, mark in zip(keys, (MARK, "stays"), strict=True):
+            body = question(f"{mark} {number}", model="echo", store=True, metadata={mark: str(number)})
+            assert server.post("/chat/completions", body, authorization=f"Bearer {key}").status == 200
+    assert spelled_in_files(server)
+
+    server.delete(f"/hansard/v1/projects/{shop}", **operator)
+    address = f"/hansard/v1/projects/{shop}/deletion"
+    eventually(lambda: server.get(address, **operator).json()["done"], "it to be done", server=server)
+
+    assert not spelled_in_files(server)
+
+
+def spelled_in_files(server: Server) -> bool:
+    """Whether the database's file, or the log beside it, still spells what is to go."""
+    return any(MARK.encode() in (server.data / f"hansard.sqlite3{beside}").read_bytes() for beside in ("", "-wal"))

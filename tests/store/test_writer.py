@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +14,7 @@ from hansard.core.paging import ListQuery
 from hansard.errors import Conflict, InternalError, StoreUnavailable
 from hansard.observe import Committed, Event
 from hansard.store.database import Database
+from hansard.store.driver import run
 from hansard.store.outage import Outage
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
@@ -348,3 +349,29 @@ async def test_a_bug_fails_alone_and_with_its_cause(database: Database) -> None:
     assert await writer.write(lambda _: "next") == "next"
     await writer.stop()
     engine.dispose()
+
+
+async def test_what_is_done_between_two_transactions_keeps_its_place_and_is_in_none(database: Database) -> None:
+    done: list[tuple[str, bool]] = []
+
+    def step(name: str) -> Callable[[Connection], None]:
+        return lambda connection: done.append((name, connection.in_transaction()))
+
+    async with writing(database) as writer:
+        await asyncio.gather(
+            writer.write(step("before")), writer.between(step("between")), writer.write(step("behind"))
+        )
+
+    assert done == [("before", True), ("between", False), ("behind", True)]
+
+
+async def test_what_fails_between_two_transactions_is_told_and_nobody_else_notices(database: Database) -> None:
+    async with writing(database) as writer:
+        outcomes = await asyncio.gather(
+            writer.write(lambda _: "before"),
+            writer.between(lambda connection: run(connection, "no statement")),
+            writer.write(lambda _: "behind"),
+            return_exceptions=True,
+        )
+
+    assert [type(outcome) for outcome in outcomes] == [str, StoreUnavailable, str]

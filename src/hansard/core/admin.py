@@ -63,7 +63,8 @@ class ProjectShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectDeletion(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a project's deletion is: its keys stopped with the first word of it. ``done``: nothing is left."""
+    """How far a project's deletion is: its keys stopped with the first word of it. ``done``: nothing is left,
+    in no file either."""
 
     id: str
     completions_left: int

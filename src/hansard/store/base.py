@@ -205,7 +205,9 @@ class Departing(Protocol):
         """Delete some of what is left of a closed project: how many rows. 0: there is no more."""
 
     async def scrub(self) -> None:
-        """Return once the words of what is deleted by now are in no file any more, where an index kept them."""
+        """Return once what is deleted by now is in no file of the database's any more, neither in an index of words nor
+        in a log. Of PostgreSQL's files that is its server's to see to.
+        """
 
 
 class Store(Outcomes, Protocol):

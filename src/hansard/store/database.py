@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
@@ -42,6 +42,9 @@ class Database(Protocol):
     def engine_for_walking(self) -> Engine:
         """One connection, for transactions that read whole tables of one moment, however long it takes."""
 
+    def interrupt(self, connection: Any) -> None:
+        """Ask it to end what it does on a connection of the driver's, for another thread. Waits for nothing."""
+
     def make(self) -> None:
         """What must be there before the first connection. Raises OSError."""
 
@@ -69,6 +72,14 @@ class Database(Protocol):
 
     def give_back(self, connection: Connection) -> int:
         """Give some of what lies free back to the disk, in a transaction that writes: bytes, 0 if there is no more."""
+
+    def write_anew(self, connection: Connection) -> None:
+        """Between two transactions, by the driver itself, on a connection that can write: have nothing in the file of
+        the tables of what they do not have any more, if that holds nobody up for long.
+        """
+
+    def empty_log(self, connection: Connection) -> bool:
+        """The same of what is beside that file; False while somebody who reads keeps it there: then ask again."""
 
     def startup_error(self, error: BaseException) -> StartupError:
         """One line for the operator: where, what is wrong, what to do."""

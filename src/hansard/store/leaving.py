@@ -8,6 +8,7 @@ The functions run inside the caller's transaction, but for ``opened`` and what i
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,10 @@ T = TypeVar("T")
 # A transaction takes some 10 ms with so many, and holds up whoever writes for as long.
 AT_ONCE: Final = 64
 _ROWS_AT_ONCE: Final = 1000
+
+# How long a command waits for those who read, and how often it looks: each time it holds up all who write for a moment.
+_PATIENCE_S: Final = 60.0
+_AGAIN_S: Final = 0.2
 
 CLOSED: Final = "project.deleted"
 """What the log says of one that is closed."""
@@ -145,8 +150,9 @@ def _was_closed(connection: Connection, project: str) -> bool:
 class Leaver:
     """Does all this in a database, each step in a transaction of its own. ``tell`` is told what is done."""
 
-    def __init__(self, database: Database, engine: Engine) -> None:
+    def __init__(self, database: Database, engine: Engine, *, patience_s: float = _PATIENCE_S) -> None:
         self._database = database
+        self._patience_s = patience_s
         self._engine = engine
 
     def find(self, wanted: str) -> Project | None:
@@ -185,10 +191,20 @@ class Leaver:
         return total
 
     def _scrub(self) -> None:
-        """Take its words out of the file as well, also those that an interrupted deletion has left there."""
+        """Take it out of the files as well, also what an interrupted deletion has left there."""
         anew = True
         while self._do(partial(words.merge, anew=anew)):
             anew = False
+        with self._engine.connect() as connection:
+            self._database.write_anew(connection)
+            until = time.monotonic() + self._patience_s
+            while not self._database.empty_log(connection):
+                if time.monotonic() > until:
+                    raise StartupError(
+                        f"{self._database.place}: all of it is deleted, but a program that reads there (a backup, a "
+                        "check) keeps it in the log beside the file. Run `hansard db vacuum` once that has ended."
+                    )
+                time.sleep(_AGAIN_S)
 
     def left(self, project: str) -> Mapping[str, int]:
         return self._do(lambda connection: left(connection, project))

@@ -10,6 +10,14 @@ from typing import Final
 
 _PAUSE_S: Final = 0.1
 
+WAITS_S: Final = 30.0
+"""Longer than any outage is ridden out: one that has not gone away, and answers nobody, is waited for no longer."""
+
+ENDS_S: Final = 10.0
+"""Nor is it, by a store that stops. Whoever still waits then was acknowledged nothing."""
+
+TOO_LONG: Final = "The store is unavailable: the database took too long."
+
 
 class Outage:
     """At most one at a time. ``bound_s`` counts from when the database was first missed."""

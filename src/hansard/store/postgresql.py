@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +24,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from hansard.errors import StartupError
+from hansard.store.aside import thread
 from hansard.store.failures import Outdated, said, trouble
 
 # So that a host that no longer answers is noticed within the time an outage is ridden out. Of the client's own:
@@ -34,6 +37,9 @@ _USUAL: Final = {
     "tcp_user_timeout": "10000",
     "fallback_application_name": "hansard",
 }
+
+# A connection of its own is made for it, to a server that answers slowly, or not at all.
+_CANCELS_WITHIN_S: Final = 5.0
 
 # `remote_apply` promises more than `on`, so it stays where somebody chose it. A lock of somebody else's is waited
 # for as long as SQLite's would be.
@@ -119,6 +125,9 @@ class Postgresql:
     def engine_for_walking(self) -> Engine:
         return self._engine(_BEGIN_WALKING, connections=1)
 
+    def interrupt(self, connection: psycopg.Connection[Any]) -> None:
+        thread("hansard-store-interrupt", partial(_cancel, connection)).start()
+
     def make(self) -> None:
         """A database is made by its administrator."""
 
@@ -164,6 +173,13 @@ class Postgresql:
     def give_back(self, connection: Connection) -> int:
         """Its own autovacuum frees what was deleted, for the rows to come."""
         return 0
+
+    def write_anew(self, connection: Connection) -> None:
+        """Its autovacuum overwrites what was deleted, with the rows to come."""
+
+    def empty_log(self, connection: Connection) -> bool:
+        """Its log is its server's, which keeps and archives it as it is set up."""
+        return True
 
     def startup_error(self, error: BaseException) -> StartupError:
         what, advice, _ = trouble(error)
@@ -217,6 +233,11 @@ class _Connection(psycopg.Connection[Any]):
 
     def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
         self._was_warned |= notice.severity_nonlocalized == "WARNING"
+
+
+def _cancel(connection: psycopg.Connection[Any]) -> None:
+    with suppress(psycopg.Error):  # it has gone, or the server does not even hear this
+        connection.cancel_safe(timeout=_CANCELS_WITHIN_S)
 
 
 def escaped(value: str) -> str:

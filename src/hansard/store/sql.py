@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -29,11 +29,12 @@ from hansard.store import (
     tenants_sql,
     words,
 )
+from hansard.store.aside import aside
 from hansard.store.base import Cursor, Expired, Found, Left, Outcome, Record, Tally
 from hansard.store.database import Database
 from hansard.store.failures import is_locked
 from hansard.store.indexing import Indexing
-from hansard.store.outage import Outage
+from hansard.store.outage import WAITS_S, Outage
 from hansard.store.pace import Pace
 from hansard.store.readers import Readers
 from hansard.store.scrubbing import Scrubbing
@@ -44,15 +45,13 @@ from hansard.store.writer import Writer
 _PAUSE_S: Final = 0.02
 _PAUSE_IN_OUTAGE_S: Final = 1.0
 
-# For each second of the writer's so many for everybody else.
-_REST_OF_SCRUBBING: Final = 4.0
-
 # Whoever asks whether writes are taken is answered by the last commit, if it is no older: asking writes.
 _SURE_S: Final = 10.0
 
 # Completions that are put into the index between two lines of the log.
 _TOLD_EVERY: Final = 10_000
 
+T = TypeVar("T")
 D = TypeVar("D", bound=tuple[Any, ...])
 
 
@@ -61,6 +60,7 @@ class SqlStore:
 
     At most ``queue_limit`` writes, of ``queue_limit_bytes`` together, wait for the disk. With ``search`` an index of
     words is kept; a search looks at as much as it can in ``search_budget_s``. ``windows`` tells how large they are.
+    Whoever has waited ``waits_s`` for the database is refused.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class SqlStore:
         search: bool = False,
         search_budget_s: float = 1.0,
         windows: Sizes = Sizes(),  # noqa: B008 - it never changes
+        waits_s: float = WAITS_S,
         observer: Observer = ignore,
     ) -> None:
         self._observer = observer
@@ -94,20 +95,29 @@ class SqlStore:
             limit_bytes=queue_limit_bytes,
             outage=self._outage,
             observer=observer,
+            waits_s=waits_s,
         )
-        self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
+        self._readers = Readers(
+            self._reading,
+            threads=readers,
+            limit=queue_limit,
+            outage=self._outage,
+            interrupt=database.interrupt,
+            waits_s=waits_s,
+        )
         self._pace = Pace(reads=lambda: self._readers.begun)
-        # Beside the writer where others count too: a transaction of many things would hold their counts for long.
+        # Beside the writer where others count too: a transaction of many things would hold their counts for long. It is
+        # not interrupted, or what it counts might be counted twice.
         self._counting = database.engine_for_serving()
-        self._counters = Readers(self._counting, threads=1, limit=queue_limit, outage=self._outage)
+        self._counters = Readers(self._counting, threads=1, limit=queue_limit, outage=self._outage, waits_s=waits_s)
         self._indexing = Indexing(
-            read=self._readers.read, write=self._writer.write, under_way=database.under_way, sizes=windows
+            read=self._look, write=self._writer.write, under_way=database.under_way, sizes=windows
         )
-        self._scrubbing = Scrubbing(write=self._writer.write)
+        self._scrubbing = Scrubbing(database, write=self._writer.write, between=self._writer.between)
         self.tenants: Tenants = tenants_sql.SqlTenants(read=self._readers.read, write=self._writer.write)
 
     async def start(self) -> None:
-        before = await asyncio.to_thread(self._open)
+        before = await aside(self._open)
         if before is not None:
             self._observer(StoreUpgraded(before=before, now=migrate.HEAD))
         self._writer.start()
@@ -120,10 +130,15 @@ class SqlStore:
         if self._catching_up is not None:
             self._catching_up.cancel()
             await asyncio.wait([self._catching_up])
-        for threads, engine in ((self._counters, self._counting), (self._readers, self._reading)):
-            await threads.stop()
+        await asyncio.gather(self._counters.stop(), self._readers.stop())
+        for engine in (self._counting, self._reading):
             engine.dispose()
         await self._writer.stop()  # closes last, so that SQLite folds its log into the file
+
+    def end(self, *, within_s: float) -> None:
+        """What still waits then for a database that hangs is refused, and ``stop`` waits no longer."""
+        for threads in (self._counters, self._readers, self._writer):
+            threads.end(within_s=within_s)
 
     @property
     def healthy(self) -> bool:
@@ -236,9 +251,7 @@ class SqlStore:
                     yield took_s
 
     async def scrub(self) -> None:
-        async with aclosing(self._scrubbing.steps(at_once=True)) as steps:
-            async for took_s in steps:
-                await asyncio.sleep(_REST_OF_SCRUBBING * took_s)
+        await self._scrubbing.scrub()
 
     async def close_project(self, project: str, entry: Entry) -> bool:
         return await self._writer.write(partial(leaving.close_once, project=project, entry=entry))
@@ -272,13 +285,17 @@ class SqlStore:
     async def tallied(self, what: str, *, within_s: float | None = None) -> Sequence[Tally]:
         return await self._readers.read(partial(tallies.of, what=what, within_s=within_s))
 
+    async def _look(self, work: Callable[[Connection], T]) -> T:
+        """A read of ours, for which nobody waits."""
+        return await self._readers.read(work, is_bounded=False)
+
     async def _catch_up(self) -> None:
         """Put what was stored without an index into it, some at a time, so that nobody waits long for the writer."""
         before: words.Place | None = None
         indexed = 0
         while True:
             try:
-                places = await self._readers.read(partial(words.missing, before=before))
+                places = await self._look(partial(words.missing, before=before))
                 await self._writer.write(partial(words.catch_up, places=places))
             except StoreUnavailable:
                 await asyncio.sleep(_PAUSE_IN_OUTAGE_S)

@@ -54,6 +54,14 @@ _FOR_READING: Final = (
     "cache_size = -8192",
 )
 
+# As SQLite moves rows from page to page, copies of them stay in what is then unused of a page, and ``secure_delete``
+# does not overwrite those. To write the file anew does away with them; it holds up all who write, for half a second
+# with so much, and takes as much memory.
+_WRITTEN_ANEW_BYTES: Final = 64 * 1024 * 1024
+
+# Whoever empties the log holds up all who write while it waits for those who read.
+_HOLDS_UP_MS: Final = 50
+
 # SQLite has no queue for its lock: whoever waits looks ten times a second whether it is free just then. Beside a server
 # that commits without a pause, seconds pass.
 _PATIENCE_OF_COMMANDS_S: Final = 60.0
@@ -104,6 +112,10 @@ class Sqlite:
     def engine_for_walking(self) -> Engine:
         return engine_for_walking(self.path.absolute(), patience_s=self.patience_s)
 
+    def interrupt(self, connection: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):  # it was closed meanwhile
+            connection.interrupt()
+
     def make(self) -> None:
         if self.library < _OLDEST:
             found, needed = (".".join(map(str, version)) for version in (self.library, _OLDEST))
@@ -139,6 +151,19 @@ class Sqlite:
         for _ in range(min(_PAGES_FREED_AT_ONCE, before - _PAGES_LEFT_FREE)):
             connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
         return (before - _ask(connection, "freelist_count")) * _ask(connection, "page_size")
+
+    def write_anew(self, connection: Connection) -> None:
+        if self.path.stat().st_size <= _WRITTEN_ANEW_BYTES:
+            run(connection, "PRAGMA temp_store = MEMORY")  # nothing of it is to lie in a file elsewhere meanwhile
+            run(connection, "VACUUM")
+
+    def empty_log(self, connection: Connection) -> bool:
+        try:
+            run(connection, f"PRAGMA busy_timeout = {_HOLDS_UP_MS}")
+            [(is_held, *_)] = run(connection, "PRAGMA wal_checkpoint(TRUNCATE)", returns=True)
+        finally:
+            run(connection, f"PRAGMA busy_timeout = {round(self.patience_s * 1000)}")
+        return not is_held
 
     def startup_error(self, error: BaseException) -> StartupError:
         return failures.startup_error(error, self.path.absolute())

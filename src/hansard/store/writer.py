@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,8 +22,9 @@ from sqlalchemy import Connection, Engine, exc
 
 from hansard.errors import StoreUnavailable
 from hansard.observe import Committed, Observer, ignore
+from hansard.store.aside import LEAST_S, Ending, tell, thread
 from hansard.store.failures import is_away, is_collision, is_outage, refusal
-from hansard.store.outage import Outage
+from hansard.store.outage import ENDS_S, TOO_LONG, WAITS_S, Outage
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -35,14 +35,9 @@ _MOST_AT_ONCE: Final = 256
 # Nor does it wait longer for others: about what a disk takes for a commit.
 _GATHERED_S: Final = 0.005
 
-# Whoever waits longer than any outage is ridden out is refused: a standby that is away, a disk that hangs.
-_WAITS_S: Final = 30.0
-
 # Two writers that lock the same rows in another order can collide again, but hardly so often.
 _MOST_COLLISIONS: Final = 10
 _LONGEST_PAUSE_S: Final = 0.2
-
-_TOO_LONG: Final = "The store is unavailable: the database took too long."
 
 
 class _Failed:
@@ -64,9 +59,10 @@ class _Job:
 
     ``work`` takes the items of all neighbours with the same work, and gives a result for each. A job is in doubt
     when the database went away from its commit; ``was_done`` then tells its result, in a tuple, if it was committed.
+    One that ``is_between`` comes into no transaction.
     """
 
-    __slots__ = ("future", "in_doubt", "item", "since", "size_bytes", "was_done", "work")
+    __slots__ = ("future", "in_doubt", "is_between", "item", "since", "size_bytes", "was_done", "work")
 
     def __init__(
         self,
@@ -77,8 +73,10 @@ class _Job:
         future: asyncio.Future[Any],
         since: float,
         size_bytes: int,
+        is_between: bool = False,
     ) -> None:
         self.work = work
+        self.is_between = is_between
         self.item = item
         self.was_done = was_done
         self.in_doubt = False
@@ -105,7 +103,7 @@ class Writer:
         outage: Outage,
         observer: Observer = ignore,
         gathered_s: float = _GATHERED_S,
-        waits_s: float = _WAITS_S,
+        waits_s: float = WAITS_S,
     ) -> None:
         self._engine = engine
         self._guard = guard
@@ -119,7 +117,7 @@ class Writer:
         self._line: deque[_Job] = deque()
         self._turns: SimpleQueue[bool] = SimpleQueue()  # True: the line is the thread's to take; False: to its end
         self._connection: Connection | None = None  # the thread's
-        self._thread = threading.Thread(target=self._serve, name="hansard-store-writer", daemon=True)
+        self._thread = thread("hansard-store-writer", self._serve)
         # Touched on the event loop only, hence without a lock.
         self._accepting = False
         self._idle = True  # nothing is under way, nor about to be
@@ -127,22 +125,28 @@ class Writer:
         self._waiting_bytes = 0
         self._watch: asyncio.TimerHandle | None = None
         self._hangs = False  # somebody has waited too long, and nothing was committed since
+        self._ending = Ending(give_up=self._give_up)
         self.healthy = True
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._accepting = True
-        self._thread.start()
+        self._ending.start([self._thread])
 
     async def stop(self) -> None:
-        """Return once everything in the line is committed or refused."""
-        self._accepting = False
-        if self._thread.is_alive():
+        """Return once everything in the line is committed or refused, or has been waited for long enough."""
+        if self._accepting:
+            self._accepting = False
             self._turns.put(False)  # noqa: FBT003
-            while self._thread.is_alive() and not self._hangs:
-                await asyncio.to_thread(self._thread.join, self._waits_s)
+            self.end(within_s=ENDS_S)
+            if not self._hangs:
+                await self._ending.wait()
         if self._watch is not None:
             self._watch.cancel()
+
+    def end(self, *, within_s: float) -> None:
+        """Whoever waits still then is refused, whoever comes later soon, and ``stop`` waits no longer."""
+        self._ending.within(within_s)
 
     @property
     def waiting(self) -> int:
@@ -189,22 +193,38 @@ class Writer:
         size_bytes: int = 0,
     ) -> T:
         """As ``write``, but neighbours with the same ``work`` are done by one call of it, each item in its order."""
+        future: asyncio.Future[T] = self._future(size_bytes)
+        self._put(_Job(work, item, was_done, future=future, since=self._loop.time(), size_bytes=size_bytes))
+        return await future
+
+    async def between(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` between two transactions, by the driver: SQLAlchemy would begin one."""
+
+        def alone(connection: Connection, _: Sequence[object]) -> Sequence[object]:
+            return [work(connection)]
+
+        future: asyncio.Future[T] = self._future(0)
+        self._put(_Job(alone, None, None, future=future, since=self._loop.time(), size_bytes=0, is_between=True))
+        return await future
+
+    def _future(self, size_bytes: int) -> asyncio.Future[Any]:
+        """Of a job that there is room for."""
         if not self._accepting:
             raise StoreUnavailable("The store is unavailable: it is stopped.")
         if self._hangs:
-            raise StoreUnavailable(_TOO_LONG)
+            raise StoreUnavailable(TOO_LONG)
         if not self.has_room(size_bytes):
             raise StoreUnavailable("The store is unavailable: too many writes are waiting.")
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting_bytes += size_bytes
-        job = _Job(work, item, was_done, future=future, since=self._loop.time(), size_bytes=size_bytes)
+        return self._loop.create_future()
+
+    def _put(self, job: _Job) -> None:
+        self._waiting_bytes += job.size_bytes
         self._unsettled.append(job)
         self._line.append(job)
         if self._watch is None:
             self._watch = self._loop.call_later(self._waits_s, self._refuse_late)
         if self._idle:
             self._gather()
-        return await future
 
     def _gather(self) -> None:
         self._idle = False
@@ -227,12 +247,25 @@ class Writer:
         last = self._loop.time() - self._waits_s
         on_time = next((job for job in self._unsettled if job.since > last), None)
         for job in takewhile(lambda job: job is not on_time, self._unsettled):
-            self._hangs = True
-            if not job.future.done():
-                job.future.set_exception(StoreUnavailable(_TOO_LONG))
+            self._refuse(job)
         self._watch = None
         if on_time is not None:
             self._watch = self._loop.call_at(on_time.since + self._waits_s, self._refuse_late)
+
+    def _refuse(self, job: _Job) -> None:
+        self._hangs = True
+        if not self._accepting:
+            self._ending.abandon()
+        if not job.future.done():
+            job.future.set_exception(StoreUnavailable(TOO_LONG))
+
+    def _give_up(self) -> None:
+        self._waits_s = LEAST_S
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        for job in self._unsettled:
+            self._refuse(job)
 
     def _serve(self) -> None:
         try:
@@ -242,19 +275,16 @@ class Writer:
                 pass
         finally:
             self._disconnect()
+            self._ending.one_has_ended()
 
     def _take_turn(self) -> bool:
         """Commit the head of the line; False if the loop was closed without stop(): then nobody waits any more."""
         jobs: list[_Job] = []
         self._join(jobs, most=1)
         began = time.monotonic()
-        outcomes, healthy = self._commit(jobs)
+        outcomes, healthy = self._outside(jobs[0]) if jobs[0].is_between else self._commit(jobs)
         took_s = time.monotonic() - began
-        try:
-            self._loop.call_soon_threadsafe(self._settle, jobs, outcomes, healthy, took_s)
-        except RuntimeError:
-            return False
-        return True
+        return tell(self._loop, self._settle, jobs, outcomes, healthy, took_s)
 
     def _commit(self, jobs: list[_Job]) -> tuple[Sequence[_Outcome], bool]:
         """Perform these and whoever waits behind them: their outcomes, and whether the database works."""
@@ -279,6 +309,13 @@ class Writer:
                 return [_Failed(error) for _ in jobs], not is_outage(error)
             self._outage.ended()
             return outcomes, True
+
+    def _outside(self, job: _Job) -> tuple[Sequence[_Outcome], bool]:
+        try:
+            return job.work(self._connected(), [job.item]), True
+        except Exception as error:  # noqa: BLE001 - the edge of the thread, as in ``_commit``
+            self._disconnect()
+            return [_Failed(error)], not is_outage(error)
 
     def _transaction(
         self, jobs: list[_Job], perform: Callable[[Connection, Sequence[_Job]], Sequence[_Outcome]]
@@ -305,8 +342,8 @@ class Writer:
         self._engine.dispose()
 
     def _join(self, jobs: list[_Job], *, most: int | None = None) -> None:
-        """Move the line, or its head, behind ``jobs``."""
-        while self._line and (most is None or len(jobs) < most):
+        """Move the line, or its head, behind ``jobs``; of those between two transactions only the first in it."""
+        while self._line and (most is None or len(jobs) < most) and not (jobs and self._line[0].is_between):
             jobs.append(self._line.popleft())
 
     def _settle(
