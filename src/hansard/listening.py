@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LAST_WORD_S = 0.5
 """How long a client may take to be told, in seconds, that a second signal ends its reply."""
 
+LAST_RESORT_S = 10
+"""How long all of it may take after a second signal, in seconds. Then the system ends the process (SIGALRM)."""
+
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
@@ -97,6 +100,8 @@ def ends_at_once(server: type[uvicorn.Server], *, hurry: Callable[[], None]) -> 
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if self.should_exit:
+                # The loop may never turn again: this is run from within what blocks it, as a log that nobody takes.
+                signal.alarm(LAST_RESORT_S)
                 self.loop.call_soon_threadsafe(self.cut_off)
             else:
                 super().handle_exit(sig, frame)
@@ -137,6 +142,8 @@ def signals_cut_waiting_short(*, hurry: Callable[[], None]) -> Iterator[None]:
             yield
     except asyncio.CancelledError:
         task.uncancel()
+    finally:
+        signal.alarm(0)  # it has ended in time
 
 
 @contextmanager

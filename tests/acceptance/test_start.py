@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -13,7 +16,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import psutil
 import pytest
@@ -443,6 +446,30 @@ def test_two_signals_wait_for_nothing_that_outlived_its_client(make_server: Work
         eventually(lambda: not accepts(server), "the first signal to be heard", server=server)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
+
+
+def test_two_signals_end_it_though_nobody_takes_its_log(make_server: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    elsewhere = ("sh", "-c", f"exec \"$@\" 2>'{log}'", "sh")
+    server = make_server("--log", "json", model=ECHO, wrapper=elsewhere)
+    with open(os.open(log, os.O_RDWR), "rb", buffering=0) as said:
+        fcntl.fcntl(said, fcntl.F_SETPIPE_SZ, 4096)
+        server.spawn()
+        started = json.loads(said.readline())
+        with pytest.raises(TimeoutError):
+            ask_for_ever(urlsplit(started["address"]))
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGINT)  # another one: of two that are alike and not yet heard the system keeps one
+        assert server.wait() == -signal.SIGALRM
+
+
+def ask_for_ever(address: SplitResult) -> None:
+    """Until no reply comes."""
+    while True:
+        with closing(http.client.HTTPConnection(address.netloc, timeout=3)) as connection:
+            connection.request("GET", "/v1/models")
+            connection.getresponse().read()
 
 
 def test_sigterm_while_it_works_leaves_nothing(make_server: Workshop) -> None:
