@@ -7,6 +7,7 @@ does not answer is refused in time, and asked to end; where none of the threads 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from itertools import takewhile
 from queue import SimpleQueue
@@ -73,6 +74,8 @@ class Readers:
         self._waits_s = waits_s
         self._line: SimpleQueue[_Job | None] = SimpleQueue()  # None: a thread ends
         self._threads = [thread(f"hansard-store-reader_{number}", self._serve) for number in range(threads)]
+        self._leaving = threading.Lock()
+        self._serving = threads
         # Touched on the event loop only, hence without a lock.
         self._accepting = False
         self._reading = 0
@@ -171,7 +174,12 @@ class Readers:
                     break
                 del job, outcome  # or they were kept until somebody reads again
         finally:
-            self._engine.dispose()  # whoever stops us may have gone on without us
+            with self._leaving:
+                self._serving -= 1
+                # Whoever stops us may have gone on without us. Not before the last: what the others give back to
+                # connections that are closed already stays open.
+                if not self._serving:
+                    self._engine.dispose()
             self._ending.one_has_ended()
 
     def _outcome(self, job: _Job) -> object:
