@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from hansard.errors import StoreUnavailable
 from hansard.store.failures import is_away, is_outage, refusal
 from hansard.store.outage import Outage
+from hansard.store.whereabouts import Moved
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Readers:
                 with self._engine.begin() as connection:
                     result = work(connection)
             except Exception as error:
-                if is_outage(error):
+                if is_outage(error) and not isinstance(error, Moved):  # that one is never opened again
                     self._engine.dispose()  # the next read opens the database anew
                 if is_away(error) and self._outage.is_ridden_out():
                     continue
