@@ -87,7 +87,8 @@ class SqlStore:
             engine.update_execution_options(**{words.KEPT: search})
         self._reading = database.engine_for_reading(connections=readers)
         self._reading.update_execution_options(**{bitmaps.WORTH_IT_FROM: windows.worth_it_from})
-        self._outage = Outage(bound_s=database.rides_out_s)
+        of_readers = Outage(bound_s=database.rides_out_s)
+        self._outage = Outage(bound_s=database.rides_out_s, of_readers=of_readers)
         self._writer = Writer(
             self._writing,
             guard=partial(database.guard, version=migrate.HEAD),
@@ -96,7 +97,7 @@ class SqlStore:
             outage=self._outage,
             observer=observer,
         )
-        self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=self._outage)
+        self._readers = Readers(self._reading, threads=readers, limit=queue_limit, outage=of_readers)
         self._pace = Pace(reads=lambda: self._readers.begun)
         # Beside the writer where others count too: a transaction of many things would hold their counts for long.
         self._counting = database.engine_for_serving()
