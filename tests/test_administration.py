@@ -43,6 +43,16 @@ async def test_a_pattern_that_is_not_known_is_refused_by_name(act: str) -> None:
 
 
 @pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize(("key", "field"), [("hansard_ttl", "retention_s"), ("hansard_body_ttl", "retention_bodies_s")])
+async def test_a_time_to_live_among_the_metadata_is_refused_with_the_field_that_says_it(
+    act: str, key: str, field: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"the policy's '{field}' says it, in seconds") as refused:
+        await ACTS[act](administration(), Policy(metadata={"team": "shop", key: "2s"}))
+    assert refused.value.param == f"policy.metadata.{key}"
+
+
+@pytest.mark.parametrize("act", ACTS)
 async def test_built_in_patterns_and_the_operators_own_are_known(act: str) -> None:
     shown = await ACTS[act](administration(), Policy(redact=("email", "ticket")))
     assert shown.policy.redact == ("email", "ticket")
@@ -54,6 +64,7 @@ async def test_built_in_patterns_and_the_operators_own_are_known(act: str) -> No
         {"limits": {"requests_per_minute": 0}},
         {"limits": {"tokens_per_month": -1}},
         {"retention_s": 0},
+        {"retention_bodies_s": 0},
         {"metadata": {f"k{n}": "v" for n in range(17)}},
         {"metadata": {"k" * 65: "v"}},
         {"metadata": {"k": "v" * 513}},

@@ -223,3 +223,17 @@ async def test_a_failure_to_tend_is_told_and_ends_nothing() -> None:
     async with janitor(shelf, told).at_work():
         await until(lambda: shelf.tended > 1 and not shelf.left["p"])
     assert [type(event.exception) for event in told if isinstance(event, Crashed)][:1] == [KeyError]
+
+
+async def test_outcomes_alone_are_forgotten_and_their_room_is_given_back_without_a_word() -> None:
+    told: list[Event] = []
+
+    class OfOutcomes(Shelf):
+        async def expire(self, project: str, *, now: int, most: int) -> Expired:
+            expired = await super().expire(project, now=now, most=most)
+            return Expired(outcomes=expired.records + expired.bodies)
+
+    shelf = OfOutcomes(free_bytes=[4096], p=100)
+    await janitor(shelf, told).sweep()
+
+    assert (shelf.left, shelf.free_bytes, told) == ({"p": 0}, [], [])

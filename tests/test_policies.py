@@ -96,8 +96,11 @@ def test_a_key_adds_to_what_its_project_redacts_and_takes_nothing_back() -> None
     assert redacted(Policy(redact=("ip",)), Policy(redact=("email",))) == ("email", "ip")
 
 
-def test_a_keys_retention_goes_before_its_projects() -> None:
-    assert retention(Policy(retention_s=5), Policy(retention_s=9)) == Lifetimes(whole_s=5)
+def test_a_keys_retention_goes_before_its_projects_each_time_by_itself() -> None:
+    assert retention(Policy(retention_s=5), Policy(retention_s=9, retention_bodies_s=3)) == Lifetimes(
+        whole_s=5, body_s=3
+    )
+    assert retention(Policy(retention_bodies_s=2), Policy(retention_bodies_s=3)) == Lifetimes(body_s=2)
     assert retention(Policy(), Policy(retention_s=9)) == Lifetimes(whole_s=9)
     assert retention(Policy(), Policy()) == Lifetimes()
 
@@ -140,6 +143,18 @@ async def test_how_long_it_is_kept(key: int | None, project: int | None, ttl: st
     [record] = house.kept
     assert record.expires is not None
     assert now + left_s <= record.expires <= now + left_s + 5
+
+
+async def test_how_long_what_was_said_is_kept() -> None:
+    house = House()
+    now = int(time.time())
+    await house.create(project=Policy(retention_bodies_s=60), store=True)
+
+    [record] = house.kept
+    assert record.expires is not None
+    assert record.body_expires is not None
+    assert now + 1000 <= record.expires <= now + 1005  # as the server says
+    assert now + 60 <= record.body_expires <= now + 65
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -27,7 +27,7 @@ from hansard.core.admin import (
     ProjectWanted,
     Rotation,
 )
-from hansard.core.policies import UNBOUND, Policy
+from hansard.core.policies import SAID_BY_FIELD, UNBOUND, Policy
 from hansard.core.redaction import BUILT_IN
 from hansard.errors import Conflict, InvalidRequest, NotFound
 from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Project, Tenants
@@ -195,8 +195,17 @@ class Administration:
         return changed
 
     def _check(self, policy: Policy | UnsetType) -> None:
-        """With an unknown pattern nothing could be kept, so nothing would be answered."""
-        for name in () if policy is UNSET else policy.redact:
+        """InvalidRequest for what would not count, or would let nothing be kept and so nothing be answered."""
+        if policy is UNSET:
+            return
+        for key, field in SAID_BY_FIELD.items():
+            if key in policy.metadata:
+                raise InvalidRequest(
+                    f"'{key}' counts among the metadata of a request only: the policy's '{field}' says it, in seconds.",
+                    param=f"policy.metadata.{key}",
+                    code="invalid_value",
+                )
+        for name in policy.redact:
             if name not in self._patterns:
                 known = ", ".join(sorted(self._patterns))
                 raise InvalidRequest(

@@ -353,6 +353,7 @@ class Completions:
         if not run.kept:
             run.told(reply)
             return texts.reply
+        run.to_be_committed()
         work = self._keep(run, reply, made=made, texts=texts)
         # It is finished, so it is stored, although its client may leave before it can be handed to the store.
         return await (self._recorder.outlive(work) if self._recorder.redacts_aside(run.redaction, texts) else work)

@@ -42,6 +42,7 @@ class _Tally(msgspec.Struct):
 
     records: int = 0
     bodies: int = 0
+    outcomes: int = 0
     freed_bytes: int = 0
 
 
@@ -97,7 +98,7 @@ class Janitor:
             while projects and not is_late:  # each in its turn, so that none waits for all of another's
                 projects = [project for project in projects if await self._batch(project, now, tally)]
                 is_late = time.monotonic() - started > self._tells_every_s
-            if tally.records or tally.bodies:
+            if tally.records or tally.bodies or tally.outcomes:
                 await self._give_back(tally)
         finally:
             if tally.records or tally.bodies:
@@ -135,8 +136,9 @@ class Janitor:
         expired = await self._store.expire(project, now=now, most=self._most)
         tally.records += expired.records
         tally.bodies += expired.bodies
+        tally.outcomes += expired.outcomes
         self._pace(expired)
-        if not (expired.records or expired.bodies):
+        if not (expired.records or expired.bodies or expired.outcomes):
             return False
         await self._rest(expired.took_s)
         return True

@@ -77,6 +77,8 @@ class Progress(msgspec.Struct):
     model: str | None = None
     usage: Mapping[str, int] | None = None
     stored: bool = False
+    uncommitted: bool = False
+    """Whether it is whole and to be kept, and no commit says yet that it is."""
     pieces: int = 0
     """The chunks that came of a stream."""
     allowance: Allowance | None = None
@@ -192,6 +194,10 @@ class Run:
         """The last chunk is here."""
         self._work.last_chunk_s = self._line.elapsed_s
 
+    def to_be_committed(self) -> None:
+        """It is whole, and counts only once it is kept."""
+        self._progress.uncommitted = True
+
     def told(self, reply: Document, *, finish_reason: str | None = None) -> None:
         """The completion is whole, and committed if it was to be. Its choices say why it ended, where it has them."""
         self._work.engine = self.route.answered.engine.name
@@ -199,6 +205,7 @@ class Run:
         self._progress.usage = _usage(reply)
         self._progress.model = self.route.answered.model
         self._progress.stored = self.stored
+        self._progress.uncommitted = False
 
     def came_second(self, reply: Document) -> None:
         """Another process, on the same database, has meanwhile answered a request with the same key."""

@@ -96,14 +96,12 @@ class Writer(threading.Thread):
                 self.refusal = json.loads(b"".join(reply.rest()))["error"]
                 assert self.refusal["code"] == GONE.get(reply.status), self.refusal
                 return
-            *payloads, done = list(reply)
-        assert done == DONE
-        last = json.loads(payloads[-1])
-        if "error" in last:
-            self.refusal = last["error"]
-            assert self.refusal["code"] == "project_deleted", self.refusal
+            payloads = list(reply)
+        if payloads[-1] == DONE:
+            self.stored.append(json.loads(payloads[-2])["id"])
         else:
-            self.stored.append(last["id"])
+            self.refusal = json.loads(payloads[-1])["error"]
+            assert self.refusal["code"] == "project_deleted", self.refusal
 
 
 def rows_of(place: Place, project: str) -> dict[str, int]:

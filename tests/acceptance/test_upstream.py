@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import openai
 import pytest
 
 from .conftest import Workshop
@@ -83,6 +86,27 @@ def test_aliases(server: Server, upstream: Upstream, name: str) -> None:
 def test_models_are_the_upstreams_and_the_aliases(server: Server) -> None:
     listed = [model["id"] for model in server.get("/models").json()["data"]]
     assert listed == ["steady", "breaks", "fails", "pauses", "waits", "silent", "limits", "refuses-key", "gpt-4o"]
+
+
+def test_the_official_client_raises_where_a_commit_fails(make_server: Workshop) -> None:
+    """Decision 21: the error frame stands where ``[DONE]`` would."""
+    with Upstream().running() as upstream:
+        server = make_server("--upstream", upstream.base_url, model=()).start()
+        client = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
+        messages = [{"role": "user", "content": "Go on."}]
+        with (
+            client,
+            client.chat.completions.create(model="pauses", messages=messages, store=True, stream=True) as chunks,  # type: ignore[call-overload]
+            closing(sqlite3.connect(server.data / "hansard.sqlite3", isolation_level=None)) as other,
+        ):
+            next(chunks)
+            other.execute("BEGIN IMMEDIATE")  # and keeps it, longer than anybody waits
+            upstream.release.set()
+            with pytest.raises(openai.APIError, match="The store is unavailable") as raised:
+                list(chunks)
+            other.execute("ROLLBACK")
+        assert raised.value.code == "store_unavailable"
+        assert server.stored_ids == []
 
 
 @pytest.mark.parametrize("model", ["breaks", "fails"])

@@ -173,6 +173,25 @@ async def test_a_bug_is_a_500_without_a_traceback_and_an_event(streamed: bool) -
     assert [type(event) for event in site.events] == [Crashed, RequestServed]
 
 
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "order-66"}])
+async def test_a_commit_that_fails_is_an_error_frame_in_place_of_the_end(headers: dict[str, str]) -> None:
+    """Decision 21, so that ``[DONE]`` implies that it is stored."""
+    gate = asyncio.Event()
+    site = Site(opener(), gate, said("Hello"), finish())
+    body = {**ASKED, "stream": True, "store": True}
+
+    request = asyncio.create_task(site.client.post("/v1/chat/completions", body, headers=headers))
+    await site.client.got_piece.wait()
+    site.store.down = True
+    gate.set()
+    reply = await request
+
+    assert reply.status == 200
+    *_, last, failure = reply.events
+    assert json.loads(last)["choices"][0]["finish_reason"] == "stop"
+    assert json.loads(failure)["error"]["code"] == "store_unavailable"
+
+
 async def test_a_bug_midway_is_an_error_frame_and_an_event() -> None:
     site = Site(opener(), ZeroDivisionError("secret"))
 

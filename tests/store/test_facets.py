@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 import pytest
 from sqlalchemy import Connection, select
 
+from hansard.core.paging import SearchQuery
+from hansard.core.words import terms
 from hansard.store import changes, facets
+from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
 from hansard.store.schema import facets as table
 from hansard.store.sql import SqlStore
 from tests.postgres import PostgresServer
+from tests.store.conftest import Start
 from tests.store.records import record
+from tests.store.sound import examined, sound_record
 
 pytestmark = pytest.mark.anyio
 
@@ -93,3 +99,21 @@ async def test_what_is_changed_and_deleted_is_counted_no_longer(store: SqlStore)
     assert list(await store.facets("p", "metadata[team]", limit=9)) == [("blue", 1)]
     await store.delete("p", "chatcmpl-a")
     assert list(await store.facets("p", None, limit=9)) == []
+
+
+async def test_a_very_long_reason_to_end_counts_under_its_digest(database: Database, start: Start) -> None:
+    """An upstream says it, and an index of PostgreSQL's holds some 2,700 bytes."""
+    store = await start(search=True)
+    long = "".join(chr(0x4E00 + (number * 7919) % 20_000) for number in range(5_000))
+
+    await store.insert(sound_record("a", finish_reason=long))
+
+    digest = f"sha256:{hashlib.sha256(long.encode()).hexdigest()}"
+    assert list(await store.facets("p", "finish_reason", limit=9)) == [(digest, 1)]
+    assert await store.get("p", "chatcmpl-a") == sound_record("a", finish_reason=digest)
+    for asked in (long, digest):
+        query = SearchQuery(terms=terms("well"), finish_reason=asked)
+        assert [hit.id for hit in (await store.search("p", query, after=None)).hits] == ["chatcmpl-a"]
+    assert examined(database).findings == ()
+    await store.delete("p", "chatcmpl-a")
+    assert list(await store.facets("p", "finish_reason", limit=9)) == []

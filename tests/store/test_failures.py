@@ -14,6 +14,7 @@ from sqlalchemy import exc
 
 from hansard.errors import Conflict, InternalError, StoreUnavailable
 from hansard.store import failures
+from hansard.store.whereabouts import Moved
 
 # Every primary result code for an error: https://sqlite.org/rescode.html, section 3.
 RESULT_CODES = (
@@ -127,6 +128,12 @@ def test_one_requests_own_failure_is_told_to_it_alone() -> None:
     assert type(failures.refusal(failed(exc.IntegrityError))) is Conflict
     assert type(failures.refusal(failed(exc.DataError))) is InternalError
     assert type(failures.refusal(TypeError("a bug"))) is InternalError
+
+
+def test_a_file_that_is_not_in_its_place_is_an_outage_that_is_not_waited_for() -> None:
+    assert failures.is_outage(Moved())
+    assert not failures.is_away(Moved())
+    assert str(failures.refusal(Moved())) == "The store is unavailable: the database file was moved or removed."
 
 
 def test_a_reader_that_gets_no_connection_is_an_outage() -> None:

@@ -50,3 +50,22 @@ def test_it_can_be_had_again_by_who_let_it_go(tmp_path: Path) -> None:
         pass
     with alone(tmp_path / "a"), pytest.raises(StartupError), alone(tmp_path / "a"):
         pass
+
+
+def test_a_symbolic_link_is_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b").symlink_to(tmp_path / "a")
+    with (
+        alone(tmp_path / "a"),
+        pytest.raises(StartupError, match="in use by another"),
+        alone(tmp_path / "elsewhere" / "b"),
+    ):
+        pass
+
+
+def test_a_file_with_two_names_is_refused_under_each(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    for name in "ab":
+        with pytest.raises(StartupError, match="has another name as well"), alone(tmp_path / name):
+            pass

@@ -8,28 +8,27 @@ import sys
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
 
 import hansard.store.migrations
-from hansard.core.paging import ListQuery
+from hansard.core.paging import ListQuery, SearchQuery
 from hansard.core.pieces import cut
+from hansard.core.words import terms
 from hansard.errors import StartupError
 from hansard.observe import Event, StoreUpgraded
 from hansard.store import facets, migrate
-from hansard.store.base import Cursor
-from hansard.store.codec import pack_body
+from hansard.store.base import Cursor, Tally
 from hansard.store.database import Database
 from hansard.store.postgresql import Postgresql
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from hansard.store.tenants import State
 from hansard.store.windows import Sizes
 from tests.postgres import PostgresServer
 from tests.store.conftest import Start
+from tests.store.older import KEY, OF_0003, SHOP, TALK, written_by
 from tests.store.records import outcome, record
-from tests.store.sound import CONVERSATION, examined, reply, sound_record
+from tests.store.sound import CONVERSATION, examined, sound_record
 from tests.store.tended import tended
 
 pytestmark = pytest.mark.anyio
@@ -77,88 +76,6 @@ def set_version(database: Database, version: str | None) -> None:
         "DELETE FROM alembic_version",
         *([] if version is None else [f"INSERT INTO alembic_version VALUES ('{version}')"]),
     )
-
-
-def written_by(version: str, database: Database) -> None:
-    """A database as that version leaves it, with the rows of ``ROWS``."""
-    database.make()
-    engine = database.engine_for_writing()
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(hansard.store.migrations.__file__).parent))
-        config.attributes["connection"] = connection
-        command.upgrade(config, version)
-        for statement in ROWS[version]:
-            connection.execute(text(statement), VALUES)
-        for statement in NUMBERED[connection.dialect.name]:
-            connection.execute(text(statement), {"number": LAST[version]})
-    engine.dispose()
-
-
-# Completion 7 of 0001 is `record("a", metadata={"tier": "tin"})`. In 0003 two projects have the same conversation, and
-# one of them an outcome; the last number given is that of a completion that is deleted.
-_COMPLETION = (
-    "INSERT INTO completions (number, project, id, created, model, requested_model, request_id, metadata, seed, "
-    "engine, upstream_id, first_token_ms, total_ms) VALUES ({number}, '{project}', 'chatcmpl-{name}', 1700000000, "
-    "'tiny-2026', 'tiny', 'req_{name}', '{{\"tier\":\"tin\"}}', 2147483647, 'echo', 'chatcmpl-7', 12, 345)"
-)
-_LABELS = (
-    "INSERT INTO labels VALUES ('{project}', '', '', 1700000000, {number}), "
-    "('{project}', 'metadata[tier]', 'tin', 1700000000, {number}), "
-    "('{project}', 'model', 'tiny', 1700000000, {number}), ('{project}', 'model', 'tiny-2026', 1700000000, {number})"
-)
-_BODY = (
-    "INSERT INTO bodies (number, project, request, reply) VALUES ({number}, '{project}', :conversation, :reply_{name})"
-)
-_TOMBSTONE = "INSERT INTO tombstones VALUES ('p', 'chatcmpl-gone', 1699999999, {number})"
-_EMPTY_BODY = "INSERT INTO bodies (number, project, content) VALUES (7, 'default', :packed)"
-_OF_ALL = "INSERT INTO {table} VALUES ('p', '', '', {end})"
-_OF_LABELS = [
-    f"INSERT INTO {{table}} VALUES ('p', '{key}', '{value}', {{end}})"
-    for key, value in (("metadata[tier]", "tin"), ("model", "tiny"), ("model", "tiny-2026"))
-]
-_LABELS_OF_0006 = [statement.format(table="labels", end="1700000000, 7") for statement in _OF_LABELS] + [
-    statement.format(table="facets", end="0, 1") for statement in (_OF_ALL, *_OF_LABELS)
-]
-_OF_0003 = (("p", 7, "a"), ("p", 8, "b"), ("q", 9, "c"))
-ROWS = {
-    "0001": [
-        _COMPLETION.format(project="p", number=7, name="a"),
-        "INSERT INTO bodies (number, request, reply) VALUES (7, :plain, :plain_reply)",
-        _LABELS.format(project="p", number=7),
-        _TOMBSTONE.format(number=6),
-    ],
-    "0003": [
-        *(
-            statement.format(project=project, number=number, name=name)
-            for project, number, name in _OF_0003
-            for statement in (_COMPLETION, _BODY, _LABELS)
-        ),
-        _TOMBSTONE.format(number=12),
-        "INSERT INTO outcomes (project, key, fingerprint, created, expires, number, reply) VALUES "
-        "('p', 'stored', :fingerprint, 1700000100, 4000000000, 8, NULL), "
-        "('p', 'unstored', :fingerprint, 1700000100, 4000000000, NULL, :reply_b)",
-    ],
-    "0004": [_COMPLETION.format(project="default", number=7, name="a"), _EMPTY_BODY],
-    "0006": [
-        _COMPLETION.format(project="p", number=7, name="a"),
-        _EMPTY_BODY.replace("default", "p"),
-        *_LABELS_OF_0006,
-    ],
-}
-LAST = {"0001": 7, "0003": 12, "0004": 7, "0006": 8}
-VALUES = {
-    "plain": b'{"model": "tiny", "temperature": 1.0}',
-    "plain_reply": b'{"id":"chatcmpl-a"}',
-    "conversation": CONVERSATION,
-    "fingerprint": bytes(32),
-    "packed": pack_body(cut(b'{"model":"tiny"}'), b'{"id":"chatcmpl-a"}'),
-    **{f"reply_{name}": reply(record(name)) for _, _, name in _OF_0003},
-}
-NUMBERED = {
-    "sqlite": ["UPDATE sqlite_sequence SET seq = :number WHERE name = 'completions'"],
-    "postgresql": ["SELECT setval('completions_number_seq', :number)"],
-}
 
 
 async def once(database: Database) -> None:
@@ -240,8 +157,11 @@ async def test_what_the_first_version_wrote_is_all_there_after_the_climb(databas
     await store.stop()
 
 
-async def test_what_the_third_version_wrote_is_all_there_after_the_climb(database: Database) -> None:
-    written_by("0003", database)
+@pytest.mark.parametrize("version", ["0002", "0003"])
+async def test_what_the_second_and_the_third_version_wrote_is_all_there_after_the_climb(
+    database: Database, version: str
+) -> None:
+    written_by(version, database)
     assert "pieces.content" not in schema(database)
 
     store = SqlStore(database)
@@ -249,7 +169,7 @@ async def test_what_the_third_version_wrote_is_all_there_after_the_climb(databas
 
     metadata = {"tier": "tin"}
     kept = [
-        sound_record(name, project=project, metadata=metadata, request=CONVERSATION) for project, _, name in _OF_0003
+        sound_record(name, project=project, metadata=metadata, request=CONVERSATION) for project, _, name in OF_0003
     ]
     for each in kept:
         assert await store.get(each.project, each.id) == each
@@ -275,6 +195,59 @@ async def test_what_the_third_version_wrote_is_all_there_after_the_climb(databas
     assert place is not None
     assert place.number > 12
     await store.stop()
+
+
+async def test_what_the_fourth_version_wrote_is_all_there_after_the_climb(database: Database) -> None:
+    written_by("0004", database)
+    assert "keys" not in " ".join(schema(database))
+
+    store = SqlStore(database, search=True)
+    await store.start()
+
+    await sound_after_the_climb(store, database)
+    assert store._catching_up is not None
+    await store._catching_up
+    found = await store.search("default", SearchQuery(terms=terms("standing orders")), after=None)
+    assert [hit.id for hit in found.hits] == ["chatcmpl-a"]
+    await store.delete("default", "chatcmpl-a")
+    assert counts(database, "default") == {"": []}
+    assert examined(database).looked_at["pieces"] == 0
+    await store.stop()
+
+
+async def test_what_the_fifth_version_wrote_is_all_there_after_the_climb(database: Database) -> None:
+    written_by("0005", database)
+    assert "tallies" not in " ".join(schema(database))
+
+    store = SqlStore(database)
+    await store.start()
+
+    await sound_after_the_climb(store, database)
+    assert await store.tenants.holders([KEY.digest]) == {KEY.digest: (KEY, SHOP)}
+    assert [each.name for each in await store.tenants.projects()] == ["default", "shop"]
+    (entry,) = await store.tenants.audit(project="proj_1", after=None, limit=9)
+    assert (entry.at, entry.act, entry.target, entry.details) == (10**15, "key.created", "key_1", {"name": "till"})
+    assert await store.tenants.state() == State(revision=1, has_keys=True)
+    assert await store.tally([Tally("proj_1", "key_1", "requests", 1.0)]) == [1.0]
+    await store.stop()
+
+
+async def sound_after_the_climb(store: SqlStore, database: Database) -> None:
+    """What 0004 and 0005 wrote of a conversation with tools, in bodies and pieces of their own bytes."""
+    kept = sound_record("a", project="default", metadata={"tier": "tin"}, request=TALK)
+    assert await store.get("default", "chatcmpl-a") == kept
+    query = ListQuery(model="tiny", metadata=(("tier", "tin"),))
+    (listed,) = await store.page("default", query, after=None, limit=2)
+    assert (listed.id, listed.reply) == (kept.id, kept.reply)
+    assert counts(database, "default") == {
+        "": [("", 1)],
+        "finish_reason": [("stop", 1)],
+        "metadata[tier]": [("tin", 1)],
+        "model": [("tiny", 1), ("tiny-2026", 1)],
+    }
+    report = examined(database)
+    assert report.findings == ()
+    assert report.looked_at["pieces"] == 4
 
 
 async def test_what_the_sixth_version_wrote_comes_into_windows_after_the_climb(database: Database) -> None:
@@ -363,6 +336,7 @@ def test_a_start_pays_neither_for_alembic_nor_for_a_driver_it_does_not_need(path
 import asyncio, pathlib, sys
 from hansard.store.sql import SqlStore
 from hansard.store.sqlite import Sqlite
+from hansard.store.tenants import State
 async def main():
     for _ in range(2):
         store = SqlStore(Sqlite(pathlib.Path({str(path)!r})))

@@ -185,6 +185,42 @@ async def test_an_outage_beyond_the_bound_is_refused_and_then_at_once(own_server
     assert store.healthy
 
 
+async def test_reads_that_get_through_do_not_keep_a_write_waiting(postgres: PostgresServer, start: Start) -> None:
+    """As of a primary that has become a standby, to which reads are welcome."""
+    url = postgres.new_database()
+    store = await start(database=Postgresql(url, rides_out_s=0.5))
+    await store.insert(record("a"))
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    writing = asyncio.create_task(store.insert(record("b")))
+    while not writing.done():
+        assert await store.get("p", "chatcmpl-a") == record("a")
+
+    with pytest.raises(StoreUnavailable, match=r"^The store is unavailable: the database cannot be written\.$"):
+        await writing
+    assert not store.healthy
+    postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await store.insert(record("c"))
+    assert store.healthy
+
+
+async def test_a_write_that_gets_through_ends_the_outage_of_reads_as_well(
+    own_server: PostgresServer, start: Start
+) -> None:
+    store = await start(database=Postgresql(own_server.new_database(), rides_out_s=0.1))
+    own_server.stop()
+    with pytest.raises(StoreUnavailable):
+        await store.get("p", "chatcmpl-a")
+    assert not store.healthy
+    await asyncio.to_thread(own_server.start)
+
+    await store.insert(record("a"))
+
+    assert store.healthy
+
+
 @pytest.mark.parametrize("committed", [True, False])
 async def test_a_commit_whose_answer_is_lost_is_kept_once(start: Start, database: Database, committed: bool) -> None:
     store = await start()

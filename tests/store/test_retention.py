@@ -237,6 +237,41 @@ def test_a_check_still_wants_messages_of_what_has_not_expired(connection: Connec
     assert found(connection) == [("request", ("chatcmpl-a",))]
 
 
+# Outcomes
+
+
+def test_an_outcome_goes_in_the_second_in_which_it_expires(connection: Connection) -> None:
+    """Also that of what was not stored, whose reply lies in it."""
+    outcomes.keep(connection, outcome("unstored", expires=NOW), None)
+    outcomes.keep(connection, outcome("stored", expires=NOW), record("b"))
+    outcomes.keep(connection, outcome("later", expires=NOW + 1), None)
+
+    assert retention.due(connection, NOW - 1) == []
+    assert retention.due(connection, NOW) == ["p"]
+    assert retention.expire(connection, "p", now=NOW, most=64) == Expired(outcomes=2)
+    assert connection.scalars(select(schema.outcomes.c.key)).all() == ["later"]
+    assert ids(connection) == "b"
+    assert retention.due(connection, NOW) == []
+
+
+def test_outcomes_are_among_those_of_which_some_go_at_a_time(connection: Connection) -> None:
+    changes.insert_records(connection, [record("a", expires=NOW), conversation("b", body_expires=NOW)])
+    for number in range(3):
+        outcomes.keep(connection, outcome(str(number), expires=NOW), None)
+
+    assert retention.expire(connection, "p", now=NOW, most=4) == Expired(records=1, bodies=1, outcomes=2)
+    assert retention.expire(connection, "p", now=NOW, most=4) == Expired(outcomes=1)
+
+
+def test_large_replies_of_outcomes_go_some_at_a_time(connection: Connection) -> None:
+    for number in range(5):
+        outcomes.keep(connection, outcome(str(number), reply=b"x" * 3 * 1024 * 1024, expires=NOW), None)
+
+    gone = [retention.expire(connection, "p", now=NOW, most=64).outcomes for _ in range(4)]
+
+    assert gone == [2, 2, 1, 0]  # at most 8 MB
+
+
 # How it is found
 
 
@@ -253,14 +288,21 @@ def test_what_never_expires_is_not_looked_at(connection: Connection) -> None:
             said.append((statement, parameters))
 
     listen(connection.connection.driver_connection, note)
+    outcomes.keep(connection, outcome("k", expires=NOW), None)
+    said.clear()
     retention.due(connection, NOW)
-    assert expired(connection) == (1, 1)
+    assert retention.expire(connection, "p", now=NOW, most=64) == Expired(records=1, bodies=1, outcomes=1)
 
     looked = [line for statement, parameters in said[:] for line in plan(connection, statement, parameters)]
     for index in ("completions_by_expiry", "completions_by_body_expiry"):
         # Which project, that there is no other, whether in that one, and which ones.
         assert sum(f"{index} " in f"{line} " for line in looked) == 4
-    assert [line for line in looked if line.startswith("SCAN") or "Seq Scan" in line] == []
+    avoided = ("SCAN", "Seq Scan", "TEMP B-TREE", "Sort")
+    assert [line for line in looked if any(word in line for word in avoided)] == []
+    # Whether in that project, and which ones.
+    assert sum("outcomes_by_expiry " in f"{line} " and "(project=? AND expires<?)" in line for line in looked) == 2 * (
+        connection.dialect.name == "sqlite"
+    )
     assert [line for line in looked if "completions_by_id" in line or "autoindex_completions" in line] == []
 
 

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,89 @@ async def test_who_only_read_does_not_touch_the_file_as_he_closes(path: Path, tm
     engine.dispose()
     assert killed.read_bytes() == before
     assert (tmp_path / "killed.db-wal").stat().st_size > 0
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+async def test_a_log_without_its_file_is_left_as_it_is_and_the_start_refused(path: Path, *, is_empty: bool) -> None:
+    """SQLite would delete it, with all that was acknowledged and not yet taken from it into the file."""
+    log = path.with_name(f"{path.name}-wal")
+    log.write_bytes(b"acknowledged")
+    if is_empty:
+        path.touch()
+
+    said = await problem(path)
+
+    assert said == (
+        "there is no database here, but a log of one beside it, which may hold what was acknowledged. "
+        f"Put the file back; or, to begin with another one, move {log} away first."
+    )
+    assert log.read_bytes() == b"acknowledged"
+    assert path.exists() is is_empty
+
+
+async def test_an_empty_log_without_its_file_keeps_nobody_out(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").touch()
+    store = SqlStore(Sqlite(path))
+    await store.start()
+    await store.stop()
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def exchange(path: Path) -> None:
+    """For a copy, as somebody does who restores a backup."""
+    copy = shutil.copy(path, path.with_name("copy"))
+    path.unlink()
+    Path(copy).rename(path)
+
+
+@pytest.mark.parametrize("act", [remove, exchange])
+async def test_a_file_that_is_gone_from_its_place_is_not_written_any_more(
+    path: Path, store: SqlStore, act: Callable[[Path], None]
+) -> None:
+    await store.insert(record("a"))
+    assert await store.get("p", "chatcmpl-a") == record("a")
+    act(path)
+    there = path.exists()
+
+    assert not await store.ready()
+    for name in ("b", "c"):  # the second on a connection of its own
+        with pytest.raises(StoreUnavailable, match="the database file was moved or removed"):
+            await store.insert(record(name))
+    assert not await store.ready()
+    assert not store.healthy
+    assert await store.get("p", "chatcmpl-a") == record("a")  # as long as it is open it can be saved
+    assert path.exists() is there
+
+
+async def test_a_file_that_is_put_back_is_written_again(path: Path, store: SqlStore) -> None:
+    await store.insert(record("a"))
+    aside = path.rename(path.with_name("aside"))
+    with pytest.raises(StoreUnavailable):
+        await store.insert(record("b"))
+
+    aside.rename(path)
+
+    await store.insert(record("c"))
+    assert await store.ready()
+    await store.stop()
+    again = SqlStore(Sqlite(path))
+    await again.start()
+    kept = [await again.get("p", f"chatcmpl-{name}") for name in "abc"]
+    assert kept == [record("a"), None, record("c")]
+    await again.stop()
+
+
+async def test_the_log_of_a_file_with_a_symbolic_link_is_found_beside_the_file(tmp_path: Path, path: Path) -> None:
+    """SQLite puts it there: https://sqlite.org/releaselog/3_10_0.html."""
+    (tmp_path / "link").symlink_to(path)
+    log = path.with_name(f"{path.name}-wal")
+    log.write_bytes(b"acknowledged")
+
+    with pytest.raises(StartupError, match="a log of one beside it"):
+        await SqlStore(Sqlite(tmp_path / "link")).start()
 
 
 async def test_a_directory_where_the_file_should_be(tmp_path: Path) -> None:

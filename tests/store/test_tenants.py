@@ -13,8 +13,9 @@ from hansard.store.database import Database
 from hansard.store.sql import SqlStore
 from hansard.store.tenants import DEFAULT_PROJECT, Changed, Entry, Key, Project, State
 from tests.store.conftest import Start
+from tests.store.older import written_by
 from tests.store.records import record
-from tests.store.test_migrate import once, schema, written_by
+from tests.store.test_migrate import once, schema
 
 pytestmark = pytest.mark.anyio
 

@@ -136,7 +136,10 @@ def also_having(scopes: frozenset[Scope], handler: Handler) -> Handler:
 
 
 async def _tell(exchange: Exchange, error: HansardError) -> None:
-    """As an HTTP status while there is none yet; in a stream that has begun as its last event but one."""
+    """As an HTTP status while there is none yet; in a stream that has begun as its last event but ``[DONE]``.
+
+    Where a commit was due, the error stands in place of that (decision 21).
+    """
     if exchange.status is None:
         await exchange.reply(error.status, envelope(error), headers(error))
     elif exchange.complete:
@@ -144,7 +147,8 @@ async def _tell(exchange: Exchange, error: HansardError) -> None:
     elif exchange.content_type == LINES:  # a last line that is none of what was asked for
         await exchange.end(msgspec.json.encode(envelope(error)) + b"\n")
     else:
-        await exchange.end(sse.encode_error(envelope(error)) + sse.DONE)
+        end = b"" if exchange.progress.uncommitted else sse.DONE
+        await exchange.end(sse.encode_error(envelope(error)) + end)
 
 
 def envelope(error: HansardError) -> Document:

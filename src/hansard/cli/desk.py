@@ -36,7 +36,7 @@ Meta = Annotated[
     list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Put on each stored completion. Repeatable.")
 ]
 PolicyText = Annotated[
-    str | None, typer.Option("--policy", metavar="JSON", help="The whole policy, limits included, as one JSON object.")
+    str | None, typer.Option("--policy", metavar="JSON", help="The whole policy (limits, retention_s, ...) as JSON.")
 ]
 
 

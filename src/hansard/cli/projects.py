@@ -25,7 +25,7 @@ LIST_EXAMPLES = examples(
 CREATE_EXAMPLES = examples(
     "hansard projects create shop",
     "hansard projects create shop --model hansard-tiny --meta team=shop",
-    'hansard projects create shop --policy \'{"store": "always"}\'',
+    'hansard projects create shop --policy \'{"retention_s": 2592000, "retention_bodies_s": 86400}\'',
 )
 UPDATE_EXAMPLES = examples(
     "hansard projects update shop --name store",

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from hansard.contract.request import MAX_KEY, MAX_VALUE
-from hansard.core.lifetimes import Lifetimes
+from hansard.core.lifetimes import BODY_TTL_KEY, TTL_KEY, Length, Lifetimes
 
 Storage: TypeAlias = Literal["asked", "always", "never"]
 # Nothing at all is what scopes and revoking are for.
@@ -49,12 +49,20 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Put on every stored completion, unless the request says otherwise of a key."""
     redact: tuple[str, ...] = ()
     """Names of patterns whose matches are blacked out before the commit."""
-    retention_s: Count | None = None
+    retention_s: (
+        Annotated[Count, Meta(description="Seconds that a completion is kept, where it does not say.")] | None
+    ) = None
+    retention_bodies_s: (
+        Annotated[Count, Meta(description="Seconds that what was said in it is kept, where it does not say.")] | None
+    ) = None
     limits: Limits = Limits()
 
 
 UNBOUND: Final = Policy()
 """Nothing said."""
+
+SAID_BY_FIELD: Final = {TTL_KEY: "retention_s", BODY_TTL_KEY: "retention_bodies_s"}
+"""Keys of metadata that count in a request only, and the fields that say the same in a policy."""
 
 
 def storage(own: Policy, of_project: Policy, *, of_server: Storage) -> Storage:
@@ -64,8 +72,7 @@ def storage(own: Policy, of_project: Policy, *, of_server: Storage) -> Storage:
 
 def retention(own: Policy, of_project: Policy) -> Lifetimes:
     """For how long, unless a request says otherwise; nothing where neither says."""
-    said = of_project.retention_s if own.retention_s is None else own.retention_s
-    return Lifetimes() if said is None else Lifetimes(whole_s=said)
+    return _lifetimes(own).over(_lifetimes(of_project))
 
 
 def redacted(own: Policy, of_project: Policy) -> tuple[str, ...]:
@@ -84,3 +91,11 @@ def metadata(asked: Mapping[str, str], own: Policy, of_project: Policy) -> dict[
             if len(together) < MAX_PAIRS:
                 together.setdefault(key, value)
     return together
+
+
+def _lifetimes(policy: Policy) -> Lifetimes:
+    return Lifetimes(whole_s=_length(policy.retention_s), body_s=_length(policy.retention_bodies_s))
+
+
+def _length(said: Count | None) -> Length:
+    return UNSET if said is None else said

@@ -107,6 +107,7 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
 
     records: int = 0
     bodies: int = 0
+    outcomes: int = 0
     took_s: float = 0.0
 
 
@@ -158,7 +159,7 @@ class Expiring(Protocol):
         """The projects in which something has expired by ``now``."""
 
     async def expire(self, project: str, *, now: int, most: int) -> Expired:
-        """Forget at most ``most`` completions, or what was said in them; nothing, if nothing has expired by ``now``.
+        """Forget at most ``most`` completions, or what was said in them, or outcomes: what has expired by ``now``.
 
         Of a whole completion no more remains than after ``delete``; of another all but messages and answers, and not
         what a repeat of its request would get.

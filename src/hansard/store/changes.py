@@ -22,7 +22,7 @@ from hansard.store import closing, facets, pieces, queries, windows, words
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
 from hansard.store.driver import fetch, tell
-from hansard.store.queries import labels_of
+from hansard.store.queries import labels_of, short
 from hansard.store.ranges import Label
 from hansard.store.rows import delete_rows, filled, insert_rows
 from hansard.store.schema import bodies, completions, labels, tombstones
@@ -33,6 +33,7 @@ _LABEL: Final = tuple(labels.c.keys())
 
 _values: Final = attrgetter(*_COLUMNS)
 _METADATA: Final = _COLUMNS.index("metadata")
+_REASON: Final = _COLUMNS.index("finish_reason")
 
 
 class Standing(NamedTuple):
@@ -85,7 +86,7 @@ def insert_records(connection: Connection, records: Sequence[Record]) -> Sequenc
     carried = [(number, each, _carried(each)) for number, each in numbered]
     rows_of_labels = [(each.project, *label, each.created, number) for number, each, some in carried for label in some]
     insert_rows(connection, labels, _LABEL, rows_of_labels)
-    places = (facets.of_completion(each.project, some, each.finish_reason) for _, each, some in carried)
+    places = (facets.of_completion(each.project, some, _reason(each)) for _, each, some in carried)
     facets.add(connection, Counter(chain.from_iterable(places)))
     words.add(connection, numbered)
     return [None] * len(records)
@@ -177,7 +178,13 @@ def is_deleted(connection: Connection, project: str, completion_id: str) -> tupl
 def _row(record: Record) -> list[object]:
     row = list(_values(record))
     row[_METADATA] = _to_json(record.metadata)
+    row[_REASON] = _reason(record)
     return row
+
+
+def _reason(record: Record) -> str | None:
+    """As it is counted and filtered by; the reply has it as it is."""
+    return None if record.finish_reason is None else short(record.finish_reason)
 
 
 def _to_json(metadata: Mapping[str, str]) -> str:

@@ -60,6 +60,9 @@ class Database(Protocol):
         Raises ``failures.Outdated`` if they are of another version already.
         """
 
+    def look(self) -> None:
+        """Raise OSError or ``whereabouts.Moved`` where what is open is known to be found by nobody again."""
+
     def confirm(self, connection: Connection) -> None:
         """Write something, however little, so that COMMIT waits for every copy of what is seen there."""
 

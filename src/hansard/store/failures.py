@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import exc
 
 from hansard.errors import Conflict, HansardError, InternalError, ProjectGone, StartupError, StoreUnavailable
+from hansard.store.whereabouts import Moved
 
 
 class Trouble(NamedTuple):
@@ -43,6 +44,7 @@ _STANDBY = Trouble("the database cannot be written", "Name the primary; a standb
 _FORBIDDEN = Trouble("the database cannot be written", "Give this user the rights to its tables", 10)
 _COLLISION = Trouble("others changed the same rows at the same time", "Try again")
 _OUTDATED = Trouble("another version of Hansard has upgraded the database", "Run that version", 60)
+_MOVED = Trouble("the database file was moved or removed", "Put it back", 10)
 _SLOW = Trouble("the database took too long", "Look for what keeps it busy")
 
 # By primary result code. Left out: CONSTRAINT, MISMATCH and TOOBIG, which are one request's own.
@@ -129,7 +131,7 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database failed, rather than the request that met it."""
     if isinstance(error, exc.DBAPIError) and (_sqlstate(error) or "").startswith(_OWN_CLASSES):
         return False
-    foreign = Outdated | OSError | exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError
+    foreign = Outdated | Moved | OSError | exc.DBAPIError | exc.TimeoutError | exc.DisconnectionError
     return isinstance(error, foreign) and type(error) not in OWN
 
 
@@ -184,6 +186,8 @@ def trouble(error: BaseException) -> Trouble:
         return SYSTEM.get(error.errno or 0, _DISK)
     if isinstance(error, Outdated):
         return _OUTDATED
+    if isinstance(error, Moved):
+        return _MOVED
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     if cause is not None and hasattr(cause, "sqlstate"):
         code = None if _takes_all_down(cause) else cause.sqlstate

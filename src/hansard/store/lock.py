@@ -14,15 +14,24 @@ from hansard.errors import StartupError
 def alone(db_file: Path) -> Iterator[None]:
     """Hold the lock of this database. Raises StartupError, with the other's process id, if somebody has it.
 
-    The file stays: one that is removed while another waits for it would be locked by both. Where the system has no
-    such locks (Windows, some network file systems), nothing is held.
+    And for a file with several names: under each it has another log, so what is written under one is not seen under
+    another, and goes to pieces in the end (https://sqlite.org/howtocorrupt.html, 2.4).
+
+    The lock's file stays: one that is removed while another waits for it would be locked by both. Where the system
+    has no such locks (Windows, some network file systems), nothing is held.
     """
+    place = Path(os.path.realpath(db_file))
+    if _has_other_names(place):
+        raise StartupError(
+            f"{db_file} has another name as well (a hard link), and its log is found under one of them only. "
+            f"Remove the other, which `find DIR -samefile {place}` finds."
+        )
     try:
         import fcntl
     except ImportError:
         yield
         return
-    file = db_file.with_name(f"{db_file.name}.lock")
+    file = place.with_name(f"{place.name}.lock")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -47,3 +56,10 @@ def alone(db_file: Path) -> Iterator[None]:
         yield
     finally:
         os.close(held)
+
+
+def _has_other_names(file: Path) -> bool:
+    try:
+        return file.stat().st_nlink > 1 and file.is_file()
+    except OSError:  # the store says what is wrong with it
+        return False

@@ -276,14 +276,14 @@ def _driver(connection: Connection) -> Any:
 def _reading(path: Path) -> Iterator[Connection]:
     """A transaction on the file, which must be there. It ends by a rollback, which a damaged file allows as well."""
     must_be_there(path)
-    engine = sqlite.engine_for_walking(path.absolute(), patience_s=_PATIENCE_S)
+    engine = sqlite.engine_for_walking(Path(os.path.realpath(path)), patience_s=_PATIENCE_S)
     with _used(engine, path), engine.connect() as connection:
         yield connection
 
 
 @contextmanager
 def _writing(path: Path) -> Iterator[Engine]:
-    engine = sqlite.engine_for_writing(path.absolute(), patience_s=_PATIENCE_S)
+    engine = sqlite.engine_for_writing(Path(os.path.realpath(path)), patience_s=_PATIENCE_S)
     with _used(engine, path):
         yield engine
 

@@ -1,6 +1,7 @@
 """How long a database that went away is waited for (decision 21): a restart or a failover is ridden out, no more.
 
-Shared by the writer and the readers of one store: whoever gets through ends the outage for all.
+Those who write and those who read have one each: a write that gets through ends both, and a read that of the readers
+only, since there are databases that can be read and not written.
 """
 
 from __future__ import annotations
@@ -20,20 +21,26 @@ TOO_LONG: Final = "The store is unavailable: the database took too long."
 
 
 class Outage:
-    """At most one at a time. ``bound_s`` counts from when the database was first missed."""
+    """At most one at a time. ``bound_s`` counts from when the database was first missed.
 
-    def __init__(self, *, bound_s: float) -> None:
+    ``of_readers`` is over as soon as this one is.
+    """
+
+    def __init__(self, *, bound_s: float, of_readers: Outage | None = None) -> None:
         self._bound_s = bound_s
+        self._of_readers = of_readers
         self._since: float | None = None
 
     @property
     def lasts(self) -> bool:
-        """Whether the database has been missed and has not answered since."""
-        return self._since is not None
+        """Whether the database has been missed and has not answered since, by these or by the readers."""
+        return self._since is not None or (self._of_readers is not None and self._of_readers.lasts)
 
     def ended(self) -> None:
         """It has answered."""
         self._since = None
+        if self._of_readers is not None:
+            self._of_readers.ended()
 
     def is_ridden_out(self) -> bool:
         """It is missed: pause and say whether to try again. Once the bound is over, it says no at once."""

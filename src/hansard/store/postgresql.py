@@ -166,6 +166,9 @@ class Postgresql:
         """A commit that was on its way when the server or its session ended can be seen before a standby has it."""
         return True
 
+    def look(self) -> None:
+        """There is no such thing: who cannot be reached says so."""
+
     def confirm(self, connection: Connection) -> None:
         # A COMMIT of what has written nothing waits for no standby, and an empty message is the least there is.
         connection.exec_driver_sql("SELECT pg_logical_emit_message(true, 'hansard', '')")

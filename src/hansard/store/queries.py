@@ -94,11 +94,14 @@ _PLACE: Final = union_all(
 
 def labels_of(models: Iterable[str], metadata: Iterable[Label]) -> set[Label]:
     """The labels for these names of a model and these pairs of metadata."""
-    return {("model", _short(name)) for name in models} | {(f"metadata[{key}]", value) for key, value in metadata}
+    return {("model", short(name)) for name in models} | {(f"metadata[{key}]", value) for key, value in metadata}
 
 
-def _short(name: str) -> str:
-    """A name that an index can hold. PostgreSQL's takes some 2,700 bytes; metadata is bounded by the API itself."""
+def short(name: str) -> str:
+    """A name that an index can hold, a very long one by its digest.
+
+    PostgreSQL's takes some 2,700 bytes. Metadata is bounded by the API itself.
+    """
     if len(name) <= _LONGEST_NAME:
         return name
     return f"sha256:{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"

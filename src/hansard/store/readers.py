@@ -19,6 +19,7 @@ from hansard.errors import HansardError, StoreUnavailable
 from hansard.store.aside import LEAST_S, Ending, tell, thread
 from hansard.store.failures import is_away, is_outage, refusal
 from hansard.store.outage import ENDS_S, TOO_LONG, WAITS_S, Outage
+from hansard.store.whereabouts import Moved
 
 T = TypeVar("T")
 
@@ -196,7 +197,7 @@ class Readers:
                 with self._engine.connect() as connection:
                     result = self._transaction(job, connection)
             except Exception as error:
-                if is_outage(error):
+                if is_outage(error) and not isinstance(error, Moved):  # that one is never opened again
                     self._engine.dispose()  # the next read opens the database anew
                 if is_away(error) and self._outage.is_ridden_out():
                     continue

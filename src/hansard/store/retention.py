@@ -1,4 +1,4 @@
-"""What has expired, found and forgotten, some of it at a time: whole completions, and what was said in others.
+"""What has expired, found and forgotten, some of it at a time: whole completions, what was said in others, outcomes.
 
 Every function runs inside the caller's transaction and is told the time. Where several servers share a database, each
 leaves alone what another has under its hands.
@@ -26,7 +26,7 @@ _INDEXES: Final = {"expires": "completions_by_expiry", "body_expires": "completi
 def due(connection: Connection, now: int) -> list[str]:
     """The projects in which something has expired by then. Reads only."""
     found: set[str] = set()
-    for name in _INDEXES:
+    for name in _NEXT:
         project = ""
         while (following := connection.scalar(_NEXT[name], {"after": project})) is not None:
             project = following
@@ -36,14 +36,18 @@ def due(connection: Connection, now: int) -> list[str]:
 
 
 def expire(connection: Connection, project: str, *, now: int, most: int) -> Expired:
-    """Forget at most so many: first completions, those that expired first before others, then what was said."""
+    """Forget at most so many: first completions, those that expired first before others, what was said, outcomes."""
     gone = _bounded(connection.execute(_SOME["expires"], {"of_project": project, "now": now, "most": most}))
     if gone:
         changes.delete_records(connection, project, gone)
     some = {"of_project": project, "now": now, "most": most - len(gone)}
     bare = _bounded(connection.execute(_SOME["body_expires"], some)) if most > len(gone) else []
     strip(connection, project, bare)
-    return Expired(records=len(gone), bodies=len(bare))
+    rest = most - len(gone) - len(bare)
+    replies = _bounded(connection.execute(_SOME_OUTCOMES, {**some, "most": rest})) if rest else []
+    if replies:
+        connection.execute(_FORGET_KEY, [{"of_project": project, "of_key": row.key} for row in replies])
+    return Expired(records=len(gone), bodies=len(bare), outcomes=len(replies))
 
 
 def strip(connection: Connection, project: str, rows: Sequence[Row[Any]]) -> None:
@@ -114,31 +118,46 @@ def _some(column: Column[Any]) -> Select[Any]:
 
 
 def _next(column: Column[Any]) -> Select[str]:
+    project = column.table.c.project
     return (
-        _by_index(select(completions.c.project), column)
-        .where(completions.c.project > bindparam("after"), column.is_not(None))
-        .order_by(completions.c.project)
+        _by_index(select(project), column)
+        .where(project > bindparam("after"), column.is_not(None))
+        .order_by(project)
         .limit(1)
     )
 
 
 def _any(column: Column[Any]) -> Select[int]:
     return (
-        _by_index(select(literal(1)).select_from(completions), column)
-        .where(completions.c.project == bindparam("of_project"), column <= bindparam("now"))
+        _by_index(select(literal(1)).select_from(column.table), column)
+        .where(column.table.c.project == bindparam("of_project"), column <= bindparam("now"))
         .limit(1)
     )
 
 
 def _by_index(found: Select[Any], column: Column[Any]) -> Select[Any]:
     """SQLite would as soon walk through every completion, of which most may never expire."""
+    if column.table is outcomes:
+        return found  # each of them expires
     return found.with_hint(completions, f"INDEXED BY {_INDEXES[column.name]}", "sqlite")
 
 
 _COLUMNS: Final = {name: completions.c[name] for name in _INDEXES}
-_NEXT: Final = {name: _next(column) for name, column in _COLUMNS.items()}
-_ANY: Final = {name: _any(column) for name, column in _COLUMNS.items()}
 _SOME: Final = {name: _some(column) for name, column in _COLUMNS.items()}
+_EXPIRING: Final = {**_COLUMNS, "outcomes": outcomes.c.expires}
+_NEXT: Final = {name: _next(column) for name, column in _EXPIRING.items()}
+_ANY: Final = {name: _any(column) for name, column in _EXPIRING.items()}
+
+_SOME_OUTCOMES: Final = (
+    select(outcomes.c.key, func.length(outcomes.c.reply).label("size_bytes"))
+    .where(outcomes.c.project == bindparam("of_project"), outcomes.c.expires <= bindparam("now"))
+    .order_by(outcomes.c.expires)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_FORGET_KEY: Final = delete(outcomes).where(
+    outcomes.c.project == bindparam("of_project"), outcomes.c.key == bindparam("of_key")
+)
 
 _OF_BODY: Final = (bodies.c.project == bindparam("of_project"), bodies.c.number == bindparam("of_number"))
 _BODY: Final = select(bodies.c.turns, bodies.c.tools, bodies.c.content).where(*_OF_BODY)

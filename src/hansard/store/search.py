@@ -24,7 +24,7 @@ from hansard.core.paging import Order, SearchQuery
 from hansard.core.words import Term, snippet, texts
 from hansard.store import queries
 from hansard.store.base import Cursor, Found, Hit
-from hansard.store.queries import labels_of
+from hansard.store.queries import labels_of, short
 from hansard.store.schema import completions, labels
 from hansard.store.words import WORDS, mark, pending
 
@@ -133,7 +133,8 @@ def _by_list(connection: Connection, project: str, query: SearchQuery, oldest: i
 
 def _asked(query: SearchQuery) -> tuple[_Shape, dict[str, object]]:
     """What a completion must be besides having the words, and the values for that."""
-    bounds = {name: getattr(query, name) for name in ("created_after", "created_before", "finish_reason")}
+    bounds = {name: getattr(query, name) for name in ("created_after", "created_before")}
+    bounds["finish_reason"] = None if query.finish_reason is None else short(query.finish_reason)
     wanted = sorted(labels_of(() if query.model is None else (query.model,), query.metadata))
     shape = _Shape(
         is_after=query.created_after is not None,

@@ -39,6 +39,7 @@ from hansard.store.pace import Pace
 from hansard.store.readers import Readers
 from hansard.store.scrubbing import Scrubbing
 from hansard.store.tenants import Entry, Tenants
+from hansard.store.whereabouts import Moved
 from hansard.store.windows import Sizes
 from hansard.store.writer import Writer
 
@@ -87,7 +88,8 @@ class SqlStore:
             engine.update_execution_options(**{words.KEPT: search})
         self._reading = database.engine_for_reading(connections=readers)
         self._reading.update_execution_options(**{bitmaps.WORTH_IT_FROM: windows.worth_it_from})
-        self._outage = Outage(bound_s=database.rides_out_s)
+        of_readers = Outage(bound_s=database.rides_out_s)
+        self._outage = Outage(bound_s=database.rides_out_s, of_readers=of_readers)
         self._writer = Writer(
             self._writing,
             guard=partial(database.guard, version=migrate.HEAD),
@@ -101,7 +103,7 @@ class SqlStore:
             self._reading,
             threads=readers,
             limit=queue_limit,
-            outage=self._outage,
+            outage=of_readers,
             interrupt=database.interrupt,
             waits_s=waits_s,
         )
@@ -153,10 +155,17 @@ class SqlStore:
             return False
         try:
             if self.healthy and self._writer.has_committed_within(_SURE_S):
-                return await self._readers.read(lambda connection: connection.scalar(select(literal(1))) == 1)
+                return await self._readers.read(self._answers)
             return await self._writer.write(changes.works)
         except StoreUnavailable:
             return False
+
+    def _answers(self, connection: Connection) -> bool:
+        try:
+            self._database.look()
+        except Moved:  # what is open goes on being read: perhaps it is to be saved
+            return False
+        return connection.scalar(select(literal(1))) == 1
 
     async def insert(self, record: Record) -> None:
         size_bytes = len(record.request) + len(record.reply)

@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from hansard.errors import StartupError
 from hansard.store import failures
 from hansard.store.driver import run
+from hansard.store.whereabouts import Whereabouts
 
 # RETURNING came with it: https://sqlite.org/lang_returning.html
 _OLDEST: Final = (3, 35)
@@ -77,6 +78,12 @@ class Sqlite:
     path: Path
     patience_s: float = 5.0
     library: tuple[int, ...] = sqlite3.sqlite_version_info
+    whereabouts: Whereabouts = field(default_factory=Whereabouts, init=False, repr=False, compare=False)
+
+    @property
+    def file(self) -> Path:
+        """Where it lies in the end: SQLite puts the log beside that, and not beside a symbolic link."""
+        return Path(os.path.realpath(self.path))
 
     @property
     def rides_out_s(self) -> float:
@@ -84,14 +91,14 @@ class Sqlite:
 
     @property
     def place(self) -> str:
-        return str(self.path.absolute())
+        return str(self.path.absolute())  # as it was named
 
     @property
     def locked_for_s(self) -> float:
         return self.patience_s
 
     def engine_for_writing(self) -> Engine:
-        return engine_for_writing(self.path.absolute(), patience_s=self.patience_s)
+        return self._writing(patience_s=self.patience_s)
 
     def engine_for_serving(self) -> Engine:
         engine = self.engine_for_writing()
@@ -104,13 +111,13 @@ class Sqlite:
         return engine
 
     def engine_for_commands(self) -> Engine:
-        return engine_for_writing(self.path.absolute(), patience_s=_PATIENCE_OF_COMMANDS_S)
+        return self._writing(patience_s=_PATIENCE_OF_COMMANDS_S)
 
     def engine_for_reading(self, *, connections: int) -> Engine:
-        return engine_for_reading(self.path.absolute(), patience_s=self.patience_s, connections=connections)
+        return self._of_one_file(engine_for_reading(self.file, patience_s=self.patience_s, connections=connections))
 
     def engine_for_walking(self) -> Engine:
-        return engine_for_walking(self.path.absolute(), patience_s=self.patience_s)
+        return engine_for_walking(self.file, patience_s=self.patience_s)
 
     def interrupt(self, connection: sqlite3.Connection) -> None:
         with suppress(sqlite3.Error):  # it was closed meanwhile
@@ -123,13 +130,23 @@ class Sqlite:
                 f"{self.place}: this Python's SQLite is {found}, and Hansard needs {needed} or newer. "
                 "Use a newer Python, or PostgreSQL: --db postgresql://..."
             )
-        make_file(self.path.absolute())
+        if (log := _log_left_alone(self.file)) is not None:
+            raise StartupError(
+                f"{self.place}: there is no database here, but a log of one beside it, which may hold what was "
+                f"acknowledged. Put the file back; or, to begin with another one, move {log} away first."
+            )
+        self.whereabouts.forget()
+        make_file(self.file)
 
     def claim(self, connection: Connection) -> None:
         """A transaction that writes has the file to itself from its beginning."""
 
     def guard(self, connection: Connection, *, version: str) -> None:
         """One server at a time has the file, and it upgrades before it serves (``lock``)."""
+        self.look()
+
+    def look(self) -> None:
+        self.whereabouts.check()
 
     def under_way(self, connection: Connection) -> frozenset[str]:
         """Who reads sees all that was given a number so far, and whoever writes next sees what he saw."""
@@ -167,6 +184,24 @@ class Sqlite:
 
     def startup_error(self, error: BaseException) -> StartupError:
         return failures.startup_error(error, self.path.absolute())
+
+    def _writing(self, *, patience_s: float) -> Engine:
+        engine = self._of_one_file(engine_for_writing(self.file, patience_s=patience_s))
+
+        @event.listens_for(engine, "connect")
+        def note(*_: object) -> None:
+            self.whereabouts.note(self.path.absolute())
+
+        return engine
+
+    def _of_one_file(self, engine: Engine) -> Engine:
+        """It opens no other than the first, whatever lies there meanwhile, and makes none where there is none."""
+
+        @event.listens_for(engine, "do_connect")
+        def look(*_: object) -> None:
+            self.look()
+
+        return engine
 
 
 def make_file(path: Path) -> None:
@@ -288,6 +323,13 @@ def _left_as_it_is(connection: sqlite3.Connection, path: Path, *, patience_s: fl
 
 def _log(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
+
+
+def _log_left_alone(path: Path) -> Path | None:
+    """The log of this database, if there is something in it, and no database. SQLite would delete it."""
+    log = _log(path)
+    has_file, has_log = (each.exists() and each.stat().st_size > 0 for each in (path, log))
+    return log if has_log and not has_file else None
 
 
 def _address(path: Path, mode: str) -> str:

@@ -44,12 +44,17 @@ _NAME_IS_TAKEN: Final = select(projects.c.project).where(
 
 
 def prepare(connection: Connection, *, now: int) -> None:
-    """The project that was always there. Fails where one of the tables is not what it should be."""
-    state(connection)
+    """The project that was always there. Fails where one of the tables is not what it should be.
+
+    The first programs with keys did not note apart that there were some: without that the door would stand open.
+    """
+    has_keys = state(connection).has_keys
     holders(connection, [b""])
     log(connection, None, None, 1)
     if not connection.scalar(select(literal(1)).where(projects.c.project == DEFAULT_PROJECT)):
         connection.execute(insert(projects), _row(Project(id=DEFAULT_PROJECT, name=DEFAULT_PROJECT, created=now)))
+    if not has_keys and connection.scalar(select(literal(1)).select_from(keys).limit(1)):
+        _raise(connection, _KEYS)
 
 
 def state(connection: Connection) -> State:

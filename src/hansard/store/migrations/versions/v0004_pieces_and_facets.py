@@ -15,6 +15,7 @@ from alembic import op
 from hansard.core.pieces import cut
 from hansard.store import pieces
 from hansard.store.codec import pack_body
+from hansard.store.queries import short
 
 revision = "0004"
 down_revision = "0003"
@@ -169,4 +170,4 @@ def _reason(reply: bytes) -> str | None:
         reason = msgspec.json.decode(reply)["choices"][0]["finish_reason"]
     except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError):
         return None
-    return reason if isinstance(reason, str) else None
+    return short(reason) if isinstance(reason, str) else None
