@@ -72,6 +72,7 @@ def test_a_server_ends_though_its_database_hangs(
         "keys", "create", "--project", "shop", "--name", "x", "--scope", "create", "--scope", "read", "--db", url
     )
     known = {"authorization": f"Bearer {key}"}
+    eventually(lambda: server.get("/models").status == 401, "the first key to be known", server=server)
     kept = server.post("/chat/completions", question("Hello!", store=True), **known).json()["id"]
 
     with hang(postgres, url), ExitStack() as clients:
@@ -88,7 +89,8 @@ def test_a_server_ends_though_its_database_hangs(
         assert time.monotonic() - began < within_s + SLACK_S
 
     server.start()
-    assert server.get(f"/chat/completions/{kept}", **known).json()["id"] == kept
+    reply = server.get(f"/chat/completions/{kept}", **known).json()
+    assert reply.get("id") == kept, reply
 
 
 def _asks(server: Server, key: str) -> socket.socket:

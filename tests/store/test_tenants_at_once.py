@@ -70,7 +70,7 @@ async def test_a_project_that_leaves_is_not_brought_back_by_a_change(replicas: t
         )
 
         assert not isinstance(deleted, BaseException)
-        assert deleted.done
+        assert deleted.completions_left == 0
         assert isinstance(changed, NotFound) or not isinstance(changed, BaseException)
         with pytest.raises(NotFound):
             await other.desk.project(project.id)
