@@ -148,6 +148,24 @@ def test_bitmaps_that_are_not_all_there_yet_are_not_read(connection: Connection)
     assert not windows.finish(connection, ours)
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 21])
+def test_a_page_behind_however_many_that_are_deleted(connection: Connection, order: Order, limit: int) -> None:
+    created = {number: 100 + number // 20 - number % 2 for number in range(1, 401)}
+    insert_records(
+        connection, [record(str(number), created=second, metadata=BOTH) for number, second in created.items()]
+    )
+    closed(connection, Sizes(256, 1, 3))
+    deleted = {number for number in created if 20 < number < 240}
+    for number in deleted:
+        delete_record(connection, "p", f"chatcmpl-{number}")
+    left = {number: second for number, second in created.items() if number not in deleted}
+
+    for after in (None, (102, 20), (106, 130), (112, 241)):
+        in_order = plainly([(second, number) for number, second in left.items()], after, order)
+        assert page(connection, left, after, order, limit) == in_order[:limit]
+
+
 BOTH = {"a": "yes", "b": "yes"}
 
 
@@ -163,7 +181,7 @@ def page(
         after=None if after is None else Cursor(*after),
         order=order,
         limit=limit,
-        look_up=lambda numbers: [(created[number], number) for number in numbers],
+        look_up=lambda numbers: [(created[number], number) for number in numbers if number in created],
     )
 
 

@@ -32,6 +32,7 @@ WORTH_IT_FROM: Final = "hansard_bitmaps"
 _WORTH_IT_FROM: Final = {"sqlite": 5_000, "postgresql": 50_000}
 
 _MOST_AT_ONCE: Final = 64
+_MOST_LOOKED_UP: Final = 1_024
 _BEYOND: Final = 2**62
 
 
@@ -132,7 +133,7 @@ class _Page:
                 max(seconds) - window.slack if self._rises else min(seconds) + window.slack, some[-1]
             ):
                 return
-            more *= 2
+            more = min(2 * more, _MOST_LOOKED_UP)
 
     def _candidates(self, window: Window) -> Iterator[int]:
         """Numbers with all the bits, in order, but for those that are surely not past the cursor."""
