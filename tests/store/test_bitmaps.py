@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, text
 
 from hansard.core.paging import Order
-from hansard.store import bitmaps, windows
+from hansard.store import bitmaps, ranks, windows
 from hansard.store.base import Cursor
 from hansard.store.bits import packed
 from hansard.store.changes import delete_record, insert_records, set_metadata
@@ -166,13 +166,66 @@ def test_a_page_behind_however_many_that_are_deleted(connection: Connection, ord
         assert page(connection, left, after, order, limit) == in_order[:limit]
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("strays", [{300}, {7, 300, 301, 1100}, set(range(9, 1200, 50))])
+def test_numbers_out_of_the_order_of_time_cost_a_page_little(
+    connection: Connection, order: Order, strays: set[int]
+) -> None:
+    """Those whose clock was wrong, and one of ten that took long."""
+    created = {number: 5_000 + number - 10**4 * (number in strays) for number in range(1, 1201)}
+    created |= {number: created[number] - 97 for number in created if number % 10 == 3}
+    insert_records(
+        connection, [record(str(number), created=second, metadata=BOTH) for number, second in created.items()]
+    )
+    closed(connection, Sizes(600, 1, 3))
+    everything = plainly([(second, number) for number, second in created.items()], None, order)
+
+    for after in (None, *everything[::150]):
+        asked: list[int] = []
+        cursor = None if after is None else (created[after], after)
+        found = page(connection, created, cursor, order, 10, asked=asked)
+        assert found == everything[0 if after is None else everything.index(after) + 1 :][:10]
+        assert len(asked) < 4 * ranks.AT_ONCE  # the few that lie together with the cursor, in either window
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("late", [0, 1])
+def test_completions_that_are_deleted_cost_a_page_nothing(connection: Connection, order: Order, late: int) -> None:
+    created = {number: 5_000 + number - 30 * late * (number % 5 == 2) for number in range(1, 513)}
+    insert_records(
+        connection, [record(str(number), created=second, metadata=BOTH) for number, second in created.items()]
+    )
+    closed(connection, Sizes(256, 1, 3))
+    kept = {number: second for number, second in created.items() if number % 40 == 0}
+    for number in created:
+        if number not in kept:
+            delete_record(connection, "p", f"chatcmpl-{number}")
+
+    asked: list[int] = []
+    expected = plainly([(second, number) for number, second in kept.items()], None, order)
+    assert page(connection, kept, None, order, 10, asked=asked) == expected[:10]
+    assert set(asked) <= kept.keys()
+
+
 BOTH = {"a": "yes", "b": "yes"}
 
 
 def page(
-    connection: Connection, created: dict[int, int], after: tuple[int, int] | None, order: Order, limit: int
+    connection: Connection,
+    created: dict[int, int],
+    after: tuple[int, int] | None,
+    order: Order,
+    limit: int,
+    *,
+    asked: list[int] | None = None,
 ) -> Sequence[int]:
-    """Of those that carry both."""
+    """Of those that carry both; ``asked`` is told which were looked up."""
+
+    def look_up(numbers: Sequence[int]) -> list[tuple[int, int]]:
+        if asked is not None:
+            asked.extend(numbers)
+        return [(created[number], number) for number in numbers if number in created]
+
     always(connection)
     return bitmaps.numbers(
         connection,
@@ -181,7 +234,7 @@ def page(
         after=None if after is None else Cursor(*after),
         order=order,
         limit=limit,
-        look_up=lambda numbers: [(created[number], number) for number in numbers if number in created],
+        look_up=look_up,
     )
 
 

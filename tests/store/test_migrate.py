@@ -117,8 +117,18 @@ _OF_LABELS = [
     f"INSERT INTO {{table}} VALUES ('p', '{key}', '{value}', {{end}})"
     for key, value in (("metadata[tier]", "tin"), ("model", "tiny"), ("model", "tiny-2026"))
 ]
+_PLACES = ("1700000000, 7", "1699999990, 8")
 _LABELS_OF_0006 = [statement.format(table="labels", end="1700000000, 7") for statement in _OF_LABELS] + [
     statement.format(table="facets", end="0, 1") for statement in (_OF_ALL, *_OF_LABELS)
+]
+_EARLIER_BODY = "INSERT INTO bodies (number, project, content) VALUES (8, 'p', :packed)"
+_OF_0007 = [
+    _COMPLETION.format(project="p", number=7, name="a"),
+    _EMPTY_BODY.replace("default", "p"),
+    _COMPLETION.format(project="p", number=8, name="b").replace("1700000000", "1699999990"),
+    _EARLIER_BODY,
+    *(statement.format(table="labels", end=f"{place}") for statement in _OF_LABELS for place in _PLACES),
+    *(statement.format(table="facets", end="0, 2") for statement in (_OF_ALL, *_OF_LABELS)),
 ]
 _OF_0003 = (("p", 7, "a"), ("p", 8, "b"), ("q", 9, "c"))
 ROWS = {
@@ -145,13 +155,25 @@ ROWS = {
         _EMPTY_BODY.replace("default", "p"),
         *_LABELS_OF_0006,
     ],
+    # Of two completions the second was created before the first: their bitmaps went by number.
+    "0007": [
+        *_OF_0007,
+        "INSERT INTO windows VALUES ('p', 1, 8, 1699999990, 1700000000, 10, NULL), "
+        "('p', 9, 16, 1700000000, 1700000000, 0, 0)",
+        *(
+            f"INSERT INTO bitmaps VALUES ('p', '{key}', '{value}', 1, :both)"
+            for key, value in (("metadata[tier]", "tin"), ("model", "tiny"), ("model", "tiny-2026"))
+        ),
+        "INSERT INTO revisions VALUES ('windows', 9)",
+    ],
 }
-LAST = {"0001": 7, "0003": 12, "0004": 7, "0006": 8}
+LAST = {"0001": 7, "0003": 12, "0004": 7, "0006": 8, "0007": 9}
 VALUES = {
     "plain": b'{"model": "tiny", "temperature": 1.0}',
     "plain_reply": b'{"id":"chatcmpl-a"}',
     "conversation": CONVERSATION,
     "fingerprint": bytes(32),
+    "both": b"\xc0",
     "packed": pack_body(cut(b'{"model":"tiny"}'), b'{"id":"chatcmpl-a"}'),
     **{f"reply_{name}": reply(record(name)) for _, _, name in _OF_0003},
 }
@@ -290,6 +312,27 @@ async def test_what_the_sixth_version_wrote_comes_into_windows_after_the_climb(d
     assert await store.page("p", query, after=None, limit=2) == before
     assert [each.id for each in before] == ["chatcmpl-a"]
     await store.stop()
+
+
+async def test_bitmaps_of_the_seventh_version_are_made_anew(database: Database) -> None:
+    written_by("0007", database)
+    store = SqlStore(database, windows=Sizes(numbers=8, listed=1, few=0, worth_it_from=0))
+    await store.start()
+    query = ListQuery(model="tiny", metadata=(("tier", "tin"),))
+
+    for made in (True, False):
+        assert [each.id for each in await store.page("p", query, after=None, limit=2)] == ["chatcmpl-b", "chatcmpl-a"]
+        assert (await tended(store) > 0) == made
+    assert windows_without_bitmaps(database) == 1  # the one that is being filled
+    await store.stop()
+
+
+def windows_without_bitmaps(database: Database) -> int:
+    engine = database.engine_for_reading(connections=1)
+    with engine.begin() as connection:
+        found = connection.scalar(text("SELECT count(*) FROM windows WHERE work IS NOT NULL"))
+    engine.dispose()
+    return int(found or 0)
 
 
 def counts(database: Database, project: str) -> dict[str, list[tuple[str, int]]]:
