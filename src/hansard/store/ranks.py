@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, BigInteger, Connection, Select, bindparam, delete, func, select
+from sqlalchemy import ARRAY, BigInteger, BindParameter, Connection, Select, bindparam, delete, func, select
 
 from hansard.core.paging import Order
 from hansard.store.driver import fetch, tell
@@ -135,7 +135,7 @@ _AMONG: Final = _ALL.where(
 
 @cache
 def _at(count: int) -> Select[Any]:
-    places = [bindparam(f"place_{n}") for n in range(count)]
+    places: list[BindParameter[int]] = [bindparam(f"place_{n}") for n in range(count)]
     return select(ranks.c.place, ranks.c.numbers).where(_OF_PROJECT, ranks.c.place.in_(places))
 
 
