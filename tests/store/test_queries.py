@@ -19,7 +19,7 @@ from hansard.store.sqlite import Sqlite
 from hansard.store.windows import Sizes
 from tests.store.conftest import Start
 from tests.store.plans import plan
-from tests.store.records import record
+from tests.store.records import noise, record
 from tests.store.statements import of_transactions
 from tests.store.tended import tended
 
@@ -253,6 +253,41 @@ async def test_a_conversation_is_put_together_by_the_names_of_its_pieces(
         found = [line for line in chain_of_pieces if line.startswith("Index Cond")]
         assert [("project = " in line, "digest = " in line) for line in found] == [(True, True)] * 2
         assert not [line for line in chain_of_pieces if "Seq Scan" in line]
+
+
+@pytest.mark.parametrize(("query", "whole"), [(ListQuery(metadata=TWO), False), (ListQuery(), True)])
+async def test_a_page_ends_where_its_bytes_are_enough(start: Start, query: ListQuery, whole: bool) -> None:
+    store = await start(windows=Sizes(numbers=8, listed=1, few=0, worth_it_from=0))
+    large = [record(f"large-{n}", metadata=dict(TWO), reply=noise(7_000_000)) for n in range(4)]
+    small = [record(f"small-{n}", metadata=dict(TWO), reply=b"{}") for n in range(12)]
+    for each in (*small[:4], *large, *small[4:]):
+        await store.insert(each)
+    for _ in range(2):
+        await tended(store)
+
+    first = await store.page("p", query, after=None, limit=101, whole=whole)
+    assert [each.id for each in first] == [each.id for each in (*small[:4], *large[:3])]
+    assert first[-1] == (large[2] if whole else msgspec.structs.replace(large[2], request=first[-1].request))
+    rest = await store.page("p", query, after=await store.locate("p", first[-1].id), limit=101, whole=whole)
+    assert [each.id for each in rest] == [each.id for each in (large[3], *small[4:])]
+
+
+async def test_candidates_are_told_apart_without_their_bodies(start: Start, executed: Executed) -> None:
+    store = await start(windows=Sizes(numbers=64, listed=1, few=0, worth_it_from=0))
+    for n in range(64):
+        await store.insert(record(str(n), created=1_700_000_000 - n % 7, metadata=dict(TWO)))
+    for _ in range(2):
+        await tended(store)
+    place = await store.locate("p", "chatcmpl-40")
+    executed.clear()
+
+    assert len(await store.page("p", ListQuery(metadata=TWO), after=place, limit=5)) == 5
+    ((statement, parameters),) = [each for each in executed if "bodies" in each[0]]
+    if "numbers" in parameters:
+        asked = set(parameters["numbers"])
+    else:
+        asked = set(re.findall(r"[0-9]+", statement.partition(" IN ")[2]))
+    assert len(asked) == 5
 
 
 async def test_hostile_text_is_text(store: SqlStore) -> None:
