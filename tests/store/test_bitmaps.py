@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count as counting
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -205,6 +206,38 @@ def test_completions_that_are_deleted_cost_a_page_nothing(connection: Connection
     expected = plainly([(second, number) for number, second in kept.items()], None, order)
     assert page(connection, kept, None, order, 10, asked=asked) == expected[:10]
     assert set(asked) <= kept.keys()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_wrong_clock_in_no_window_with_bitmaps_costs_little(connection: Connection, order: Order) -> None:
+    created = {number: 5_000 + number for number in range(1, 2_401)}
+    records = {number: record(str(number), created=second, metadata=BOTH) for number, second in created.items()}
+    insert_records(connection, list(records.values()))
+    closed(connection, Sizes(800, 1, 3))
+    steps = [steps_of_a_page(connection, created, (5_700, 700), order)]
+
+    created |= {number: number for number in range(2_401, 2_441, 10)}
+    created |= {number: 5_000 + number for number in range(2_401, 2_601) if number not in created}
+    late = [record(str(n), created=second, metadata=BOTH) for n, second in sorted(created.items()) if n > 2_400]
+    insert_records(connection, late)
+    steps.append(steps_of_a_page(connection, created, (5_700, 700), order))
+    listed(connection, Sizes(800, 1, 3))
+    steps.append(steps_of_a_page(connection, created, (5_700, 700), order))
+
+    assert max(steps) - steps[0] < 40  # those in no window are looked through for the first of them; a merge has 180
+
+
+def steps_of_a_page(connection: Connection, created: dict[int, int], after: tuple[int, int], order: Order) -> int:
+    """How many hundred steps SQLite took for it."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    counted = counting()
+    driver.set_progress_handler(lambda: next(counted) < 0, 100)
+    found = page(connection, created, after, order, 10)
+    driver.set_progress_handler(None, 0)
+    assert found == plainly([(second, number) for number, second in created.items()], after, order)[:10]
+    return next(counted)
 
 
 BOTH = {"a": "yes", "b": "yes"}

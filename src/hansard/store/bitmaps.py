@@ -90,6 +90,7 @@ class _Page:
         self._at_first = min(_MOST_AT_ONCE, 1 + ceil(asked.limit / max(expected, 0.1)))
         self._found: set[Place] = set()
         self._waiting: list[tuple[Window, int]] = []
+        self._later: list[Stretch] = []
 
     def numbers(self) -> Sequence[int]:
         if self._rises:
@@ -98,6 +99,9 @@ class _Page:
         else:
             self._look_behind()
             self._look_into_windows()
+        for stretch in self._later:
+            if not self._is_full(stretch):
+                self._merge(self._narrowed(stretch))
         return [number for _, number in self._in_order()[: self._asked.limit]]
 
     def _look_into_windows(self) -> None:
@@ -113,8 +117,32 @@ class _Page:
         self._look_up()
         if self._is_full(stretches[0]):
             return True
-        self._found.update(ranges.places(self._connection, self._asked, within=_joined(stretches)))
+        self._merge_in_its_turn(_joined(stretches))
         return False
+
+    def _merge_in_its_turn(self, stretch: Stretch) -> None:
+        """At once if the page is about there, else last, when bitmaps have told how far the page goes.
+
+        One that was created by a wrong clock makes a stretch long, and to merge all of that takes long.
+        """
+        after = self._asked.after
+        is_there = not self._rises if after is None else stretch.first_number <= after.number <= stretch.last_number
+        if is_there:
+            self._merge(stretch)
+        else:
+            self._later.append(stretch)
+
+    def _merge(self, stretch: Stretch) -> None:
+        self._found.update(ranges.places(self._connection, self._asked, within=stretch))
+
+    def _narrowed(self, stretch: Stretch) -> Stretch:
+        """As much of it as may be on the page."""
+        if len(self._found) < self._asked.limit:
+            return stretch
+        last, _ = self._in_order()[self._asked.limit - 1]
+        if self._rises:
+            return stretch._replace(last_created=min(stretch.last_created, last))
+        return stretch._replace(first_created=max(stretch.first_created, last))
 
     def _look_into_bitmaps(self, some: Iterator[Window]) -> bool:
         """Whether the page is full."""
@@ -169,7 +197,7 @@ class _Page:
         if first_created is not None:
             stretch = Stretch(self._listed + 1, _BEYOND, first_created, _BEYOND)
             if not self._is_full(stretch):
-                self._found.update(ranges.places(self._connection, self._asked, within=stretch))
+                self._merge_in_its_turn(stretch)
 
     def _windows(self) -> Iterator[Window]:
         """In the order of the page, those that may have some of it."""
