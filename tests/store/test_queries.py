@@ -195,6 +195,37 @@ async def test_a_page_of_bitmaps_is_searched_for_and_not_sorted(
     assert not [line for line in lines if any(word in line for word in avoided)]
 
 
+@pytest.fixture
+async def out_of_order(start: Start) -> SqlStore:
+    """With two windows that have ranks, and some behind them."""
+    store = await start(windows=Sizes(numbers=16, listed=1, few=0, worth_it_from=0))
+    for n in range(40):
+        await store.insert(record(str(n), created=1_700_000_000 + n - 9 * (n % 3), metadata=dict(TWO)))
+    for _ in range(2):
+        await tended(store)
+    return store
+
+
+async def test_what_windows_out_of_order_are_asked_searches_and_names_the_project(
+    out_of_order: SqlStore, planned: Callable[[str, Any], list[str]], executed: Executed
+) -> None:
+    store = out_of_order
+    executed.clear()
+    orders: tuple[Order, ...] = ("asc", "desc")
+    for order in orders:
+        place = await store.locate("p", "chatcmpl-20")
+        assert await store.page("p", ListQuery(metadata=TWO, order=order), after=place, limit=9)
+    await store.set_metadata("p", "chatcmpl-4", {"tier": "gold"})
+    await store.delete("p", "chatcmpl-5")
+
+    of_ranks = [each for each in executed if " FROM ranks " in each[0]]
+    assert len(of_ranks) >= 6
+    for statement, parameters in of_ranks:
+        assert "ranks.project = " in statement
+        lines = planned(statement, parameters)
+        assert not [line for line in lines if any(word in line for word in ("TEMP", "SCAN ranks", "Seq Scan", "Sort"))]
+
+
 async def insert_all(store: SqlStore, records: Iterable[Record]) -> None:
     await asyncio.gather(*(store.insert(each) for each in records))
 
