@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import count
+from itertools import accumulate, count
 
 import msgspec
 
@@ -12,7 +13,7 @@ from hansard.core.paging import ListQuery, SearchQuery
 from hansard.core.pieces import cut, without_messages
 from hansard.core.words import Term, snippet, texts, words_of
 from hansard.errors import Conflict, StoreUnavailable
-from hansard.store.base import Cursor, Found, Hit, Left, Outcome, Record
+from hansard.store.base import PAGE_BYTES, Cursor, Found, Hit, Left, Outcome, Record
 from hansard.store.tenants import Entry
 
 
@@ -73,7 +74,9 @@ class MemoryStore:
             records = [
                 r for r in records if (self._place(r) < place if query.order == "desc" else self._place(r) > place)
             ]
-        return records[:limit] if whole else [_bare(record) for record in records[:limit]]
+        records = records[:limit] if whole else [_bare(record) for record in records[:limit]]
+        sizes = list(accumulate(len(record.request) + len(record.reply) for record in records))
+        return records[: 1 + bisect_left(sizes, PAGE_BYTES)]
 
     async def search(self, project: str, query: SearchQuery, *, after: Cursor | None) -> Found:
         self._check()

@@ -395,6 +395,21 @@ async def test_messages_are_the_input_messages_page_by_page() -> None:
     assert second["has_more"] is False
 
 
+async def test_a_page_of_large_completions_is_shorter_and_tells_that_there_are_more() -> None:
+    house = House()
+    made = [(await house.create(store=True))["id"] for _ in range(3)]
+    for name in made:
+        kept = house.store.records[name]
+        assert kept is not None
+        answer = kept.reply.replace(b"Hello", b"o" * 9_000_000)
+        house.store.records[name] = msgspec.structs.replace(kept, reply=answer)
+
+    pages = [await house.completions.page(ME, ListQuery(after=after)) for after in (None, made[0], made[1])]
+
+    told = [([each["id"] for each in page["data"]], page["last_id"], page["has_more"]) for page in pages]
+    assert told == [(made[:2], made[1], True), (made[1:], made[2], False), (made[2:], made[2], False)]
+
+
 async def test_an_unknown_cursor_is_refused() -> None:
     house = House()
     made = (await house.create(store=True))["id"]

@@ -2,7 +2,8 @@
 
 Through the store's interface, one read at a time, from a warm cache. Each read asks for something else, drawn by
 chance; a list is of 20, as often ascending as descending, as often from its beginning as from a completion in the
-middle, whose place is then looked for first, as for ``after=ID``. Both sizes take turns, read by read.
+middle, whose place is then looked for first, as for ``after=ID``. Both sizes take turns, read by read. What some that
+took long cost is told by a third database, whose numbers are not in the order of time.
 """
 
 from __future__ import annotations
@@ -89,35 +90,42 @@ READS: Final[Mapping[str, Read]] = {
 }
 WORST: Final = listing(lambda _: (None, rows.NEVER_TOGETHER))
 """Two pairs, half of the completions each, and not one completion with both: all of one half is looked through."""
+LATE: Final = listing(lambda chance: (None, [rows.pair("a", 10, chance.randrange(10)), rows.NEVER_TOGETHER[0]]))
+"""Two frequent pairs that meet, one of 10 % and one of half."""
+_LATE_ROW: Final = "two pairs of 10 % and half, of which 2 % took up to ten minutes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this bench can be told."""
     parser.add_argument("--few", type=int, default=10_000, help="completions of the small database (default 10000)")
     parser.add_argument("--many", type=int, default=1_000_000, help="of the large one (default 1000000)")
+    parser.add_argument("--late", type=int, default=200_000, help="of that out of the order of time (default 200000)")
     parser.add_argument("--samples", type=int, default=1_000, help="reads of each kind and size (default 1000)")
     parser.add_argument("--worst-samples", type=int, default=10, help="of the worst case (default 10)")
 
 
 def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
     """Measure, print, and return what was measured. A minute, and some more to fill the databases once."""
-    databases = [rows.filled(place, count) for count in (asked.few, asked.many)]
+    counts = (asked.few, asked.many, asked.late)
+    databases = [rows.filled(place, count) for count in counts[:2]] + [rows.filled_late(place, asked.late)]
     rows.warm(place.folder)
     for database in databases:
         rows.warm_buffers(database)
 
-    async def measure() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    async def measure() -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
         async with AsyncExitStack() as until_done:
             subjects = []
-            for database, count in zip(databases, (asked.few, asked.many), strict=True):
+            for database, count in zip(databases, counts, strict=True):
                 store = SqlStore(database)
                 await store.start()
                 until_done.push_async_callback(store.stop)
                 subjects.append(Subject(store, count))
-            measured = [await _row(name, read, subjects, asked.samples) for name, read in READS.items()]
-            return measured, await _row("two pairs that never meet", WORST, subjects, asked.worst_samples)
+            few, many, late = subjects
+            measured = [await _row(name, read, [few, many], asked.samples) for name, read in READS.items()]
+            worst = await _row("two pairs that never meet", WORST, [few, many], asked.worst_samples)
+            return measured, worst, await _row(_LATE_ROW, LATE, [few, late], asked.samples)
 
-    measured_rows, worst = asyncio.run(measure())
+    measured_rows, worst, late = asyncio.run(measure())
     measured = {
         "schema": migrate.HEAD,
         "few": asked.few,
@@ -125,7 +133,8 @@ def run(asked: argparse.Namespace, place: Place) -> dict[str, Any]:
         "samples": asked.samples,
         "rows": measured_rows,
         "worst": worst,
-        "bars": judged(measured_rows, is_sqlite=isinstance(databases[0], Sqlite)),
+        "late": {**late, "count": asked.late},
+        "bars": judged([*measured_rows, late], is_sqlite=isinstance(databases[0], Sqlite)),
     }
     print(report(measured), flush=True)
     return measured
@@ -171,6 +180,8 @@ def report(measured: Mapping[str, Any]) -> str:
     head = ("read", f"p50 ms at {few}", "p99", f"p50 ms at {many}", "p99", "p99 ratio", "found on average")
     lines = [_line(row) for row in measured["rows"]]
     lines.append(("worst case: " + measured["worst"]["row"], *_line(measured["worst"])[1:]))
+    late = measured["late"]
+    lines.append((f"of {late['count']:,}: {late['row']}", *_line(late)[1:]))
     said = f"Schema {measured['schema']}; {measured['samples']:,} reads of each kind and size."
     return "\n\n".join([said, table(head, lines), bars(measured["bars"])])
 

@@ -1,7 +1,8 @@
 """A great many small completions, each made from its number alone, so that any of them can be asked for.
 
 Each carries a pair of metadata of every selectivity twice over, independently, and one of two pairs that never meet.
-They are put in by the store's own statements, in large transactions, and kept from run to run.
+They are put in by the store's own statements, in large transactions, and kept from run to run. In some databases some
+took long, as streams do: they were created up to ten minutes before those with the numbers around theirs.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ NEVER_TOGETHER: Final = (("left", "yes"), ("right", "yes"))
 
 _BEGIN_S: Final = 1_790_000_000
 _A_SECOND: Final = 4
+_ONE_OF_SO_MANY_TOOK_LONG: Final = 50
+_AT_LONGEST_S: Final = 600
 _AT_ONCE: Final = 20_000
 _ANSWER: Final = "That is the answer to question {}, which nobody else has asked, in a sentence or two of its own."
 
@@ -87,6 +90,17 @@ def record(number: int, *, asked: str | None = None, said: str | None = None) ->
     )
 
 
+def late(number: int) -> Record:
+    """The same completion; of those that took long created so much earlier."""
+    plain = record(number)
+    chance, took_s = divmod(int.from_bytes(_digest(number)[-4:]), _AT_LONGEST_S)
+    if chance % _ONE_OF_SO_MANY_TOOK_LONG:
+        return plain
+    created = plain.created - took_s
+    reply = msgspec.json.decode(plain.reply)
+    return msgspec.structs.replace(plain, created=created, reply=msgspec.json.encode({**reply, "created": created}))
+
+
 def _created(number: int) -> int:
     return _BEGIN_S + number // _A_SECOND
 
@@ -98,6 +112,11 @@ def _digest(number: int) -> bytes:
 def filled(place: Place, count: int) -> Database:
     """A database with so many of them: that of an earlier run, if it had the same schema and the same rows."""
     return kept(place, f"rows_{count}", [migrate.HEAD, VERSION, count], partial(fill, count=count))
+
+
+def filled_late(place: Place, count: int) -> Database:
+    """One in which some took long."""
+    return kept(place, f"late_{count}", [migrate.HEAD, VERSION, count], partial(fill, count=count, made=late))
 
 
 def kept(place: Place, name: str, whole: list[object], fill_it: Callable[[Database], None]) -> Database:

@@ -40,7 +40,7 @@ from hansard.observe.load import Load
 from hansard.recorder import Recorder, Texts
 from hansard.repeats import Claim, Repeats
 from hansard.runs import Asked, Outlet, Passage, Progress, Run, Shown, replayed
-from hansard.store.base import Cursor, Outcome, Record, Store
+from hansard.store.base import PAGE_BYTES, Cursor, Outcome, Record, Store, size_bytes
 from hansard.store.tenants import Entry
 from hansard.tenancy import Principal
 
@@ -214,7 +214,11 @@ class Completions:
         after = None if query.after is None else await self._place(principal, query.after)
         # One more than asked for: it says whether there is a next page (decision 13).
         records = await self._store.page(principal.project, query, after=after, limit=query.limit + 1)
-        return paging.page([_view(record) for record in records], query.limit)
+        page = paging.page([_view(record) for record in records], query.limit)
+        if len(records) <= query.limit and size_bytes(records) >= PAGE_BYTES:
+            last = await self._place(principal, records[-1].id)
+            page["has_more"] = bool(await self._store.page(principal.project, query, after=last, limit=1))
+        return page
 
     async def messages(self, principal: Principal, completion_id: str, query: paging.MessagesQuery) -> Document:
         """One page of the input messages of a stored completion."""

@@ -63,6 +63,16 @@ _OF_LABELS = [
 _LABELS_OF_0006 = [statement.format(table="labels", end="1700000000, 7") for statement in _OF_LABELS] + [
     statement.format(table="facets", end="0, 1") for statement in (_OF_ALL, *_OF_LABELS)
 ]
+_PLACES = ("1700000000, 7", "1699999990, 8")
+_EARLIER_BODY = "INSERT INTO bodies (number, project, content) VALUES (8, 'p', :packed)"
+_OF_0007 = [
+    _COMPLETION.format(project="p", number=7, name="a"),
+    _EMPTY_BODY.replace("default", "p"),
+    _COMPLETION.format(project="p", number=8, name="b").replace("1700000000", "1699999990"),
+    _EARLIER_BODY,
+    *(statement.format(table="labels", end=f"{place}") for statement in _OF_LABELS for place in _PLACES),
+    *(statement.format(table="facets", end="0, 2") for statement in (_OF_ALL, *_OF_LABELS)),
+]
 OF_0003 = (("p", 7, "a"), ("p", 8, "b"), ("q", 9, "c"))
 _OUTCOMES = (
     "INSERT INTO outcomes (project, key, fingerprint, created, expires, number, reply) VALUES "
@@ -121,8 +131,19 @@ ROWS = {
         _EMPTY_BODY.replace("default", "p"),
         *_LABELS_OF_0006,
     ],
+    # Of two completions the second was created before the first: their bitmaps went by number.
+    "0007": [
+        *_OF_0007,
+        "INSERT INTO windows VALUES ('p', 1, 8, 1699999990, 1700000000, 10, NULL), "
+        "('p', 9, 16, 1700000000, 1700000000, 0, 0)",
+        *(
+            f"INSERT INTO bitmaps VALUES ('p', '{key}', '{value}', 1, :both)"
+            for key, value in (("metadata[tier]", "tin"), ("model", "tiny"), ("model", "tiny-2026"))
+        ),
+        "INSERT INTO revisions VALUES ('windows', 9)",
+    ],
 }
-LAST = {"0001": 7, "0002": 12, "0003": 12, "0004": 7, "0005": 7, "0006": 8}
+LAST = {"0001": 7, "0002": 12, "0003": 12, "0004": 7, "0005": 7, "0006": 8, "0007": 9}
 _ORDERS = "It is laid down in the standing orders. " * 12
 TALK = json.dumps(
     {
@@ -182,6 +203,7 @@ VALUES = {
     "plain_reply": b'{"id":"chatcmpl-a"}',
     "conversation": CONVERSATION,
     "fingerprint": bytes(32),
+    "both": b"\xc0",
     "policy": '{"store":"always","models":["tiny"],"metadata":{"team":"shop"},"retention_s":1000}',
     "details": '{"name":"till"}',
     "packed": pack_body(cut(b'{"model":"tiny"}'), b'{"id":"chatcmpl-a"}'),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from contextlib import aclosing
 
 from sqlalchemy import Connection
 
 from hansard.store import windows
-from hansard.store.ranges import Label
 from hansard.store.sql import SqlStore
 from hansard.store.windows import Sizes
 
@@ -35,10 +33,10 @@ def closed(connection: Connection, sizes: Sizes, *, now_us: int = 10**15) -> Non
     for window in windows.look(connection, now_us=now_us).due:
         ours = windows.take(connection, window, now_us=now_us)
         assert ours is not None
-        carried: dict[Label, array[int]] = {}
+        carried = windows.Carried()
         after: int | None = ours.first_number - 1
         while after is not None:
             after = windows.read(connection, ours, carried, after=after)
-        for some in windows.bitmaps_of(ours, carried, few=sizes.few):
-            assert windows.write(connection, ours, some)
+        for write in windows.to_write(ours, carried, few=sizes.few):
+            assert write(connection)
         assert windows.finish(connection, ours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count as counting
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, text
 
 from hansard.core.paging import Order
-from hansard.store import bitmaps, windows
+from hansard.store import bitmaps, ranks, windows
 from hansard.store.base import Cursor
 from hansard.store.bits import packed
 from hansard.store.changes import delete_record, insert_records, set_metadata
@@ -148,13 +149,116 @@ def test_bitmaps_that_are_not_all_there_yet_are_not_read(connection: Connection)
     assert not windows.finish(connection, ours)
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 21])
+def test_a_page_behind_however_many_that_are_deleted(connection: Connection, order: Order, limit: int) -> None:
+    created = {number: 100 + number // 20 - number % 2 for number in range(1, 401)}
+    insert_records(
+        connection, [record(str(number), created=second, metadata=BOTH) for number, second in created.items()]
+    )
+    closed(connection, Sizes(256, 1, 3))
+    deleted = {number for number in created if 20 < number < 240}
+    for number in deleted:
+        delete_record(connection, "p", f"chatcmpl-{number}")
+    left = {number: second for number, second in created.items() if number not in deleted}
+
+    for after in (None, (102, 20), (106, 130), (112, 241)):
+        in_order = plainly([(second, number) for number, second in left.items()], after, order)
+        assert page(connection, left, after, order, limit) == in_order[:limit]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("strays", [{300}, {7, 300, 301, 1100}, set(range(9, 1200, 50))])
+def test_numbers_out_of_the_order_of_time_cost_a_page_little(
+    connection: Connection, order: Order, strays: set[int]
+) -> None:
+    """Those whose clock was wrong, and one of ten that took long."""
+    created = {number: 5_000 + number - 10**4 * (number in strays) for number in range(1, 1201)}
+    created |= {number: created[number] - 97 for number in created if number % 10 == 3}
+    insert_records(
+        connection, [record(str(number), created=second, metadata=BOTH) for number, second in created.items()]
+    )
+    closed(connection, Sizes(600, 1, 3))
+    everything = plainly([(second, number) for number, second in created.items()], None, order)
+
+    for after in (None, *everything[::150]):
+        asked: list[int] = []
+        cursor = None if after is None else (created[after], after)
+        found = page(connection, created, cursor, order, 10, asked=asked)
+        assert found == everything[0 if after is None else everything.index(after) + 1 :][:10]
+        assert len(asked) < 4 * ranks.AT_ONCE  # the few that lie together with the cursor, in either window
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("late", [0, 1])
+def test_completions_that_are_deleted_cost_a_page_nothing(connection: Connection, order: Order, late: int) -> None:
+    created = {number: 5_000 + number - 30 * late * (number % 5 == 2) for number in range(1, 513)}
+    insert_records(
+        connection, [record(str(number), created=second, metadata=BOTH) for number, second in created.items()]
+    )
+    closed(connection, Sizes(256, 1, 3))
+    kept = {number: second for number, second in created.items() if number % 40 == 0}
+    for number in created:
+        if number not in kept:
+            delete_record(connection, "p", f"chatcmpl-{number}")
+
+    asked: list[int] = []
+    expected = plainly([(second, number) for number, second in kept.items()], None, order)
+    assert page(connection, kept, None, order, 10, asked=asked) == expected[:10]
+    assert set(asked) <= kept.keys()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_wrong_clock_in_no_window_with_bitmaps_costs_little(connection: Connection, order: Order) -> None:
+    created = {number: 5_000 + number for number in range(1, 2_401)}
+    records = {number: record(str(number), created=second, metadata=BOTH) for number, second in created.items()}
+    insert_records(connection, list(records.values()))
+    closed(connection, Sizes(800, 1, 3))
+    steps = [steps_of_a_page(connection, created, (5_700, 700), order)]
+
+    created |= {number: number for number in range(2_401, 2_441, 10)}
+    created |= {number: 5_000 + number for number in range(2_401, 2_601) if number not in created}
+    late = [record(str(n), created=second, metadata=BOTH) for n, second in sorted(created.items()) if n > 2_400]
+    insert_records(connection, late)
+    steps.append(steps_of_a_page(connection, created, (5_700, 700), order))
+    listed(connection, Sizes(800, 1, 3))
+    steps.append(steps_of_a_page(connection, created, (5_700, 700), order))
+
+    assert max(steps) - steps[0] < 40  # those in no window are looked through for the first of them; a merge has 180
+
+
+def steps_of_a_page(connection: Connection, created: dict[int, int], after: tuple[int, int], order: Order) -> int:
+    """How many hundred steps SQLite took for it."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    counted = counting()
+    driver.set_progress_handler(lambda: next(counted) < 0, 100)
+    found = page(connection, created, after, order, 10)
+    driver.set_progress_handler(None, 0)
+    assert found == plainly([(second, number) for number, second in created.items()], after, order)[:10]
+    return next(counted)
+
+
 BOTH = {"a": "yes", "b": "yes"}
 
 
 def page(
-    connection: Connection, created: dict[int, int], after: tuple[int, int] | None, order: Order, limit: int
+    connection: Connection,
+    created: dict[int, int],
+    after: tuple[int, int] | None,
+    order: Order,
+    limit: int,
+    *,
+    asked: list[int] | None = None,
 ) -> Sequence[int]:
-    """Of those that carry both."""
+    """Of those that carry both; ``asked`` is told which were looked up."""
+
+    def look_up(numbers: Sequence[int]) -> list[tuple[int, int]]:
+        if asked is not None:
+            asked.extend(numbers)
+        return [(created[number], number) for number in numbers if number in created]
+
     always(connection)
     return bitmaps.numbers(
         connection,
@@ -163,7 +267,7 @@ def page(
         after=None if after is None else Cursor(*after),
         order=order,
         limit=limit,
-        look_up=lambda numbers: [(created[number], number) for number in numbers],
+        look_up=look_up,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansard.store.bits import between, changed, common, packed, unpacked
+from hansard.store.bits import between, changed, common, packed, unpacked, without
 
 SPAN = 100
 some = st.frozensets(st.integers(0, SPAN - 1))
@@ -36,7 +36,13 @@ def test_what_is_set_in_all_of_them(carried: list[frozenset[int]], first: int, l
     assert list(between(met, first, last, "desc")) == expected[::-1]
 
 
-@given(st.one_of(some, few), st.integers(0, SPAN - 1), st.booleans())
-def test_a_change_of_one(offsets: frozenset[int], offset: int, on: bool) -> None:
-    bits = changed(packed(offsets, SPAN), offset, SPAN, on=on)
-    assert list(unpacked(bits, SPAN)) == sorted(offsets | {offset} if on else offsets - {offset})
+@given(st.one_of(some, few), st.one_of(some, few), st.booleans())
+def test_a_change_of_some(offsets: frozenset[int], those: frozenset[int], on: bool) -> None:
+    bits = changed(packed(offsets, SPAN), those, SPAN, on=on)
+    assert list(unpacked(bits, SPAN)) == sorted(offsets | those if on else offsets - those)
+
+
+@given(st.lists(st.one_of(some, few), min_size=1, max_size=2), st.one_of(some, few))
+def test_what_is_gone_is_left_out(carried: list[frozenset[int]], gone: frozenset[int]) -> None:
+    met = without(common([packed(each, SPAN) for each in carried], SPAN), packed(gone, SPAN), SPAN)
+    assert list(between(met, 0, SPAN - 1, "asc")) == sorted(frozenset.intersection(*carried) - gone)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 import hansard.store.migrations
 from hansard.core.paging import ListQuery, SearchQuery
@@ -263,6 +264,27 @@ async def test_what_the_sixth_version_wrote_comes_into_windows_after_the_climb(d
     assert await store.page("p", query, after=None, limit=2) == before
     assert [each.id for each in before] == ["chatcmpl-a"]
     await store.stop()
+
+
+async def test_bitmaps_of_the_seventh_version_are_made_anew(database: Database) -> None:
+    written_by("0007", database)
+    store = SqlStore(database, windows=Sizes(numbers=8, listed=1, few=0, worth_it_from=0))
+    await store.start()
+    query = ListQuery(model="tiny", metadata=(("tier", "tin"),))
+
+    for made in (True, False):
+        assert [each.id for each in await store.page("p", query, after=None, limit=2)] == ["chatcmpl-b", "chatcmpl-a"]
+        assert (await tended(store) > 0) == made
+    assert windows_without_bitmaps(database) == 1  # the one that is being filled
+    await store.stop()
+
+
+def windows_without_bitmaps(database: Database) -> int:
+    engine = database.engine_for_reading(connections=1)
+    with engine.begin() as connection:
+        found = connection.scalar(text("SELECT count(*) FROM windows WHERE work IS NOT NULL"))
+    engine.dispose()
+    return int(found or 0)
 
 
 def counts(database: Database, project: str) -> dict[str, list[tuple[str, int]]]:

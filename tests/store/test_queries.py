@@ -19,7 +19,7 @@ from hansard.store.sqlite import Sqlite
 from hansard.store.windows import Sizes
 from tests.store.conftest import Start
 from tests.store.plans import laborious, plan
-from tests.store.records import record
+from tests.store.records import noise, record
 from tests.store.statements import of_transactions
 from tests.store.tended import tended
 
@@ -194,6 +194,37 @@ async def test_a_page_of_bitmaps_is_searched_for_and_not_sorted(
     assert not [line for line in lines if any(word in line for word in avoided)]
 
 
+@pytest.fixture
+async def out_of_order(start: Start) -> SqlStore:
+    """With two windows that have ranks, and some behind them."""
+    store = await start(windows=Sizes(numbers=16, listed=1, few=0, worth_it_from=0))
+    for n in range(40):
+        await store.insert(record(str(n), created=1_700_000_000 + n - 9 * (n % 3), metadata=dict(TWO)))
+    for _ in range(2):
+        await tended(store)
+    return store
+
+
+async def test_what_windows_out_of_order_are_asked_searches_and_names_the_project(
+    out_of_order: SqlStore, planned: Callable[[str, Any], list[str]], executed: Executed
+) -> None:
+    store = out_of_order
+    executed.clear()
+    orders: tuple[Order, ...] = ("asc", "desc")
+    for order in orders:
+        place = await store.locate("p", "chatcmpl-20")
+        assert await store.page("p", ListQuery(metadata=TWO, order=order), after=place, limit=9)
+    await store.set_metadata("p", "chatcmpl-4", {"tier": "gold"})
+    await store.delete("p", "chatcmpl-5")
+
+    of_ranks = [each for each in executed if " FROM ranks " in each[0]]
+    assert len(of_ranks) >= 6
+    for statement, parameters in of_ranks:
+        assert "ranks.project = " in statement
+        lines = planned(statement, parameters)
+        assert not [line for line in lines if any(word in line for word in ("TEMP", "SCAN ranks", "Seq Scan", "Sort"))]
+
+
 async def insert_all(store: SqlStore, records: Iterable[Record]) -> None:
     await asyncio.gather(*(store.insert(each) for each in records))
 
@@ -252,6 +283,41 @@ async def test_a_conversation_is_put_together_by_the_names_of_its_pieces(
         found = [line for line in chain_of_pieces if line.startswith("Index Cond")]
         assert [("project = " in line, "digest = " in line) for line in found] == [(True, True)] * 2
         assert not [line for line in chain_of_pieces if "Seq Scan" in line]
+
+
+@pytest.mark.parametrize(("query", "whole"), [(ListQuery(metadata=TWO), False), (ListQuery(), True)])
+async def test_a_page_ends_where_its_bytes_are_enough(start: Start, query: ListQuery, whole: bool) -> None:
+    store = await start(windows=Sizes(numbers=8, listed=1, few=0, worth_it_from=0))
+    large = [record(f"large-{n}", metadata=dict(TWO), reply=noise(7_000_000)) for n in range(4)]
+    small = [record(f"small-{n}", metadata=dict(TWO), reply=b"{}") for n in range(12)]
+    for each in (*small[:4], *large, *small[4:]):
+        await store.insert(each)
+    for _ in range(2):
+        await tended(store)
+
+    first = await store.page("p", query, after=None, limit=101, whole=whole)
+    assert [each.id for each in first] == [each.id for each in (*small[:4], *large[:3])]
+    assert first[-1] == (large[2] if whole else msgspec.structs.replace(large[2], request=first[-1].request))
+    rest = await store.page("p", query, after=await store.locate("p", first[-1].id), limit=101, whole=whole)
+    assert [each.id for each in rest] == [each.id for each in (large[3], *small[4:])]
+
+
+async def test_candidates_are_told_apart_without_their_bodies(start: Start, executed: Executed) -> None:
+    store = await start(windows=Sizes(numbers=64, listed=1, few=0, worth_it_from=0))
+    for n in range(64):
+        await store.insert(record(str(n), created=1_700_000_000 - n % 7, metadata=dict(TWO)))
+    for _ in range(2):
+        await tended(store)
+    place = await store.locate("p", "chatcmpl-40")
+    executed.clear()
+
+    assert len(await store.page("p", ListQuery(metadata=TWO), after=place, limit=5)) == 5
+    ((statement, parameters),) = [each for each in executed if "bodies" in each[0]]
+    if "numbers" in parameters:
+        asked = set(parameters["numbers"])
+    else:
+        asked = set(re.findall(r"[0-9]+", statement.partition(" IN ")[2]))
+    assert len(asked) == 5
 
 
 async def test_hostile_text_is_text(store: SqlStore) -> None:

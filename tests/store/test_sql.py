@@ -128,6 +128,16 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
     def set_metadata(self, project: str, name: str, metadata: dict[str, str]) -> None:
         self.both("set_metadata", project, name, metadata)
 
+    @rule(name=ids, other=ids, tended=st.booleans())
+    def set_metadata_like_another(self, name: str, other: str, tended: bool) -> None:
+        """So that it comes to labels that others of its window may have, with bitmaps if that is done."""
+        if tended:
+            self.tend()
+        project, metadata = self.made[name].project, self.made[other].metadata
+        self.both("set_metadata", project, name, metadata)
+        for order in ("asc", "desc"):
+            self.page(project, ListQuery(metadata=tuple(metadata.items()), order=order), after=None, limit=4)
+
     @rule(project=PROJECTS, name=ids)
     def delete(self, project: str, name: str) -> None:
         self.both("delete", project, name)
@@ -169,7 +179,7 @@ class SqlStoreLikeMemoryStore(RuleBasedStateMachine):
 
     def opened(self) -> SqlStore:
         """With windows so short that a few completions close them."""
-        return SqlStore(self.database, readers=1, windows=Sizes(numbers=8, listed=3, few=1, worth_it_from=0))
+        return SqlStore(self.database, readers=1, windows=Sizes(numbers=4, listed=1, few=0, worth_it_from=0))
 
     @rule()
     def check(self) -> None:

@@ -7,12 +7,15 @@ every method: a row of another project does not exist.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from hansard.core.paging import ListQuery, SearchQuery
 from hansard.store.tenants import Entry
+
+PAGE_BYTES: Final = 16 * 1024 * 1024
+"""A page ends behind the record with which requests and replies, as they are read, come to so many bytes."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,11 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None
     metadata: Mapping[str, str]
     snippet: str
+
+
+def size_bytes(records: Sequence[Record]) -> int:
+    """What counts of them on a page."""
+    return sum(len(each.request) + len(each.reply) for each in records)
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,7 +254,7 @@ class Store(Outcomes, Protocol):
     async def page(
         self, project: str, query: ListQuery, *, after: Cursor | None, limit: int, whole: bool = False
     ) -> Sequence[Record]:
-        """At most ``limit`` records past ``after`` that match the query, in its order.
+        """At most ``limit`` records past ``after`` that match the query, in its order, and of ``PAGE_BYTES``.
 
         If not ``whole``, their requests may have an empty list in the place of their messages.
         """

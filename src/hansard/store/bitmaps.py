@@ -1,8 +1,9 @@
-"""Which completions carry several labels, by bitmaps: a bit for each number of a window, for each label in it.
+"""Which completions carry several labels, by bitmaps: a bit for each completion of a window, for each label in it.
 
-A bitmap has every completion of its window that carries the label, and of others only such as are deleted. So what
-several have in common is on the page if it is there. Where a label has none (few carry it there, or nobody has made it
-yet), and behind the last window, ranges are merged as without any. ``windows`` makes them.
+A bitmap has every completion of its window that carries the label, and of others only such as are deleted, most of
+which are noted in a bitmap of their own. So what several have in common is on the page if it is there. Bits are in the
+order of time: that of numbers, or where that is another, of ``ranks``. Where a label has none (few carry it there, or
+nobody has made it yet), and behind the last window, ranges are merged as without any. ``windows`` makes them.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from itertools import groupby, islice
 from math import ceil, inf, prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal, literal_column, select
 
 from hansard.core.paging import Order
 from hansard.store import bits as bitmap
-from hansard.store import ranges
+from hansard.store import ranges, ranks
 from hansard.store.base import Cursor
 from hansard.store.bits import Bits
 from hansard.store.driver import fetch
-from hansard.store.ranges import Asked, Label, Place, Stretch
+from hansard.store.ranges import GONE, Asked, Label, Place, Stretch
 from hansard.store.schema import bitmaps, completions, windows
 
 WORTH_IT_FROM: Final = "hansard_bitmaps"
@@ -32,6 +33,7 @@ WORTH_IT_FROM: Final = "hansard_bitmaps"
 _WORTH_IT_FROM: Final = {"sqlite": 5_000, "postgresql": 50_000}
 
 _MOST_AT_ONCE: Final = 64
+_MOST_LOOKED_UP: Final = 1_024
 _BEYOND: Final = 2**62
 
 
@@ -40,11 +42,16 @@ LookUp: TypeAlias = Callable[[Sequence[int]], Sequence[Place]]
 
 
 class Window(NamedTuple):
-    """One of a project's, with the bitmap of each label that was asked for."""
+    """One of a project's, with the bitmap of each label that was asked for. If ``is_ranked``, bits are ranks."""
 
     stretch: Stretch
-    slack: int
+    is_ranked: bool
+    gone: Bits | None
     bits: tuple[Bits | None, ...]
+
+    @property
+    def span(self) -> int:
+        return self.stretch.last_number - self.stretch.first_number + 1
 
 
 def numbers(
@@ -70,7 +77,7 @@ def _worth_it_from(connection: Connection) -> int:
 
 
 class _Page:
-    """What is found of a page so far; what may be of it, by its number, waits to be looked up together."""
+    """What is found of a page so far; what may be of it waits, by its window and bit, to be looked up together."""
 
     def __init__(self, connection: Connection, asked: Asked, look_up: LookUp, *, listed: int) -> None:
         self._connection = connection
@@ -82,7 +89,8 @@ class _Page:
         expected = bitmap.MOST * prod(count / max(asked.total, 1) for count in asked.counts)
         self._at_first = min(_MOST_AT_ONCE, 1 + ceil(asked.limit / max(expected, 0.1)))
         self._found: set[Place] = set()
-        self._waiting: list[int] = []
+        self._waiting: list[tuple[Window, int]] = []
+        self._later: list[Stretch] = []
 
     def numbers(self) -> Sequence[int]:
         if self._rises:
@@ -91,6 +99,9 @@ class _Page:
         else:
             self._look_behind()
             self._look_into_windows()
+        for stretch in self._later:
+            if not self._is_full(stretch):
+                self._merge(self._narrowed(stretch))
         return [number for _, number in self._in_order()[: self._asked.limit]]
 
     def _look_into_windows(self) -> None:
@@ -106,8 +117,32 @@ class _Page:
         self._look_up()
         if self._is_full(stretches[0]):
             return True
-        self._found.update(ranges.places(self._connection, self._asked, within=_joined(stretches)))
+        self._merge_in_its_turn(_joined(stretches))
         return False
+
+    def _merge_in_its_turn(self, stretch: Stretch) -> None:
+        """At once if the page is about there, else last, when bitmaps have told how far the page goes.
+
+        One that was created by a wrong clock makes a stretch long, and to merge all of that takes long.
+        """
+        after = self._asked.after
+        is_there = not self._rises if after is None else stretch.first_number <= after.number <= stretch.last_number
+        if is_there:
+            self._merge(stretch)
+        else:
+            self._later.append(stretch)
+
+    def _merge(self, stretch: Stretch) -> None:
+        self._found.update(ranges.places(self._connection, self._asked, within=stretch))
+
+    def _narrowed(self, stretch: Stretch) -> Stretch:
+        """As much of it as may be on the page."""
+        if len(self._found) < self._asked.limit:
+            return stretch
+        last, _ = self._in_order()[self._asked.limit - 1]
+        if self._rises:
+            return stretch._replace(last_created=min(stretch.last_created, last))
+        return stretch._replace(first_created=max(stretch.first_created, last))
 
     def _look_into_bitmaps(self, some: Iterator[Window]) -> bool:
         """Whether the page is full."""
@@ -118,42 +153,42 @@ class _Page:
         return False
 
     def _look_into(self, window: Window) -> None:
-        """Its completions by number, as far as none behind may belong on the page: by time the order is another."""
-        candidates, more = self._candidates(window), self._asked.limit
+        """Its completions in their order, as far as none behind belongs on the page."""
+        candidates, more = self._candidates(window), 1
         while True:
             missing = self._asked.limit - len(self._found) - len(self._waiting)
-            at_once = missing if missing > 0 else more
-            self._waiting += (some := list(islice(candidates, at_once)))
+            at_once = max(missing, more)
+            self._waiting += (some := [(window, bit) for bit in islice(candidates, at_once)])
             if len(some) < at_once:
                 return
             inside = range(window.stretch.first_number, window.stretch.last_number + 1)
-            seconds = [created for created, number in self._look_up() if number in inside]
-            if seconds and self._is_full_before(
-                max(seconds) - window.slack if self._rises else min(seconds) + window.slack, some[-1]
-            ):
+            there = [place for place in self._look_up() if place[1] in inside]
+            if there and self._is_full_before(*(max(there) if self._rises else min(there))):
                 return
-            more *= 2
+            more = min(2 * at_once, _MOST_LOOKED_UP)
 
     def _candidates(self, window: Window) -> Iterator[int]:
-        """Numbers with all the bits, in order, but for those that are surely not past the cursor."""
-        first, last, first_created, last_created = window.stretch
-        met = bitmap.common([bits for bits in window.bits if bits is not None], last - first + 1)
-        bound = None
+        """All the bits, in order, but for those that are surely not past the cursor."""
+        met = bitmap.common([bits for bits in window.bits if bits is not None], window.span)
+        if met and window.gone is not None:
+            met = bitmap.without(met, window.gone, window.span)
+        low, high = 0, window.span - 1
         after = self._asked.after
-        if met and after is not None and first_created <= after.created <= last_created:
-            bound = self._surely_not_past(after, window.slack)
-        low, high = (0, last - first)
-        if bound is not None and first <= bound <= last:
-            low, high = (bound - first, high) if self._rises else (low, bound - first)
-        for offset in bitmap.between(met, low, high, self._asked.order):
-            yield first + offset
+        if met and after is not None and window.stretch.first_created <= after.created <= window.stretch.last_created:
+            bound = self._surely_not_past(after, window)
+            low, high = (bound or low, high) if self._rises else (low, high if bound is None else bound)
+        return bitmap.between(met, low, high, self._asked.order)
 
-    def _surely_not_past(self, after: Cursor, slack: int) -> int | None:
-        """A number before which, in the order, is none past the cursor."""
-        created = after.created + (-slack if self._rises else slack)
-        values = {"project": self._asked.project, "created": created}
+    def _surely_not_past(self, after: Cursor, window: Window) -> int | None:
+        """A bit before which, in the order, is none past the cursor."""
+        if window.is_ranked:
+            return ranks.bound(
+                self._connection, self._asked.project, window.stretch, created=after.created, order=self._asked.order
+            )
+        first, last = window.stretch[:2]
+        values = {"project": self._asked.project, "created": after.created, "first_number": first, "last_number": last}
         rows = fetch(self._connection, _NEAR[self._asked.order], values)
-        return rows[0][0] if rows else None
+        return rows[0][0] - first if rows else None
 
     def _look_behind(self) -> None:
         """What is in no window yet."""
@@ -162,7 +197,7 @@ class _Page:
         if first_created is not None:
             stretch = Stretch(self._listed + 1, _BEYOND, first_created, _BEYOND)
             if not self._is_full(stretch):
-                self._found.update(ranges.places(self._connection, self._asked, within=stretch))
+                self._merge_in_its_turn(stretch)
 
     def _windows(self) -> Iterator[Window]:
         """In the order of the page, those that may have some of it."""
@@ -175,15 +210,19 @@ class _Page:
         while True:
             rows = fetch(self._connection, statement, {**values, "skipped": skipped, "most": most})
             for row in rows:
-                yield Window(Stretch(*row[:4]), row[4], row[5:])
+                yield Window(Stretch(*row[:4]), row[4] > 0, row[5], row[6:])
             if len(rows) < most:
                 return
             skipped, most = skipped + most, min(2 * most, _MOST_AT_ONCE)
 
     def _look_up(self) -> Sequence[Place]:
         """Which of those that wait are there."""
-        places = self._there(self._waiting) if self._waiting else []
+        some = [window.stretch.first_number + bit for window, bit in self._waiting if not window.is_ranked]
+        ranked = [(window.stretch.first_number, bit) for window, bit in self._waiting if window.is_ranked]
+        if ranked:
+            some += ranks.numbers(self._connection, self._asked.project, ranked)
         self._waiting = []
+        places = self._there(some) if some else []
         self._found.update(place for place in places if self._is_past(place))
         return places
 
@@ -229,7 +268,8 @@ def _windows(labels: int, order: Order, past: bool) -> Select[Any]:  # noqa: FBT
         windows.c.first_created,
         windows.c.last_created,
         windows.c.slack,
-        *(_bits(n) for n in range(labels)),
+        _bits(literal(GONE[0]), literal(GONE[1])),
+        *(_bits(bindparam(f"key_{n}"), bindparam(f"value_{n}")) for n in range(labels)),
     ).where(windows.c.project == bindparam("project"))
     if past:
         # The sum keeps SQLite from the other index, whose windows it would have to sort, with all their bitmaps read.
@@ -239,14 +279,14 @@ def _windows(labels: int, order: Order, past: bool) -> Select[Any]:  # noqa: FBT
     return found.order_by(*in_order).limit(bindparam("most")).offset(bindparam("skipped"))
 
 
-def _bits(n: int) -> ColumnElement[Any]:
-    """Of the label that is told as the n-th; none while they are being made."""
+def _bits(key: ColumnElement[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Of that label; none while they are being made."""
     return (
         select(bitmaps.c.bits)
         .where(
             bitmaps.c.project == bindparam("project"),
-            bitmaps.c.key == bindparam(f"key_{n}"),
-            bitmaps.c.value == bindparam(f"value_{n}"),
+            bitmaps.c.key == key,
+            bitmaps.c.value == value,
             bitmaps.c.first_number == windows.c.first_number,
             windows.c.work.is_(None),
         )
@@ -255,15 +295,16 @@ def _bits(n: int) -> ColumnElement[Any]:
     )
 
 
-# Of the completions before the cursor by more than the slack the last one: whatever is past the cursor has a larger
-# number, since by number no completion is earlier by more than that. The other way round likewise.
+# In a window that is in order nothing with a smaller number than the last before the cursor's second is past it. The
+# other way round likewise.
+_INSIDE: Final = (completions.c.number >= bindparam("first_number"), completions.c.number <= bindparam("last_number"))
 _NEAR: Final[Mapping[Order, Select[Any]]] = {
     "asc": select(completions.c.number)
-    .where(_OF_PROJECT, completions.c.created < bindparam("created"))
+    .where(_OF_PROJECT, completions.c.created < bindparam("created"), *_INSIDE)
     .order_by(completions.c.created.desc(), completions.c.number.desc())
     .limit(1),
     "desc": select(completions.c.number)
-    .where(_OF_PROJECT, completions.c.created > bindparam("created"))
+    .where(_OF_PROJECT, completions.c.created > bindparam("created"), *_INSIDE)
     .order_by(completions.c.created, completions.c.number)
     .limit(1),
 }

@@ -1,6 +1,6 @@
 """How a bitmap lies in the database, and what several have in common. Pure.
 
-A bit for each number of a window, or, where that is shorter, two bytes for each that is set: how far it stands behind
+A bit for each place of a window, or, where that is shorter, two bytes for each that is set: how far it stands behind
 the first. Both little-endian, and told apart by their length.
 """
 
@@ -32,10 +32,7 @@ def packed(offsets: Iterable[int], span: int) -> Bits:
     some = array(_OFFSETS, sorted(offsets))
     if len(some) * _ITEM < _size(span):
         return _little(some).tobytes()
-    bits = bytearray(_size(span))
-    for offset in some:
-        bits[offset // _BITS] |= 1 << offset % _BITS
-    return bytes(bits)
+    return _whole(some, span)
 
 
 def unpacked(bits: Bits, span: int) -> Sequence[int]:
@@ -45,21 +42,40 @@ def unpacked(bits: Bits, span: int) -> Sequence[int]:
     return [index * _BITS + bit for index, byte in enumerate(bits) for bit in range(_BITS) if byte >> bit & 1]
 
 
-def changed(bits: Bits, offset: int, span: int, *, on: bool) -> Bits:
-    """The bitmap with this one set, or not."""
+def changed(bits: Bits, offsets: Collection[int], span: int, *, on: bool) -> Bits:
+    """The bitmap with these set, or not."""
     if len(bits) < _size(span):
-        offsets = _read(bits)
-        at = bisect_left(offsets, offset)
-        if (at < len(offsets) and offsets[at] == offset) is on:
-            return bits
-        if not on:
-            del offsets[at]
-        else:
-            offsets.insert(at, offset)
-        return _little(offsets).tobytes() if len(offsets) * _ITEM < _size(span) else packed(offsets, span)
-    some, mask = bytearray(bits), 1 << offset % _BITS
-    some[offset // _BITS] = some[offset // _BITS] | mask if on else some[offset // _BITS] & ~mask
-    return bytes(some)
+        some = _read(bits)
+        for offset in offsets:
+            _set(some, offset, on=on)
+        return _little(some).tobytes() if len(some) * _ITEM < _size(span) else packed(some, span)
+    whole = bytearray(bits)
+    for offset in offsets:
+        byte, mask = offset // _BITS, 1 << offset % _BITS
+        whole[byte] = whole[byte] | mask if on else whole[byte] & ~mask
+    return bytes(whole)
+
+
+def _set(offsets: array[int], offset: int, *, on: bool) -> None:
+    at = bisect_left(offsets, offset)
+    if (at < len(offsets) and offsets[at] == offset) is on:
+        return
+    if on:
+        offsets.insert(at, offset)
+    else:
+        del offsets[at]
+
+
+def without(met: Common, gone: Bits, span: int) -> Common:
+    """What is set, but for what is set in the bitmap."""
+    if isinstance(met, int) and len(gone) >= _size(span):
+        return met & ~int.from_bytes(gone, "little")
+    if isinstance(met, int):
+        return met & ~int.from_bytes(_whole(_read(gone), span), "little")
+    if len(gone) < _size(span):
+        left_out = set(_read(gone))
+        return [offset for offset in met if offset not in left_out]
+    return [offset for offset in met if not gone[offset // _BITS] >> offset % _BITS & 1]
 
 
 def common(some: Sequence[Bits], span: int) -> Common:
@@ -86,6 +102,13 @@ def between(met: Common, first: int, last: int, order: Order) -> Iterator[int]:
         return _rising(some) if order == "asc" else _falling(some)
     offsets = met[bisect_left(met, first) : bisect_right(met, last)]
     return iter(offsets) if order == "asc" else reversed(offsets)
+
+
+def _whole(offsets: Iterable[int], span: int) -> Bits:
+    bits = bytearray(_size(span))
+    for offset in offsets:
+        bits[offset // _BITS] |= 1 << offset % _BITS
+    return bytes(bits)
 
 
 def _size(span: int) -> int:

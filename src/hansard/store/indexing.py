@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from array import array
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
@@ -12,7 +11,6 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from hansard.store import windows
-from hansard.store.ranges import Label
 from hansard.store.windows import Look, Sizes, Window
 
 T = TypeVar("T")
@@ -75,13 +73,13 @@ class Indexing:
         if ours is None:
             return
         await self._until_those_have_ended()
-        carried: dict[Label, array[int]] = {}
+        carried = windows.Carried()
         after: int | None = window.first_number - 1
         while after is not None:
             after = await self._timed(self._read, partial(windows.read, window=ours, carried=carried, after=after))
             yield self._took_s
-        for some in windows.bitmaps_of(ours, carried, few=self._sizes.few):
-            if not await self._timed(self._write, partial(windows.write, window=ours, some=some)):
+        for write in windows.to_write(ours, carried, few=self._sizes.few):
+            if not await self._timed(self._write, write):
                 return
             yield self._took_s
         await self._write(partial(windows.finish, window=ours))

@@ -34,6 +34,7 @@ from hansard.store.schema import (
     outcomes,
     pieces,
     projects,
+    ranks,
     tallies,
     tombstones,
     windows,
@@ -54,7 +55,7 @@ CLOSED: Final = "project.deleted"
 """What the log says of one that is closed."""
 
 # Behind the completions: what of them is left only if something was damaged, and what was never theirs.
-_BEHIND: Final = (outcomes, tombstones, labels, facets, windows, bitmaps, bodies, tallies)
+_BEHIND: Final = (outcomes, tombstones, labels, facets, windows, bitmaps, ranks, bodies, tallies)
 
 
 def close(connection: Connection, project: str, entry: Entry) -> bool:

@@ -18,7 +18,7 @@ from hansard.store import schema
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The newest version under ``migrations/versions``."""
 
 _SCRIPTS: Final = Path(__file__).with_name("migrations")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, and_, bindparam, exists, func, select
 
-from hansard.store.bits import unpacked
-from hansard.store.ranges import LISTED
+from hansard.store import bits as bitmap
+from hansard.store import ranks
+from hansard.store.ranges import GONE, LISTED, Stretch
 from hansard.store.schema import bitmaps, completions, revisions, windows
 from hansard.store.windows import CARRIERS
 
@@ -22,14 +23,31 @@ def names(connection: Connection) -> Iterator[str]:
         return
     yield from map(str, connection.scalars(_OUTSIDE, up_to))
     yield from map(str, connection.scalars(_LATER_THAN_SLACK, up_to))
-    for project, key, value, bits, *bounds in connection.execute(_BITMAPS).all():
-        first, last, first_created, last_created = bounds
-        there = set(unpacked(bits, last - first + 1)) if isinstance(bits, bytes) else set()
-        named = {"project": project, "key": key, "value": value, "first_number": first, "last_number": last}
-        created = {"first_created": first_created, "last_created": last_created}
-        for (number,) in connection.execute(CARRIERS, {**named, **created}):
-            if number - first not in there:
-                yield f"number {number}"
+    for project, slack, *bounds in connection.execute(_FINISHED).all():
+        yield from _of_window(connection, project, Stretch(*bounds), is_ranked=slack > 0)
+
+
+def _of_window(connection: Connection, project: str, window: Stretch, *, is_ranked: bool) -> Iterator[str]:
+    stretch = {"project": project, **window._asdict()}
+    there = [number for (number,) in connection.execute(_THERE, stretch)]
+    ranked = ranks.all_of(connection, project, window) if is_ranked else {}
+    bits_of = ranked if is_ranked else {number: number - window.first_number for number in there}
+    last = -1
+    for number in there if is_ranked else ():
+        rank = ranked.get(number, -1)
+        if rank <= last:
+            yield f"number {number}"
+        last = max(rank, last)
+    for key, value, bits in connection.execute(_BITMAPS, stretch).all():
+        span = window.last_number - window.first_number + 1
+        told = set(bitmap.unpacked(bits, span)) if isinstance(bits, bytes) else set()
+        is_gone = (key, value) == GONE
+        carriers = there if is_gone else _carriers(connection, {**stretch, "key": key, "value": value})
+        yield from (f"number {number}" for number in carriers if (bits_of.get(number) in told) == is_gone)
+
+
+def _carriers(connection: Connection, of_label: Mapping[str, object]) -> Sequence[int]:
+    return [number for _, number in connection.execute(CARRIERS, of_label)]
 
 
 _IN_WINDOW: Final = and_(
@@ -55,15 +73,18 @@ _by_slack = (
     .subquery()
 )
 _LATER_THAN_SLACK: Final = select(_by_slack.c.id).where(_by_slack.c.late > _by_slack.c.slack)
-_BITMAPS: Final = (
-    select(
-        *(bitmaps.c[name] for name in ("project", "key", "value", "bits")),
-        *(windows.c[name] for name in ("first_number", "last_number", "first_created", "last_created")),
+_FINISHED: Final = select(
+    *(windows.c[name] for name in ("project", "slack", *Stretch._fields)),
+).where(windows.c.work.is_(None))
+_THERE: Final = (
+    select(completions.c.number)
+    .where(
+        completions.c.project == bindparam("project"),
+        completions.c.number >= bindparam("first_number"),
+        completions.c.number <= bindparam("last_number"),
     )
-    .join_from(
-        bitmaps,
-        windows,
-        and_(windows.c.project == bitmaps.c.project, windows.c.first_number == bitmaps.c.first_number),
-    )
-    .where(windows.c.work.is_(None))
+    .order_by(completions.c.created, completions.c.number)
+)
+_BITMAPS: Final = select(bitmaps.c.key, bitmaps.c.value, bitmaps.c.bits).where(
+    bitmaps.c.project == bindparam("project"), bitmaps.c.first_number == bindparam("first_number")
 )

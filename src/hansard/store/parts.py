@@ -116,7 +116,7 @@ _FACETS: Final = (
     .having(_SUM != 0)
 )
 
-# Windows and bitmaps are not copied: a server on the copy makes its own.
+# Windows and what is theirs are not copied: a server on the copy makes its own.
 _REVISIONS: Final = select(schema.revisions).where(schema.revisions.c.name != LISTED)
 
 # What others point at comes before them.

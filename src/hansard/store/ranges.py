@@ -41,6 +41,9 @@ Label: TypeAlias = tuple[str, str]
 ALL: Final[Label] = ("", "")
 """What every completion counts (``facets``)."""
 
+GONE: Final = ALL
+"""What in a window's bitmaps stands for those that are deleted. Where there is none, none is."""
+
 LISTED: Final = "windows"
 """The name in ``revisions`` of the number up to which completions are in windows."""
 

@@ -11,8 +11,10 @@ completions   one row per stored completion, small, so that lists and counts nev
               is the index *and* the order, so every page with a filter is one range of it
 windows       what is known of a run of completions' numbers once all of them are given: when they were created, and how
               far their order by number is from that by time. ``revisions`` says up to which number that is
-└── bitmaps   which numbers of a window carry a label, where some do: what lists by several labels read in the place of
-              ``labels``. Made by the janitor and kept up with changes of labels; what is deleted stays in them
+├── bitmaps   which completions of a window carry a label, where some do: what lists by several labels read in the place
+│             of ``labels``. Made by the janitor and kept up with changes of labels. What is deleted stays in them, and
+│             is noted in one of its own, without a label
+└── ranks     the order of a window's completions by time, where that is not the order of their numbers
 facets        how many completions there are, carry each label, and end for each reason, kept up with every change
 tombstones    where a deleted completion stood, because clients delete while they page
 outcomes      what became of a request with an Idempotency-Key, until ``expires``. The reply lies here only
@@ -299,6 +301,17 @@ bitmaps: Final = Table(
     Column("first_number", BigInteger, primary_key=True, autoincrement=False),
     Column("bits", LargeBinary, nullable=False),
     Index("bitmaps_by_window", "project", "first_number"),
+    sqlite_with_rowid=False,
+)
+
+# ``place`` is the window's first number and the first rank of the row: ``ranks``. ``created`` is that of the first.
+ranks: Final = Table(
+    "ranks",
+    TABLES,
+    Column("project", Text, primary_key=True),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("created", BigInteger, nullable=False),
+    Column("numbers", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -250,7 +250,7 @@ _MATCH: Final[Mapping[str, Callable[[str, Iterable[Term]], str]]] = {
 
 
 def _hits(connection: Connection, project: str, query: SearchQuery, numbers: Sequence[int]) -> list[Hit]:
-    found = queries.by_numbers(connection, project, numbers, whole=True)
+    found = queries.read(connection, project, numbers, whole=True)
     return [
         Hit(
             id=each.id,

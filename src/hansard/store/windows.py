@@ -3,16 +3,16 @@
 A window has what was stored up to a number before which nothing comes any more: the last one given, once every
 transaction that wrote then has ended (``Indexing`` waits for that). When its own last number is so, bitmaps are made:
 somebody takes the window on, reads what its completions carry, and writes that down, unless somebody changes labels
-there meanwhile. From then on whoever changes labels changes the bitmaps as well. Every function runs inside the
-caller's transaction.
+there meanwhile. From then on whoever changes labels changes the bitmaps as well, and whoever deletes notes that. Every
+function runs inside the caller's transaction.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,13 +30,14 @@ from sqlalchemy import (
 from sqlalchemy.sql import ClauseElement
 
 from hansard.store import bits as bitmap
-from hansard.store import numbers, queries
+from hansard.store import numbers, queries, ranks
 from hansard.store.bits import Bits
 from hansard.store.driver import fetch
 from hansard.store.queries import labels_of
-from hansard.store.ranges import LISTED, Label
+from hansard.store.ranges import GONE, LISTED, Label, Place, Stretch
 from hansard.store.rows import filled, find_rows, insert_rows
 from hansard.store.schema import bitmaps, completions, labels, revisions, windows
+from hansard.store.schema import ranks as ranks_table
 
 
 class Sizes(NamedTuple):
@@ -57,18 +58,19 @@ _FEW: Final = Sizes().few
 # So many completions are read at once, in some 10 ms.
 _SURVEYED_AT_ONCE: Final = 8_192
 _READ_AT_ONCE: Final = 1_000
-_BITMAPS_AT_ONCE: Final = 64
+_ROWS_AT_ONCE: Final = 64
 
 # Whoever took a window on and was not heard of since has ended.
 _GIVEN_UP_US: Final = 600 * 1_000_000
 
 
 class Window(NamedTuple):
-    """One whose bitmaps are to be made; ``work`` as it was found."""
+    """One whose bitmaps are to be made; ``work`` as it was found. With ``slack`` they go by rank, else by number."""
 
     project: str
     first_number: int
     last_number: int
+    slack: int
     work: int
 
     @property
@@ -98,8 +100,13 @@ class Bounds(NamedTuple):
         return Bounds(first_created, last_created, max(self.slack, later.slack, between))
 
 
-Carried: TypeAlias = Mapping[Label, "array[int]"]
-"""How far behind the first of a window those stand that carry a label."""
+class Carried:
+    """What was read of a window: its completions, and how far behind its first number those stand with a label."""
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.by_label: dict[Label, array[int]] = {}
+
 
 _OF_WINDOW: Final = (
     windows.c.project == bindparam("of_project"),
@@ -168,29 +175,50 @@ def take(connection: Connection, window: Window, *, now_us: int) -> Window | Non
     taken = connection.execute(_TAKE, {**place, "seen": window.work, "new_work": now_us}).rowcount
     if not taken:
         return None
-    connection.execute(_DROP_BITMAPS, place)  # what another one has left half-done
+    _drop_bits(connection, window.project, window.first_number, window.last_number)  # another one's, half-done
     return window._replace(work=now_us)
 
 
-def read(connection: Connection, window: Window, carried: dict[Label, array[int]], *, after: int) -> int | None:
+def read(connection: Connection, window: Window, carried: Carried, *, after: int) -> int | None:
     """Add what the next ones carry; the number of the last of them, None if there are no more. Reads only."""
     values = {"project": window.project, "after": after, "last": window.last_number, "most": _READ_AT_ONCE}
     rows = fetch(connection, _CARRYING[connection.dialect.name], values)
-    for number, model, requested_model, metadata in rows:
+    for number, created, model, requested_model, metadata in rows:
+        carried.places.append((created, number))
         for label in labels_of((model, requested_model), queries.decoded(metadata).items()):
-            carried.setdefault(label, array("H")).append(number - window.first_number)
+            carried.by_label.setdefault(label, array("H")).append(number - window.first_number)
     return rows[-1][0] if rows else None
 
 
-def bitmaps_of(window: Window, carried: Carried, *, few: int) -> Iterator[Sequence[tuple[Label, Bits]]]:
-    """Those worth having, some at a time."""
-    some = [(label, bitmap.packed(offsets, window.span)) for label, offsets in carried.items() if len(offsets) > few]
-    for start in range(0, len(some), _BITMAPS_AT_ONCE):
-        yield some[start : start + _BITMAPS_AT_ONCE]
+def to_write(window: Window, carried: Carried, *, few: int) -> Iterator[Callable[[Connection], bool]]:
+    """What is to be kept of it, in pieces. Nobody reads any of them before all are there."""
+    bits_of = array("H", range(window.span))
+    if window.slack:
+        carried.places.sort()
+        for rank, (_, number) in enumerate(carried.places):
+            bits_of[number - window.first_number] = rank
+        in_order = ranks.rows(window.first_number, carried.places)
+        for start in range(0, len(in_order), _ROWS_AT_ONCE):
+            yield partial(write_ranks, window=window, some=in_order[start : start + _ROWS_AT_ONCE])
+    some = [
+        (label, bitmap.packed((bits_of[offset] for offset in offsets), window.span))
+        for label, offsets in carried.by_label.items()
+        if len(offsets) > few
+    ]
+    for start in range(0, len(some), _ROWS_AT_ONCE):
+        yield partial(write, window=window, some=some[start : start + _ROWS_AT_ONCE])
+
+
+def write_ranks(connection: Connection, window: Window, some: Sequence[tuple[int, int, bytes]]) -> bool:
+    """Keep this part of its order; False if it has to be done again."""
+    if not _is_ours(connection, window):
+        return False
+    ranks.keep(connection, window.project, some)
+    return True
 
 
 def write(connection: Connection, window: Window, some: Sequence[tuple[Label, Bits]]) -> bool:
-    """Keep these, of which nobody reads before all are there; False if it has to be done again."""
+    """Keep these bitmaps; False if it has to be done again."""
     if not _is_ours(connection, window):
         return False
     rows = [(window.project, *label, window.first_number, bits) for label, bits in some]
@@ -215,46 +243,113 @@ def _is_ours(connection: Connection, window: Window) -> bool:
 # Keeping them up
 
 
+class _Around(NamedTuple):
+    """The window around a number."""
+
+    stretch: Stretch
+    slack: int
+    work: int | None
+
+
 def relabel(
-    connection: Connection, project: str, number: int, *, gained: Collection[Label], lost: Collection[Label]
+    connection: Connection, project: str, place: Place, *, gained: Collection[Label], lost: Collection[Label]
 ) -> None:
     """Tell the bitmaps, if they are made or about to be, of a completion whose labels have changed just now."""
-    rows: Sequence[tuple[Any, ...]] = ()
+    around = _around(connection, project, place[1])
+    if around is None or around.work == 0:
+        return
+    first = around.stretch.first_number
+    if around.work is not None:
+        connection.execute(_SET_WORK, {"of_project": project, "of_first": first, "new_work": 0})
+        return
+    now = _changed(connection, project, around, _bits_of(connection, project, around, [place]), on=gained, off=lost)
+    for label, carriers in _carriers(connection, project, around, sorted({*gained} - now.keys())):
+        if len(carriers) > _FEW:
+            now[label] = bitmap.packed(_bits_of(connection, project, around, carriers), _span(around))
+    _put(connection, project, around, now)
+
+
+def leave_out(connection: Connection, project: str, places: Collection[Place]) -> None:
+    """Note in the bitmaps that these, which are deleted just now, are gone."""
+    left = sorted(places, key=lambda place: place[1])
+    while left and (around := _around(connection, project, left[0][1])) is not None:
+        last = around.stretch.last_number
+        some, left = [place for place in left if place[1] <= last], [place for place in left if place[1] > last]
+        if around.work is not None:
+            continue
+        bits = _bits_of(connection, project, around, some)
+        if bits:
+            now = _changed(connection, project, around, bits, on=[GONE])
+            _put(connection, project, around, now or {GONE: bitmap.packed(bits, _span(around))})
+
+
+def _around(connection: Connection, project: str, number: int) -> _Around | None:
+    """The window, if it has come into one; locked, if that has bitmaps, or somebody makes them.
+
+    Who changes bits waits here for whoever else does so in the window, and the other way. Who takes it on only later
+    waits for the end of this transaction before he reads.
+    """
+    found = None
     for statement in (_AROUND, _AROUND_LOCKED):
         rows = fetch(connection, statement, {"project": project, "number": number})
-        if not rows or number > rows[0][1] or rows[0][-1] == 0:
-            return  # whoever takes it on from now on waits for this transaction before he reads
-    ((first, last, first_created, last_created, work),) = rows
-    place = {"of_project": project, "of_first": first}
-    if work is not None:
-        connection.execute(_SET_WORK, {**place, "new_work": 0})
-        return
-    span = last - first + 1
-    named = [(project, *label, first) for label in sorted({*gained, *lost})]
-    kept = {(key, value): bytes(bits) for key, value, bits in find_rows(connection, bitmaps, _OF_BITS, named, _SHOWN)}
-    now = {label: bitmap.changed(bits, number - first, span, on=label in gained) for label, bits in kept.items()}
-    around = {"first_number": first, "last_number": last, "first_created": first_created, "last_created": last_created}
-    for label, carriers in _carriers(connection, project, sorted({*gained} - kept.keys()), around):
-        if len(carriers) > _FEW:
-            now[label] = bitmap.packed((each - first for each in carriers), span)
-    rows = [(project, *label, first, bits) for label, bits in now.items()]
+        if not rows or number > rows[0][1]:
+            return None
+        *stretch, slack, work = rows[0]
+        found = _Around(Stretch(*stretch), slack, work)
+        if found.work == 0:
+            break
+    return found
+
+
+def _bits_of(connection: Connection, project: str, window: _Around, places: Collection[Place]) -> Collection[int]:
+    """Which bits stand for these."""
+    if not window.slack:
+        return [number - window.stretch.first_number for _, number in places]
+    return ranks.of(connection, project, window.stretch, places).values()
+
+
+def _changed(
+    connection: Connection,
+    project: str,
+    window: _Around,
+    some: Collection[int],
+    *,
+    on: Collection[Label],
+    off: Collection[Label] = (),
+) -> dict[Label, Bits]:
+    """The bitmaps of these labels, where there are any, with these bits set and not set."""
+    named = [(project, *label, window.stretch.first_number) for label in sorted({*on, *off})]
+    kept = find_rows(connection, bitmaps, _OF_BITS, named, _SHOWN)
+    return {
+        (key, value): bitmap.changed(bytes(bits), some, _span(window), on=(key, value) in on)
+        for key, value, bits in kept
+    }
+
+
+def _put(connection: Connection, project: str, window: _Around, now: Mapping[Label, Bits]) -> None:
+    rows = [(project, *label, window.stretch.first_number, bits) for label, bits in now.items()]
     insert_rows(connection, bitmaps, _BITMAP, rows, or_else=_ANEW)
 
 
 def _carriers(
-    connection: Connection, project: str, some: Sequence[Label], around: Mapping[str, int]
-) -> Iterator[tuple[Label, Sequence[int]]]:
-    """Which completions of a window carry each of these labels; none of a label that nobody carries."""
+    connection: Connection, project: str, window: _Around, some: Sequence[Label]
+) -> Iterator[tuple[Label, Sequence[Place]]]:
+    """Which completions of the window carry each of these labels."""
     if not some:
         return
     asked = filled(some)
     named = {
         f"{part}_{n}": text for n, (key, value) in enumerate(asked) for part, text in (("key", key), ("value", value))
     }
-    carried: list[list[int]] = [[] for _ in asked]
-    for n, number in fetch(connection, _carriers_of(len(asked)), {"project": project, **named, **around}):
-        carried[n].append(number)
+    values = {"project": project, **named, **window.stretch._asdict()}
+    carried: list[list[Place]] = [[] for _ in asked]
+    for n, created, number in fetch(connection, _carriers_of(len(asked)), values):
+        carried[n].append((created, number))
     yield from zip(some, carried, strict=False)  # what is only there to fill comes last
+
+
+def _span(window: _Around) -> int:
+    return window.stretch.last_number - window.stretch.first_number + 1
 
 
 def drop_empty(connection: Connection, *, listed: int) -> None:
@@ -262,14 +357,18 @@ def drop_empty(connection: Connection, *, listed: int) -> None:
     for project, first, last in connection.execute(_OLDEST, {"listed": listed}).all():
         values = {"project": project, "after": first - 1, "last": last, "most": 1}
         if not fetch(connection, _CARRYING[connection.dialect.name], values):
-            place = {"of_project": project, "of_first": first}
-            connection.execute(_DROP, place)
-            connection.execute(_DROP_BITMAPS, place)
+            connection.execute(_DROP, {"of_project": project, "of_first": first})
+            _drop_bits(connection, project, first, last)
+
+
+def _drop_bits(connection: Connection, project: str, first: int, last: int) -> None:
+    connection.execute(_DROP_BITMAPS, {"of_project": project, "of_first": first})
+    ranks.drop(connection, project, first, last)
 
 
 def forget(connection: Connection) -> None:
     """All of it, so that it is made anew: what it is made of has come in another way than by being stored."""
-    for table in (bitmaps, windows):
+    for table in (bitmaps, ranks_table, windows):
         connection.execute(delete(table))
     connection.execute(delete(revisions).where(revisions.c.name == LISTED))
 
@@ -285,7 +384,7 @@ _ANEW: Final = f"ON CONFLICT ({', '.join(_OF_BITS)}) DO UPDATE SET bits = exclud
 
 _LISTED: Final = select(revisions.c.number).where(revisions.c.name == LISTED)
 _DUE: Final = (
-    select(windows.c.project, windows.c.first_number, windows.c.last_number, windows.c.work)
+    select(*(windows.c[name] for name in Window._fields))
     .where(
         windows.c.work.is_not(None),
         windows.c.work < bindparam("given_up"),
@@ -328,6 +427,7 @@ def _carrying(of_project: ColumnElement[bool]) -> Select[Any]:
     return (
         select(
             completions.c.number,
+            completions.c.created,
             completions.c.model,
             completions.c.requested_model,
             completions.c.metadata,
@@ -350,19 +450,19 @@ _AROUND: Final = (
         windows.c.last_number,
         windows.c.first_created,
         windows.c.last_created,
+        windows.c.slack,
         windows.c.work,
     )
     .where(windows.c.project == bindparam("project"), windows.c.first_number <= bindparam("number"))
     .order_by(windows.c.first_number.desc())
     .limit(1)
 )
-# Who changes bits waits here for whoever else does so in the window, or makes them; and the other way.
 _AROUND_LOCKED: Final = _AROUND.with_for_update()
 
 
 def _carrying_label(*shown: ColumnElement[Any], n: str = "") -> Select[Any]:
     """In the bounds of a window."""
-    return select(*shown, labels.c.number).where(
+    return select(*shown, labels.c.created, labels.c.number).where(
         labels.c.project == bindparam("project"),
         labels.c.key == bindparam(f"key{n}"),
         labels.c.value == bindparam(f"value{n}"),

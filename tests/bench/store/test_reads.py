@@ -15,7 +15,7 @@ COUNT = 1_000
 
 
 def test_every_read_of_the_issue_is_measured_and_what_is_missing_is_said(databases: Place) -> None:
-    asked = argparse.Namespace(few=120, many=COUNT, samples=20, worst_samples=5)
+    asked = argparse.Namespace(few=120, many=COUNT, late=COUNT, samples=20, worst_samples=5)
 
     measured = reads.run(asked, databases)
 
@@ -23,6 +23,8 @@ def test_every_read_of_the_issue_is_measured_and_what_is_missing_is_said(databas
     assert len(READS) == 3 + 3 + 6
     assert all(0 < row[size]["p50_ms"] <= row[size]["p99_ms"] for row in measured["rows"] for size in ("few", "many"))
     assert measured["worst"]["found"] == [0, 0]
+    assert measured["late"]["found"][1] > 9
+    assert len(measured["bars"]) >= len(READS) + 1
     assert all(name in reads.report(measured) for name in reads.READS)
 
 

@@ -14,6 +14,14 @@ def test_a_completion_is_made_from_its_number_alone() -> None:
     assert len({rows.completion_id(number) for number in range(1000)}) == 1000
 
 
+def test_some_took_long_where_that_is_asked_for() -> None:
+    took = [rows.record(number).created - rows.late(number).created for number in range(MANY)]
+
+    assert 0.015 < sum(each > 0 for each in took) / MANY < 0.025
+    assert (min(took), 590 < max(took) < 600) == (0, True)
+    assert all(json.loads(made.reply)["created"] == made.created for made in map(rows.late, range(200)))
+
+
 def test_ids_rise_with_their_seconds() -> None:
     assert [rows.completion_id(number) for number in (0, 4, 8, 400)] == sorted(
         rows.completion_id(number) for number in (400, 8, 4, 0)
