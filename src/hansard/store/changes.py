@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, select
 from sqlalchemy.sql import ClauseElement
 
 from hansard.core.pieces import cut, without_messages
-from hansard.store import closing, facets, pieces, queries, windows, words
+from hansard.store import closing, edits, facets, pieces, queries, words
 from hansard.store.base import Record
 from hansard.store.codec import pack_body
 from hansard.store.driver import fetch, tell
@@ -122,7 +122,7 @@ def set_metadata(
     delete_rows(connection, labels, _LABEL, [(project, *label, *place) for label in before - now])
     insert_rows(connection, labels, _LABEL, [(project, *label, *place) for label in now - before])
     if now != before:
-        windows.relabel(connection, project, place, gained=now - before, lost=before - now)
+        edits.relabel(connection, project, place, gained=now - before, lost=before - now)
     counts = Counter(facets.of_labels(project, now))
     counts.subtract(facets.of_labels(project, before))
     facets.add(connection, counts)
@@ -152,7 +152,7 @@ def delete_records(connection: Connection, project: str, rows: Sequence[Standing
     A statement a table, as for an insertion.
     """
     carried = [(row, _carried(row)) for row in rows]
-    windows.leave_out(connection, project, [(row.created, row.number) for row in rows])
+    edits.leave_out(connection, project, [(row.created, row.number) for row in rows])
     rows_of_labels = [(project, *label, row.created, row.number) for row, some in carried for label in some]
     delete_rows(connection, labels, _LABEL, rows_of_labels)
     counts: facets.Counts = Counter()

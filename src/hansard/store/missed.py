@@ -9,9 +9,9 @@ from sqlalchemy import Connection, and_, bindparam, exists, func, select
 
 from hansard.store import bits as bitmap
 from hansard.store import ranks
+from hansard.store.edits import CARRIERS
 from hansard.store.ranges import GONE, LISTED, Stretch
 from hansard.store.schema import bitmaps, completions, revisions, windows
-from hansard.store.windows import CARRIERS
 
 _LISTED: Final = select(revisions.c.number).where(revisions.c.name == LISTED)
 
