@@ -52,7 +52,7 @@ class _Windows(NamedTuple):
 _Numbers: TypeAlias = Iterator[tuple[Sequence[int], int]]
 """Numbers found, newest first, and down to which number nothing else is to be found."""
 
-_WINDOWS: Final = {"sqlite": _Windows(4_000, 128_000), "postgresql": _Windows(1_000, 16_000)}
+_WINDOWS: Final = {"sqlite": _Windows(4_000, 32_000), "postgresql": _Windows(1_000, 16_000)}
 
 
 class _Shape(NamedTuple):
