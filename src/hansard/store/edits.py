@@ -20,7 +20,7 @@ from hansard.store.driver import fetch
 from hansard.store.ranges import GONE, Label, Place, Stretch
 from hansard.store.rows import filled, find_rows, insert_rows
 from hansard.store.schema import bitmaps, labels, windows
-from hansard.store.windows import FEW
+from hansard.store.windows import BITMAP, FEW, OF_BITS
 
 
 class _Around(NamedTuple):
@@ -98,7 +98,7 @@ def _changed(
 ) -> dict[Label, Bits]:
     """The bitmaps of these labels, where there are any, with these bits set and not set."""
     named = [(project, *label, window.stretch.first_number) for label in sorted({*on, *off})]
-    kept = find_rows(connection, bitmaps, _OF_BITS, named, _SHOWN)
+    kept = find_rows(connection, bitmaps, OF_BITS, named, _SHOWN)
     return {
         (key, value): bitmap.changed(bytes(bits), some, _span(window), on=(key, value) in on)
         for key, value, bits in kept
@@ -107,7 +107,7 @@ def _changed(
 
 def _put(connection: Connection, project: str, window: _Around, now: Mapping[Label, Bits]) -> None:
     rows = [(project, *label, window.stretch.first_number, bits) for label, bits in now.items()]
-    insert_rows(connection, bitmaps, _BITMAP, rows, or_else=_ANEW)
+    insert_rows(connection, bitmaps, BITMAP, rows, or_else=_ANEW)
 
 
 def _carriers(
@@ -131,10 +131,8 @@ def _span(window: _Around) -> int:
     return window.stretch.last_number - window.stretch.first_number + 1
 
 
-_OF_BITS: Final = ("project", "key", "value", "first_number")
-_BITMAP: Final = (*_OF_BITS, "bits")
 _SHOWN: Final = ("key", "value", "bits")
-_ANEW: Final = f"ON CONFLICT ({', '.join(_OF_BITS)}) DO UPDATE SET bits = excluded.bits"
+_ANEW: Final = f"ON CONFLICT ({', '.join(OF_BITS)}) DO UPDATE SET bits = excluded.bits"
 
 _TO_BE_MADE_ANEW: Final = (
     update(windows)

@@ -79,7 +79,7 @@ def find_rows(
     rows: Sequence[Sequence[object]],
     shown: tuple[str, ...],
 ) -> list[tuple[Any, ...]]:
-    """What is ``shown`` of the rows in which ``columns``, the whole of a key, have these values; of some twice.
+    """What is ``shown`` of the rows in which ``columns``, the whole of a key, have these values, once each.
 
     Either database is told of them as ``delete_rows`` tells of what is to go.
     """

@@ -104,6 +104,10 @@ class Carried:
         self.by_label: dict[Label, array[int]] = {}
 
 
+OF_BITS: Final = ("project", "key", "value", "first_number")
+BITMAP: Final = (*OF_BITS, "bits")
+"""Columns of ``bitmaps``, of which the first ones are its key."""
+
 _OF_WINDOW: Final = (
     windows.c.project == bindparam("of_project"),
     windows.c.first_number == bindparam("of_first"),
@@ -218,7 +222,7 @@ def write(connection: Connection, window: Window, some: Sequence[tuple[Label, Bi
     if not _is_ours(connection, window):
         return False
     rows = [(window.project, *label, window.first_number, bits) for label, bits in some]
-    insert_rows(connection, bitmaps, _BITMAP, rows)
+    insert_rows(connection, bitmaps, BITMAP, rows)
     return True
 
 
@@ -264,7 +268,6 @@ _WINDOW: Final = ("project", "first_number", "last_number", *Bounds._fields, "wo
 _WIDER: Final = "ON CONFLICT (project, first_number) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in Bounds._fields
 )
-_BITMAP: Final = ("project", "key", "value", "first_number", "bits")
 
 _LISTED: Final = select(revisions.c.number).where(revisions.c.name == LISTED)
 _DUE: Final = (
